@@ -1,0 +1,45 @@
+# Each word here also runs by hand; .venv is made from hashed lock files (requirements/).
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: setup demo test lint format schemas bench clean lock
+
+setup: $(STAMP)
+
+$(STAMP): requirements/all.txt requirements/bootstrap.txt requirements/install.py pyproject.toml
+	@$(PYTHON) requirements/install.py all
+	@touch $@
+
+demo: $(STAMP)
+	$(BIN)/qianshao demo $(DEMO_ARGS)
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The generated documents of the contract; a test fails when they are stale.
+schemas: $(STAMP)
+	$(BIN)/python -m contract.documents docs/contract
+
+bench: $(STAMP)
+	$(BIN)/qianshao bench all
+
+clean:
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# Resolve anew after a change of pyproject.toml. The files name no download address.
+UV_COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --no-build --python-version 3.11
+lock:
+	$(UV_COMPILE) --extra all --group dev pyproject.toml -o requirements/all.txt
+	$(UV_COMPILE) -c requirements/all.txt pyproject.toml -o requirements/agent.txt
+	echo uv | $(UV_COMPILE) - -o requirements/bootstrap.txt

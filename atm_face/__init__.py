@@ -1,0 +1,1 @@
+"""The face factor: engines, quality, liveness, and the pure policy that decides."""

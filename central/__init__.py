@@ -1,0 +1,1 @@
+"""The central: ingest, store, alerts and the officers' pages."""

@@ -1,0 +1,336 @@
+"""Records on the wire: deterministic CBOR maps with small integer keys, and their JSON view.
+
+A record is a frozen dataclass whose fields are annotated with :class:`Key`. The keys stay in
+-24..23, where every encoded key has one byte, because only there does cbor2's length-first order
+equal the bytewise order of RFC 8949 section 4.2.1.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import functools
+import math
+import operator
+import types
+import typing
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeVar, Union
+
+import cbor2
+
+from contract.clock import UnixMicros
+
+Scalar = bool | int | float | str
+"""A value that a rule, a rival or a counter names."""
+
+Values = dict[str, Scalar]
+"""Named values. On the wire an array of [name, value] sorted by name: no map key is text."""
+
+MAX_MESSAGE_BYTES = 64 * 1024
+"""Larger input is refused before it is decoded."""
+
+_MIN_KEY, _MAX_KEY = -24, 23
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The integer key of a field on the wire and a sentence about it for the documents."""
+
+    number: int
+    meaning: str = ""
+
+
+class DecodeError(ValueError):
+    """Bytes or values that are not what the contract says; ``place`` is the path to the field."""
+
+    def __init__(self, place: str, problem: str) -> None:
+        super().__init__(f"{place}: {problem}" if place else problem)
+        self.place = place
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPlan:
+    """One field of a record, worked out once for each class."""
+
+    name: str
+    key: int
+    meaning: str
+    hint: Any
+    is_required: bool
+
+
+_PLANS: dict[type, tuple[FieldPlan, ...]] = {}
+
+
+def plan(record: type) -> tuple[FieldPlan, ...]:
+    """Return the fields of a record class with their keys; programming errors raise TypeError."""
+    if record not in _PLANS:
+        _PLANS[record] = _work_out(record)
+    return _PLANS[record]
+
+
+def _work_out(record: type) -> tuple[FieldPlan, ...]:
+    hints = typing.get_type_hints(record, include_extras=True)
+    fields: list[FieldPlan] = []
+    for field in dataclasses.fields(record):
+        hint = hints[field.name]
+        keys = [m for m in getattr(hint, "__metadata__", ()) if isinstance(m, Key)]
+        if len(keys) != 1:
+            raise TypeError(f"{record.__name__}.{field.name} needs one Key")
+        number = keys[0].number
+        if not _MIN_KEY <= number <= _MAX_KEY:
+            raise TypeError(f"{record.__name__}.{field.name}: key {number} is outside -24..23")
+        is_required = (
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        )
+        fields.append(
+            FieldPlan(field.name, number, keys[0].meaning, typing.get_args(hint)[0], is_required)
+        )
+    if len({f.key for f in fields}) != len(fields):
+        raise TypeError(f"{record.__name__} uses a key twice")
+    return tuple(fields)
+
+
+def optional(hint: Any) -> tuple[Any, bool]:
+    """Split ``X | None`` into X and True; anything else is returned with False."""
+    if typing.get_origin(hint) in {Union, types.UnionType}:
+        rest = [a for a in typing.get_args(hint) if a is not type(None)]
+        if len(rest) < len(typing.get_args(hint)):
+            return (rest[0] if len(rest) == 1 else functools.reduce(operator.or_, rest)), True
+    return hint, False
+
+
+def is_scalar(hint: Any) -> bool:
+    """True for the Scalar union."""
+    origin = typing.get_origin(hint)
+    return origin in {Union, types.UnionType} and set(typing.get_args(hint)) == {
+        bool,
+        int,
+        float,
+        str,
+    }
+
+
+def is_values(hint: Any) -> bool:
+    """True for named values."""
+    return typing.get_origin(hint) is dict
+
+
+# -- values to CBOR ---------------------------------------------------------------------------
+
+
+def _pack_scalar(value: Any) -> Scalar:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{value} has no place in a message")
+    if not isinstance(value, bool | int | float | str):
+        raise TypeError(f"{type(value).__name__} is no scalar")
+    return value
+
+
+def _pack(hint: Any, value: Any) -> Any:
+    hint, _ = optional(hint)
+    if dataclasses.is_dataclass(hint):
+        return to_map(value)
+    if is_values(hint):
+        return [[name, _pack_scalar(value[name])] for name in sorted(value)]
+    if typing.get_origin(hint) is tuple:
+        return [_pack(typing.get_args(hint)[0], item) for item in value]
+    if isinstance(value, StrEnum):
+        return value.value
+    if hint is float:
+        return _pack_scalar(float(value))
+    return value if isinstance(value, bytes) else _pack_scalar(value)
+
+
+def to_map(record: Any) -> dict[int, Any]:
+    """Return a record as a map of integer keys, absent (None) fields left out."""
+    packed: dict[int, Any] = {}
+    for field in plan(type(record)):
+        value = getattr(record, field.name)
+        if value is not None:
+            packed[field.key] = _pack(field.hint, value)
+    return packed
+
+
+def encode(value: Any) -> bytes:
+    """Encode plain CBOR values deterministically (RFC 8949 section 4.2.1)."""
+    return cbor2.dumps(value, canonical=True)
+
+
+# -- CBOR to values ---------------------------------------------------------------------------
+
+
+def decode(raw: bytes, place: str = "") -> Any:
+    """Decode one deterministic CBOR item; duplicates, trailing bytes and long forms are refused."""
+    if len(raw) > MAX_MESSAGE_BYTES:
+        raise DecodeError(place, f"{len(raw)} bytes, at most {MAX_MESSAGE_BYTES} are taken")
+    try:
+        value = cbor2.loads(raw)
+        again = encode(value)
+    except RecursionError as error:
+        raise DecodeError(place, "nested too deeply") from error
+    except (cbor2.CBORError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        raise DecodeError(place, f"no valid CBOR: {error}") from error
+    if again != raw:
+        raise DecodeError(place, "not in deterministic form")
+    return value
+
+
+def _unpack_scalar(place: str, value: Any) -> Scalar:
+    if not isinstance(value, bool | int | float | str):
+        raise DecodeError(place, f"{type(value).__name__} is no scalar")
+    if isinstance(value, int) and not _fits_64_bits(value):
+        raise DecodeError(place, "outside 64 bits")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DecodeError(place, f"{value} has no place in a message")
+    return value
+
+
+def _fits_64_bits(value: int) -> bool:
+    return -(2**63) <= value < 2**63
+
+
+def _unpack_values(place: str, value: Any) -> Values:
+    if not isinstance(value, list):
+        raise DecodeError(place, "expected pairs of name and value")
+    values: Values = {}
+    for index, pair in enumerate(value):
+        here = f"{place}[{index}]"
+        if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise DecodeError(here, "expected [name, value]")
+        values[pair[0]] = _unpack_scalar(here, pair[1])
+    if list(values) != sorted(values) or len(values) != len(value):
+        raise DecodeError(place, "names are not sorted and unique")
+    return values
+
+
+def _unpack_plain(hint: Any, place: str, value: Any) -> Any:
+    base = getattr(hint, "__supertype__", hint)  # NewType over int
+    if isinstance(base, type) and issubclass(base, StrEnum):
+        try:
+            return base(value)
+        except ValueError as error:
+            raise DecodeError(place, f"{value!r} is no {base.__name__}") from error
+    if type(value) is not base:
+        raise DecodeError(place, f"expected {base.__name__}, found {type(value).__name__}")
+    if base is int and not _fits_64_bits(value):
+        raise DecodeError(place, "outside 64 bits")
+    return value
+
+
+def _unpack(hint: Any, place: str, value: Any) -> Any:
+    hint, _ = optional(hint)
+    if is_scalar(hint):
+        return _unpack_scalar(place, value)
+    if dataclasses.is_dataclass(hint):
+        return from_map(typing.cast(type, hint), value, place)
+    if is_values(hint):
+        return _unpack_values(place, value)
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise DecodeError(place, "expected an array")
+        item = typing.get_args(hint)[0]
+        return tuple(_unpack(item, f"{place}[{i}]", v) for i, v in enumerate(value))
+    return _unpack_plain(hint, place, value)
+
+
+def from_map(record: type[R], value: Any, place: str = "") -> R:
+    """Build a record from a decoded map; unknown keys are passed over (fields may be added)."""
+    if not isinstance(value, dict):
+        raise DecodeError(place, f"expected a map for {record.__name__}")
+    arguments: dict[str, Any] = {}
+    for field in plan(record):
+        here = f"{place}.{field.name}" if place else field.name
+        if field.key in value:
+            arguments[field.name] = _unpack(field.hint, here, value[field.key])
+        elif field.is_required:
+            raise DecodeError(here, "missing")
+    try:
+        return record(**arguments)
+    except ValueError as error:  # a record's own __post_init__ check
+        raise DecodeError(place, str(error)) from error
+
+
+# -- JSON view --------------------------------------------------------------------------------
+
+
+def rfc3339(time: UnixMicros) -> str:
+    """UTC time with microseconds, e.g. ``2026-01-02T03:04:05.000006Z``."""
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return (epoch + dt.timedelta(microseconds=int(time))).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _json(hint: Any, value: Any) -> Any:
+    hint, _ = optional(hint)
+    if value is None:
+        return None
+    if dataclasses.is_dataclass(hint):
+        return to_json(value)
+    if is_values(hint):
+        return dict(sorted(value.items()))
+    if typing.get_origin(hint) is tuple:
+        return [_json(typing.get_args(hint)[0], item) for item in value]
+    if hint is UnixMicros:
+        return rfc3339(value)
+    if isinstance(value, bytes):
+        return value.hex()
+    return value.value if isinstance(value, StrEnum) else value
+
+
+def to_json(record: Any) -> dict[str, Any]:
+    """Return the JSON view: field names, RFC 3339 times, bytes as hex, absent fields as null."""
+    view: dict[str, Any] = {}
+    for field in plan(type(record)):
+        view[field.name] = _json(field.hint, getattr(record, field.name))
+    return view
+
+
+_SCHEMA_OF: dict[Any, dict[str, Any]] = {
+    bool: {"type": "boolean"},
+    int: {"type": "integer"},
+    float: {"type": "number"},
+    str: {"type": "string"},
+    bytes: {"type": "string", "contentEncoding": "base16", "pattern": "^([0-9a-f]{2})*$"},
+    UnixMicros: {"type": "string", "format": "date-time"},
+}
+_SCALAR_SCHEMA: dict[str, Any] = {"type": ["boolean", "integer", "number", "string"]}
+
+
+def json_schema(hint: Any) -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of the JSON view of a record class or of a field's type."""
+    bare, may_be_null = optional(hint)
+    if dataclasses.is_dataclass(bare):
+        schema = _record_schema(typing.cast(type, bare))
+    elif is_values(bare):
+        schema = {"type": "object", "additionalProperties": _SCALAR_SCHEMA}
+    elif is_scalar(bare):
+        schema = dict(_SCALAR_SCHEMA)
+    elif typing.get_origin(bare) is tuple:
+        schema = {"type": "array", "items": json_schema(typing.get_args(bare)[0])}
+    elif isinstance(bare, type) and issubclass(bare, StrEnum):
+        schema = {"enum": [word.value for word in bare]}
+    else:
+        schema = dict(_SCHEMA_OF[bare if bare in _SCHEMA_OF else bare.__supertype__])
+    return {"anyOf": [schema, {"type": "null"}]} if may_be_null else schema
+
+
+def _record_schema(record: type) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    for field in plan(record):
+        properties[field.name] = {
+            **json_schema(field.hint),
+            "description": field.meaning,
+            "x-cbor-key": field.key,
+        }
+    return {
+        "type": "object",
+        "title": record.__name__,
+        "description": (record.__doc__ or "").split("\n")[0],
+        "properties": properties,
+        "required": [f.name for f in plan(record)],
+    }

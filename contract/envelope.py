@@ -1,0 +1,212 @@
+"""The signed envelope: COSE_Sign1 (RFC 9052 section 4.2) over a deterministic CBOR payload.
+
+Every message carries its identity (device, seq), the hash of the device's message before it, wall
+and monotonic time with the boot they belong to, and what the device knows of its clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+import cbor2
+
+from contract.clock import ClockQuality, MonoMicros, UnixMicros
+from contract.codec import DecodeError, Key, decode, encode, from_map, to_map
+from contract.keys import Algorithm, FindKey, Signer, verifies
+from contract.messages import BODY_TYPES, ID_BYTES, Body, Detection, content_id, type_of
+
+VERSION = 1
+CONTENT_TYPE = "application/vnd.qianshao+cbor"
+HASH_BYTES = 32
+NO_PREVIOUS = bytes(HASH_BYTES)
+"""``prev`` of a device's first message."""
+
+_COSE_SIGN1 = 18
+_HEADER_ALG, _HEADER_CONTENT_TYPE, _HEADER_KID = 1, 3, 4
+
+
+class Refusal(StrEnum):
+    """Why an envelope was not taken."""
+
+    MALFORMED = "malformed"
+    UNKNOWN_KEY = "unknown_key"
+    BAD_SIGNATURE = "bad_signature"
+    WRONG_SENDER = "wrong_sender"
+    BROKEN_CHAIN = "broken_chain"
+    SEQUENCE_REUSED = "sequence_reused"
+
+
+class EnvelopeError(ValueError):
+    """A message that is refused, with the reason as a word and in a sentence."""
+
+    def __init__(self, refusal: Refusal, detail: str) -> None:
+        super().__init__(f"{refusal.value}: {detail}")
+        self.refusal = refusal
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """What is signed. ``seq`` 0 stands outside the chain (births, wills, receipts)."""
+
+    version: Annotated[int, Key(0, "version of the payload, 1")]
+    message_id: Annotated[bytes, Key(1, "16 bytes; of a detection derived from its content")]
+    device: Annotated[str, Key(2, "sender: device id, or central")]
+    boot_id: Annotated[bytes, Key(3, "16 bytes that change with each boot")]
+    seq: Annotated[int, Key(4, "per device, never reset; 0: outside the chain")]
+    wall: Annotated[UnixMicros, Key(5, "sender's wall time")]
+    mono: Annotated[MonoMicros, Key(6, "sender's monotonic time, microseconds")]
+    is_clock_synced: Annotated[bool, Key(7, "whether the wall clock is disciplined")]
+    clock_error_ms: Annotated[int | None, Key(8, "estimated error of the wall clock")] = None
+    type: Annotated[str, Key(9, "message type")]
+    prev: Annotated[bytes, Key(10, "SHA-256 of the message before, zeros for the first")]
+
+    def __post_init__(self) -> None:
+        if self.version != VERSION:
+            raise ValueError(f"version {self.version}, this side speaks {VERSION}")
+        if self.type not in BODY_TYPES:
+            raise ValueError(f"unknown message type {self.type!r}")
+        if len(self.message_id) != ID_BYTES or len(self.boot_id) != ID_BYTES:
+            raise ValueError("message_id and boot_id have 16 bytes")
+        if len(self.prev) != HASH_BYTES:
+            raise ValueError("prev has 32 bytes")
+        if self.seq < 0:
+            raise ValueError("seq is not negative")
+
+
+_BODY_KEY = 11  # beside the keys of Payload, in the same map
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A message whose signature has been verified: payload, body, and the bytes as they came."""
+
+    payload: Payload
+    body: Body
+    raw: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the whole message: the next one's ``prev``."""
+        return message_digest(self.raw)
+
+
+def message_digest(raw: bytes) -> bytes:
+    """SHA-256 of a message as it is on the wire."""
+    return hashlib.sha256(raw).digest()
+
+
+def _external_aad(tenant: str) -> bytes:
+    return b"qianshao/1\0" + tenant.encode("ascii")
+
+
+def _to_be_signed(protected: bytes, tenant: str, payload: bytes) -> bytes:
+    return encode(["Signature1", protected, _external_aad(tenant), payload])
+
+
+def message_id_of(body: Body, device: str, seq: int, mono: int) -> bytes:
+    """Id of a message: from the content of a detection, else from its place in the chain."""
+    if isinstance(body, Detection):
+        return content_id("revision", body.detection_id, body.revision)
+    return content_id("message", device, seq, mono if seq == 0 else 0)
+
+
+def seal(
+    body: Body,
+    *,
+    tenant: str,
+    device: str,
+    boot_id: bytes,
+    seq: int,
+    wall: UnixMicros,
+    mono: MonoMicros,
+    quality: ClockQuality,
+    prev: bytes,
+    signer: Signer,
+) -> bytes:
+    """Sign one message and return its bytes (a tagged COSE_Sign1)."""
+    payload = Payload(
+        version=VERSION,
+        message_id=message_id_of(body, device, seq, mono),
+        device=device,
+        boot_id=boot_id,
+        seq=seq,
+        wall=wall,
+        mono=mono,
+        is_clock_synced=quality.is_synced,
+        clock_error_ms=quality.estimated_error_ms,
+        type=type_of(body),
+        prev=prev,
+    )
+    content = encode({**to_map(payload), _BODY_KEY: to_map(body)})
+    header = {
+        _HEADER_ALG: int(signer.algorithm),
+        _HEADER_CONTENT_TYPE: CONTENT_TYPE,
+        _HEADER_KID: signer.kid,
+    }
+    protected = encode(header)
+    signature = signer.sign(_to_be_signed(protected, tenant, content))
+    return encode(cbor2.CBORTag(_COSE_SIGN1, [protected, {}, content, signature]))
+
+
+def _sign1_parts(raw: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return protected header, payload and signature, all as bytes."""
+    outer = decode(raw, "envelope")
+    if not (isinstance(outer, cbor2.CBORTag) and outer.tag == _COSE_SIGN1):
+        raise DecodeError("envelope", "not a tagged COSE_Sign1")
+    parts = outer.value
+    if not (isinstance(parts, list) and len(parts) == 4 and parts[1] == {}):
+        raise DecodeError("envelope", "expected [protected, {}, payload, signature]")
+    protected, _, payload, signature = parts
+    if not all(isinstance(part, bytes) for part in (protected, payload, signature)):
+        raise DecodeError("envelope", "protected, payload and signature are byte strings")
+    return protected, payload, signature
+
+
+def _header(protected: bytes) -> tuple[int, bytes]:
+    """Return (algorithm, kid) of the protected header."""
+    header: Any = decode(protected, "protected")
+    if not isinstance(header, dict) or set(header) != {
+        _HEADER_ALG,
+        _HEADER_CONTENT_TYPE,
+        _HEADER_KID,
+    }:
+        raise DecodeError("protected", "expected algorithm, content type and key id")
+    algorithm, kid = header[_HEADER_ALG], header[_HEADER_KID]
+    if header[_HEADER_CONTENT_TYPE] != CONTENT_TYPE:
+        raise DecodeError("protected", "unknown content type")
+    if algorithm not in set(Algorithm) or not isinstance(kid, bytes):
+        raise DecodeError("protected", "unknown algorithm or key id")
+    return algorithm, kid
+
+
+def open_envelope(raw: bytes, *, tenant: str, find_key: FindKey) -> Envelope:
+    """Verify one message and return it; raises EnvelopeError, whatever the bytes are.
+
+    The signature is checked before the payload is looked at, and the payload's ``device`` must be
+    the owner of the key.
+    """
+    try:
+        protected, content, signature = _sign1_parts(raw)
+        algorithm, kid = _header(protected)
+    except DecodeError as error:
+        raise EnvelopeError(Refusal.MALFORMED, str(error)) from error
+    known = find_key(kid)
+    if known is None:
+        raise EnvelopeError(Refusal.UNKNOWN_KEY, f"no key {kid.hex()[:16]}")
+    if not verifies(known.public, algorithm, _to_be_signed(protected, tenant, content), signature):
+        raise EnvelopeError(Refusal.BAD_SIGNATURE, f"signature of {known.owner} does not verify")
+    try:
+        values = decode(content, "payload")
+        payload = from_map(Payload, values, "payload")
+        body = from_map(BODY_TYPES[payload.type], values.get(_BODY_KEY), "body")
+    except DecodeError as error:
+        raise EnvelopeError(Refusal.MALFORMED, str(error)) from error
+    if payload.device != known.owner:
+        raise EnvelopeError(
+            Refusal.WRONG_SENDER, f"{known.owner}'s key signed for {payload.device}"
+        )
+    return Envelope(payload, body, raw)

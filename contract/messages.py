@@ -1,0 +1,201 @@
+"""Bodies of the messages that agents and the central exchange, one record for each type."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Annotated
+
+from contract.accounts import CardRef
+from contract.clock import UnixMicros
+from contract.codec import Key, Values, encode
+from contract.words import (
+    AlertKind,
+    Decision,
+    DecisionReason,
+    DetectionKind,
+    DeviceKind,
+    Level,
+    Pad,
+    PartState,
+    PinVerdict,
+    Presence,
+    RivalVerdict,
+    Severity,
+    TimeBasis,
+)
+
+ID_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """One rule that fired, with the values that fired it."""
+
+    rule: Annotated[str, Key(0, "rule id of the detector's table")]
+    family: Annotated[str, Key(1, "kind of evidence; two families count as independent")]
+    weight: Annotated[
+        float, Key(2, "weight of evidence, natural logarithm of the likelihood ratio")
+    ]
+    values: Annotated[Values, Key(3, "observed values")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """An innocent explanation and what became of it."""
+
+    explanation: Annotated[str, Key(0, "id of the explanation")]
+    verdict: Annotated[RivalVerdict, Key(1, "whether it was ruled out, stands or was not checked")]
+    values: Annotated[Values, Key(2, "values the verdict rests on")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where a reading came from: a file or a port, and the place in it."""
+
+    file: Annotated[str, Key(0, "name of the recording or of the port, without a folder")]
+    place: Annotated[str, Key(1, "packet, line or offset, or a range of them")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Raw bytes behind a claim, by hash; the bytes stay with the agent until asked for."""
+
+    name: Annotated[str, Key(0, "what it is, e.g. nas_frames")]
+    sha256: Annotated[bytes, Key(1, "SHA-256 of the raw bytes")]
+    size_bytes: Annotated[int, Key(2, "length of the raw bytes")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """A detector's claim about one emitter over one window of time."""
+
+    detection_id: Annotated[
+        bytes, Key(0, "derives from sensor, subject and window: see detection_id()")
+    ]
+    revision: Annotated[int, Key(1, "0 at first sight; grows as evidence is added")]
+    sensor: Annotated[str, Key(2, "sensor of the device, e.g. modem0")]
+    kind: Annotated[DetectionKind, Key(3, "what is claimed")]
+    subkind: Annotated[str, Key(4, "finer kind, empty where there is none")] = ""
+    level: Annotated[Level, Key(5, "how far the evidence carries")]
+    severity: Annotated[Severity, Key(6, "urgency")]
+    alert: Annotated[AlertKind | None, Key(7, "alert kind, absent while only observed")] = None
+    score: Annotated[float, Key(8, "sum of the weights, each family capped")]
+    reasons: Annotated[tuple[Reason, ...], Key(9, "rules that fired")]
+    rivals: Annotated[tuple[Rival, ...], Key(10, "innocent explanations looked at")] = ()
+    first_seen: Annotated[UnixMicros, Key(11, "time of the first reading of the window")]
+    last_seen: Annotated[UnixMicros, Key(12, "time of the last reading of the window")]
+    time_basis: Annotated[TimeBasis, Key(13, "where these times come from")]
+    track_id: Annotated[str, Key(14, "stable name of the followed emitter")]
+    subject: Annotated[Values, Key(15, "identities of the emitter")]
+    source: Annotated[Source, Key(16, "where the readings came from")]
+    evidence: Annotated[tuple[Evidence, ...], Key(17, "raw evidence by hash")] = ()
+    fired_at: Annotated[
+        UnixMicros | None, Key(18, "agent's wall time when the reading that fired it came in")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceEvidence:
+    """What the face factor found: numbers and names, never a picture or a template."""
+
+    engine: Annotated[str, Key(0, "engine id")]
+    model_sha256: Annotated[bytes, Key(1, "SHA-256 over the weights in use")]
+    similarity: Annotated[float | None, Key(2, "cosine similarity; absent if nothing was compared")]
+    threshold: Annotated[float, Key(3, "similarity from which the engine says match")]
+    pad: Annotated[Pad, Key(4, "presentation-attack detection that was really done")]
+    is_simulated: Annotated[bool, Key(5, "true: the camera was a simulator")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawalDecision:
+    """One visit at an ATM and how it was decided."""
+
+    visit: Annotated[str, Key(0, "visit number at this ATM")]
+    business: Annotated[str, Key(1, "withdraw, deposit or transfer")]
+    amount_fen: Annotated[int, Key(2, "amount asked for, fen")]
+    card: Annotated[CardRef, Key(3, "the card")]
+    pin: Annotated[PinVerdict, Key(4, "the keypad's verdict")]
+    face: Annotated[FaceEvidence | None, Key(5, "absent: no face was captured")] = None
+    decision: Annotated[Decision, Key(6, "outcome")]
+    reason: Annotated[DecisionReason | None, Key(7, "absent when simply allowed")] = None
+    policy_version: Annotated[str, Key(8, "policy that decided")]
+    started_at: Annotated[UnixMicros, Key(9, "card in")]
+    decided_at: Annotated[UnixMicros, Key(10, "decision")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartHealth:
+    """Health of one part of an agent."""
+
+    name: Annotated[str, Key(0, "part, e.g. sensor modem0, uplink, outbox")]
+    state: Annotated[PartState, Key(1, "state")]
+    detail: Annotated[str, Key(2, "in plain words")] = ""
+    counters: Annotated[Values, Key(3, "counters and gauges, unit in the name")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """An agent's report about itself."""
+
+    uptime_s: Annotated[int, Key(0, "seconds since the agent started")]
+    version: Annotated[str, Key(1, "software version")]
+    parts: Annotated[tuple[PartHealth, ...], Key(2, "its parts")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Birth or last will of an agent's session; a will of an older session is ignored."""
+
+    presence: Annotated[Presence, Key(0, "online or offline")]
+    session: Annotated[bytes, Key(1, "random id of this connection's session")]
+    kind: Annotated[DeviceKind, Key(2, "kind of station")]
+    version: Annotated[str, Key(3, "software version")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeqRange:
+    """An inclusive range of sequence numbers."""
+
+    first: Annotated[int, Key(0, "first")]
+    last: Annotated[int, Key(1, "last")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The central's word that it has committed a device's messages to its store."""
+
+    device: Annotated[str, Key(0, "whose messages")]
+    up_to: Annotated[int, Key(1, "every message up to this sequence number is stored; 0: none")]
+    head: Annotated[bytes, Key(2, "SHA-256 of message up_to; empty if up_to is 0")]
+    ranges: Annotated[tuple[SeqRange, ...], Key(3, "also stored, beyond a hole")] = ()
+
+
+Body = Detection | WithdrawalDecision | Health | State | Receipt
+
+BODY_TYPES: dict[str, type[Body]] = {
+    "detection": Detection,
+    "withdrawal_decision": WithdrawalDecision,
+    "health": Health,
+    "state": State,
+    "receipt": Receipt,
+}
+"""Message type on the wire to its record."""
+
+_TYPE_OF: dict[type, str] = {record: name for name, record in BODY_TYPES.items()}
+
+
+def type_of(body: Body) -> str:
+    """Return the message type of a body."""
+    return _TYPE_OF[type(body)]
+
+
+def content_id(*parts: object) -> bytes:
+    """Sixteen bytes that depend only on the parts (text, numbers, bytes, lists of them)."""
+    return hashlib.sha256(encode(list(parts))).digest()[:ID_BYTES]
+
+
+def detection_id(device: str, sensor: str, subject: Values, window_start: UnixMicros) -> bytes:
+    """Id of a detection from its content, so that a restart that detects again adds nothing."""
+    pairs = [[name, subject[name]] for name in sorted(subject)]
+    return content_id("detection", device, sensor, pairs, int(window_start))

@@ -1,0 +1,94 @@
+"""MQTT topics: fixed depth, no personal data, the device id equal to the certificate's common name.
+
+``v1/TENANT/up/DEVICE/LANE`` carries what a device says, ``v1/TENANT/down/DEVICE/CHANNEL`` what it
+is told, ``v1/TENANT/state/DEVICE`` (retained) whether it is there. A dot or a space would break
+brokers that map topics to subjects, so ids hold neither.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+VERSION = "v1"
+_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+class Lane(StrEnum):
+    """Upward lanes in order of priority, highest first."""
+
+    EVIDENCE = "evt"
+    DECISIONS = "dec"
+    TELEMETRY = "tel"
+    HEALTH = "health"
+
+    @property
+    def priority(self) -> int:
+        """0 is sent first and dropped last."""
+        return list(Lane).index(self)
+
+
+class TopicError(ValueError):
+    """A topic or an id that the contract does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpTopic:
+    """A parsed upward topic."""
+
+    tenant: str
+    device: str
+    lane: Lane
+
+
+def check_id(value: str, what: str = "id") -> str:
+    """Return ``value`` if it may stand in a topic and a certificate's common name."""
+    if not _ID.fullmatch(value):
+        raise TopicError(f"{what} {value!r}: 1 to 40 of a-z, 0-9 and '-', not beginning with '-'")
+    return value
+
+
+def up(tenant: str, device: str, lane: Lane) -> str:
+    """Topic on which a device publishes one lane."""
+    return f"{VERSION}/{tenant}/up/{device}/{lane.value}"
+
+
+def up_filter(tenant: str) -> str:
+    """Filter of everything that a tenant's devices say."""
+    return f"{VERSION}/{tenant}/up/+/+"
+
+
+def parse_up(topic: str) -> UpTopic:
+    """Take an upward topic apart; raises TopicError."""
+    parts = topic.split("/")
+    if len(parts) != 5 or parts[0] != VERSION or parts[2] != "up":
+        raise TopicError(f"{topic!r} is no upward topic")
+    try:
+        lane = Lane(parts[4])
+    except ValueError as error:
+        raise TopicError(f"{topic!r}: unknown lane {parts[4]!r}") from error
+    return UpTopic(check_id(parts[1], "tenant"), check_id(parts[3], "device"), lane)
+
+
+def receipts(tenant: str, device: str) -> str:
+    """Topic on which a device is told what the central has stored."""
+    return f"{VERSION}/{tenant}/down/{device}/rcpt"
+
+
+def state(tenant: str, device: str) -> str:
+    """Retained topic of a device's birth and last will."""
+    return f"{VERSION}/{tenant}/state/{device}"
+
+
+def state_filter(tenant: str) -> str:
+    """Filter of all births and deaths of a tenant."""
+    return f"{VERSION}/{tenant}/state/+"
+
+
+def parse_state(topic: str) -> tuple[str, str]:
+    """Return (tenant, device) of a state topic; raises TopicError."""
+    parts = topic.split("/")
+    if len(parts) != 4 or parts[0] != VERSION or parts[2] != "state":
+        raise TopicError(f"{topic!r} is no state topic")
+    return check_id(parts[1], "tenant"), check_id(parts[3], "device")

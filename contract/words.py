@@ -1,0 +1,140 @@
+"""Closed lists of words that cross a room's border. The wire carries the word itself."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class DetectionKind(StrEnum):
+    """What a detector claims to have seen."""
+
+    FAKE_BASE_STATION = "fake_base_station"
+    ILLEGAL_BROADCAST = "illegal_broadcast"
+    AERONAUTICAL_INTERFERENCE = "aeronautical_interference"
+    SIM_BANK_DEN = "sim_bank_den"
+
+
+class Level(StrEnum):
+    """How far the evidence carries; only a suspected or confirmed detection becomes an alert."""
+
+    OBSERVED = "observed"
+    SUSPECTED = "suspected"
+    CONFIRMED = "confirmed"
+
+    @property
+    def rank(self) -> int:
+        """Order of the levels, lowest first."""
+        return list(Level).index(self)
+
+
+class Severity(StrEnum):
+    """How urgent an alert is."""
+
+    WARNING = "warning"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class AlertKind(StrEnum):
+    """The alert kinds of the scenario format, section 4.2."""
+
+    BLACK_BROADCAST_SUSPECTED = "BLACK_BROADCAST_SUSPECTED"
+    AERONAUTICAL_INTERFERENCE = "AERONAUTICAL_INTERFERENCE"
+    FAKE_BTS_SUSPECTED = "FAKE_BTS_SUSPECTED"
+    FAKE_BTS_CONFIRMED = "FAKE_BTS_CONFIRMED"
+    GOIP_DEN_SUSPECTED = "GOIP_DEN_SUSPECTED"
+    PRESENTATION_ATTACK = "PRESENTATION_ATTACK"
+    STOP_PAYMENT_HIT = "STOP_PAYMENT_HIT"
+    ONE_FACE_MANY_CARDS = "ONE_FACE_MANY_CARDS"
+    CLOCK_SKEW = "CLOCK_SKEW"
+    REPLAY = "REPLAY"
+    TOPIC_ACL_VIOLATION = "TOPIC_ACL_VIOLATION"
+    ORDER_REJECTED = "ORDER_REJECTED"
+
+
+class TimeBasis(StrEnum):
+    """Where the times of a reading come from."""
+
+    LIVE = "live"
+    RECORDED = "recorded"
+    SYNTHETIC = "synthetic"
+
+
+class RivalVerdict(StrEnum):
+    """What became of an innocent explanation that was looked at."""
+
+    RULED_OUT = "ruled_out"
+    POSSIBLE = "possible"
+    NOT_CHECKED = "not_checked"
+
+
+class Decision(StrEnum):
+    """The outcome of one visit at an ATM (scenario format, section 4.1)."""
+
+    ALLOW = "ALLOW"
+    ALLOW_DELAYED = "ALLOW_DELAYED"
+    DENY = "DENY"
+    REFER_TO_COUNTER = "REFER_TO_COUNTER"
+
+
+class DecisionReason(StrEnum):
+    """Why a visit was not simply allowed; the first that holds, in this order."""
+
+    STOP_PAYMENT = "STOP_PAYMENT"
+    FROZEN = "FROZEN"
+    PIN_BLOCKED = "PIN_BLOCKED"
+    PIN_INVALID = "PIN_INVALID"
+    NOT_ENROLLED = "NOT_ENROLLED"
+    FACE_COVERED = "FACE_COVERED"
+    # Not in the scenario format, whose cameras always answer: nobody could tell whether the face
+    # lives, so nobody is accused and no cash moves.
+    LIVENESS_UNAVAILABLE = "LIVENESS_UNAVAILABLE"
+    LIVENESS_FAILED = "LIVENESS_FAILED"
+    FACE_MISMATCH = "FACE_MISMATCH"
+    NONCOUNTER_OUTFLOW_SUSPENDED = "NONCOUNTER_OUTFLOW_SUSPENDED"
+    LIST_STALE = "LIST_STALE"
+
+
+class PinVerdict(StrEnum):
+    """All that ever leaves the encrypting PIN pad."""
+
+    OK = "ok"
+    WRONG = "wrong"
+    BLOCKED = "blocked"
+
+
+class Pad(StrEnum):
+    """Presentation-attack detection that was really done, weakest first (ISO/IEC 30107)."""
+
+    NONE = "none"
+    CHALLENGE = "challenge"
+    IR = "ir"
+    DEPTH = "depth"
+
+    @property
+    def rank(self) -> int:
+        """Strength, weakest first."""
+        return list(Pad).index(self)
+
+
+class DeviceKind(StrEnum):
+    """What kind of station an agent runs on."""
+
+    ATM = "atm"
+    VAN = "van"
+    FIXED_SITE = "fixed_site"
+
+
+class PartState(StrEnum):
+    """Health of one part of an agent (a sensor, the camera, the uplink)."""
+
+    OK = "ok"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+
+
+class Presence(StrEnum):
+    """Whether an agent is connected to the broker."""
+
+    ONLINE = "online"
+    OFFLINE = "offline"

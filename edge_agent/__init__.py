@@ -1,0 +1,1 @@
+"""The agent process: configuration, supervision, outbox, identity, health."""

@@ -1,0 +1,1 @@
+"""Attached devices: bytes to typed readings and back, and nothing else."""

@@ -1,0 +1,152 @@
+"""Typed readings: what attached devices say, before anyone judges it.
+
+Plain dataclasses, standard library only. Times are microseconds since 1970-01-01T00:00:00Z, levels
+are dBm, channels are 3GPP numbers (ARFCN, EARFCN, NR-ARFCN).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+TimeBasisWord = Literal["live", "recorded", "synthetic"]
+"""Where a reading's time comes from: now, the recording, or one poll a second from 1970-01-01."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """Where and when a reading was taken."""
+
+    at_us: int
+    """Time of the reading."""
+    time_basis: TimeBasisWord
+    sensor: str
+    """Sensor of the device, e.g. ``modem0``."""
+    file: str
+    """Name of the port or recording, without a folder."""
+    place: str
+    """``packet 12``, ``line 3`` or ``offset 77``."""
+    received_us: int | None = None
+    """Agent's wall time when the bytes came in; None in a replay of a file."""
+
+
+class Rat(StrEnum):
+    """Radio access technology."""
+
+    GSM = "GSM"
+    WCDMA = "WCDMA"
+    LTE = "LTE"
+    NR = "NR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellReading:
+    """One cell as a modem or a capture saw it; None means "not said"."""
+
+    stamp: Stamp
+    raw: bytes
+    rat: Rat
+    is_serving: bool
+    plmns: tuple[str, ...] = ()
+    """PLMNs as ``MCC-MNC`` in the order broadcast; several on a shared (MOCN) cell."""
+    channel: int | None = None
+    """ARFCN, UARFCN, EARFCN or NR-ARFCN."""
+    lac_tac: int | None = None
+    """LAC (GSM, WCDMA) or TAC (LTE, NR)."""
+    cell_id: int | None = None
+    """CI (16 bit), UTRAN cell id (28 bit), ECI (28 bit) or NCI (36 bit)."""
+    physical_id: int | None = None
+    """BSIC (0..63), PSC or PCI."""
+    level_dbm: float | None = None
+    """RXLEV (GSM), RSCP (WCDMA) or RSRP (LTE, NR)."""
+    c1: int | None = None
+    c2: int | None = None
+    cro_db: int | None = None
+    """CELL_RESELECT_OFFSET in dB (2 dB steps)."""
+    penalty_time: int | None = None
+    """0..31; 31 flips the sign of CRO (TS 45.008 section 6.4)."""
+    t3212_decihours: int | None = None
+    rxlev_access_min: int | None = None
+    neighbours: int | None = None
+    """Length of the neighbour list the cell announces."""
+
+
+class Direction(StrEnum):
+    """Direction of a signalling message."""
+
+    UPLINK = "uplink"
+    DOWNLINK = "downlink"
+    UNKNOWN = "unknown"
+
+
+class NasType(StrEnum):
+    """EPS mobility management messages a detector looks at (TS 24.301 section 9.8)."""
+
+    ATTACH_REQUEST = "attach_request"
+    ATTACH_ACCEPT = "attach_accept"
+    ATTACH_COMPLETE = "attach_complete"
+    ATTACH_REJECT = "attach_reject"
+    DETACH_REQUEST = "detach_request"
+    DETACH_ACCEPT = "detach_accept"
+    TAU_REQUEST = "tracking_area_update_request"
+    TAU_ACCEPT = "tracking_area_update_accept"
+    TAU_COMPLETE = "tracking_area_update_complete"
+    TAU_REJECT = "tracking_area_update_reject"
+    SERVICE_REQUEST = "service_request"
+    SERVICE_REJECT = "service_reject"
+    GUTI_REALLOCATION_COMMAND = "guti_reallocation_command"
+    AUTHENTICATION_REQUEST = "authentication_request"
+    AUTHENTICATION_RESPONSE = "authentication_response"
+    AUTHENTICATION_REJECT = "authentication_reject"
+    AUTHENTICATION_FAILURE = "authentication_failure"
+    IDENTITY_REQUEST = "identity_request"
+    IDENTITY_RESPONSE = "identity_response"
+    SECURITY_MODE_COMMAND = "security_mode_command"
+    SECURITY_MODE_COMPLETE = "security_mode_complete"
+    SECURITY_MODE_REJECT = "security_mode_reject"
+    EMM_STATUS = "emm_status"
+    EMM_INFORMATION = "emm_information"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NasReading:
+    """One NAS message between the sniffer's own test terminal and the network.
+
+    Never carries a subscriber's identity: an identity in the message is not decoded.
+    """
+
+    stamp: Stamp
+    raw: bytes
+    type: NasType
+    direction: Direction
+    cause: int | None = None
+    """EMM cause (TS 24.301 annex A), e.g. 20 = MAC failure, 21 = synch failure."""
+    identity_type: int | None = None
+    """Of an identity request: 1 IMSI, 2 IMEI, 3 IMEISV, 4 TMSI (TS 24.008 section 10.5.5.9)."""
+    ciphering: int | None = None
+    """Selected EEA of a security mode command; 0 is the null cipher."""
+    integrity: int | None = None
+    """Selected EIA of a security mode command."""
+    plmns: tuple[str, ...] = ()
+    """PLMNs named in the message (TAI list of an accept)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """Bytes that a codec could not read: kept, counted and reported, never fatal."""
+
+    file: str
+    place: str
+    reason: str
+    """In plain words."""
+    raw: bytes = b""
+    """The bytes themselves, at most 512 of them."""
+    is_damage: bool = True
+    """False: a well-formed thing of a kind that this reader passes over (counted, not an error)."""
+
+
+Reading = CellReading | NasReading
+Item = Reading | Unreadable
+"""What a codec yields."""

@@ -1,0 +1,1 @@
+"""Transport of contract messages over MQTT: uplink, intake, brokers. Knows no database."""

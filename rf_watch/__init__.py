@@ -1,0 +1,1 @@
+"""Readings to detections, pure: no thread, file, socket or wall clock."""

@@ -1,0 +1,47 @@
+"""What every test may lean on: recorded field data and tools that may be missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+REQUIRE_ALL = os.environ.get("QIANSHAO_REQUIRE_ALL") == "1"
+
+
+def _missing(what: str) -> None:
+    """Skip by name; under QIANSHAO_REQUIRE_ALL=1 fail instead."""
+    if REQUIRE_ALL:
+        pytest.fail(f"{what} (QIANSHAO_REQUIRE_ALL=1)")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def field_data() -> Path:
+    """Folder of the recorded field data."""
+    folder = Path(os.environ.get("QIANSHAO_FIELD_DATA", "../shared/data")).resolve()
+    if not (folder / "cellular").is_dir():
+        _missing(f"no recorded field data: QIANSHAO_FIELD_DATA, tried {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of Debian's Chromium."""
+    path = shutil.which("chromium")
+    if path is None:
+        _missing("chromium is not installed (Debian package chromium)")
+        raise AssertionError
+    return path
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> str:
+    """Path of Debian's mosquitto broker."""
+    path = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+    if path is None:
+        _missing("mosquitto is not installed (Debian package mosquitto)")
+        raise AssertionError
+    return path
