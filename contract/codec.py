@@ -248,6 +248,8 @@ def from_map(record: type[R], value: Any, place: str = "") -> R:
         here = f"{place}.{field.name}" if place else field.name
         if field.key in value:
             arguments[field.name] = _unpack(field.hint, here, value[field.key])
+        elif optional(field.hint)[1]:
+            arguments[field.name] = None
         elif field.is_required:
             raise DecodeError(here, "missing")
     try:

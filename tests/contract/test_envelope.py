@@ -1,0 +1,162 @@
+"""The envelope: what is sealed comes back, what was touched is refused, COSE peers agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cbor2
+import cwt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pycose.headers import KID, Algorithm
+from pycose.keys import OKPKey
+from pycose.messages import CoseMessage, Sign1Message
+
+from contract import Envelope, EnvelopeError, Refusal, UnixMicros, open_envelope
+from contract.codec import encode
+from contract.envelope import message_digest
+from contract.keys import FindKey, KeySigner, KnownKey, PrivateKey
+from contract.messages import detection_id
+from tests.samples import ED25519, P256, a_detection, sealed
+
+
+def known(key: PrivateKey = ED25519, owner: str = "van-1") -> FindKey:
+    entry = KnownKey(owner, key.public_key())
+    kid = KeySigner(key).kid
+    return lambda wanted: entry if wanted == kid else None
+
+
+def opened(raw: bytes, *, tenant: str = "demo", find: FindKey | None = None) -> Envelope:
+    return open_envelope(raw, tenant=tenant, find_key=find or known())
+
+
+@pytest.mark.parametrize("key", [ED25519, P256], ids=["EdDSA", "ES256"])
+def test_what_is_sealed_comes_back(key: PrivateKey) -> None:
+    envelope = opened(sealed(key=key, seq=9), find=known(key))
+    assert envelope.body == a_detection()
+    assert (envelope.payload.device, envelope.payload.seq, envelope.payload.type) == (
+        "van-1",
+        9,
+        "detection",
+    )
+    assert envelope.payload.clock_error_ms == 3
+    assert envelope.digest == message_digest(envelope.raw)
+
+
+def test_the_same_message_has_the_same_bytes() -> None:
+    assert sealed() == sealed()
+
+
+def test_no_single_bit_can_be_changed() -> None:
+    raw = sealed()
+    find = known()
+    for position in range(len(raw) * 8):
+        touched = bytearray(raw)
+        touched[position // 8] ^= 1 << position % 8
+        with pytest.raises(EnvelopeError):
+            opened(bytes(touched), find=find)
+
+
+def test_a_message_of_another_tenant_is_refused() -> None:
+    with pytest.raises(EnvelopeError) as refused:
+        opened(sealed(), tenant="other")
+    assert refused.value.refusal is Refusal.BAD_SIGNATURE
+
+
+def test_a_key_may_sign_only_for_its_owner() -> None:
+    with pytest.raises(EnvelopeError) as refused:
+        opened(sealed(), find=known(owner="van-2"))
+    assert refused.value.refusal is Refusal.WRONG_SENDER
+
+
+def test_an_unknown_key_is_named_as_such() -> None:
+    with pytest.raises(EnvelopeError) as refused:
+        opened(sealed(), find=lambda kid: None)
+    assert refused.value.refusal is Refusal.UNKNOWN_KEY
+
+
+def test_a_key_of_the_other_algorithm_never_verifies() -> None:
+    entry = KnownKey("van-1", P256.public_key())
+    with pytest.raises(EnvelopeError) as refused:
+        opened(sealed(), find=lambda kid: entry)
+    assert refused.value.refusal is Refusal.BAD_SIGNATURE
+
+
+@pytest.mark.parametrize(
+    ("what", "raw"),
+    [
+        ("empty", b""),
+        ("trailing byte", sealed() + b"\x00"),
+        ("untagged", encode(cbor2.loads(sealed()).value)),
+        ("another tag", encode(cbor2.CBORTag(98, cbor2.loads(sealed()).value))),
+        ("too large", b"\x00" * 70_000),
+        ("deep", b"\x81" * 5_000 + b"\x00"),
+        ("indefinite length", b"\xd2\x9f\x40\xa0\x40\x40\xff"),
+    ],
+)
+def test_what_is_no_envelope_is_malformed(what: str, raw: bytes) -> None:
+    with pytest.raises(EnvelopeError) as refused:
+        opened(raw)
+    assert refused.value.refusal is Refusal.MALFORMED, what
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_are_refused_and_raise_nothing_else(raw: bytes) -> None:
+    with pytest.raises(EnvelopeError):
+        opened(raw)
+
+
+@given(st.binary(min_size=1, max_size=40), st.integers(0, 400))
+def test_spliced_messages_are_refused_and_raise_nothing_else(piece: bytes, at: int) -> None:
+    raw = sealed()
+    spliced = raw[:at] + piece + raw[at + len(piece) :]
+    if spliced != raw:
+        with pytest.raises(EnvelopeError):
+            opened(spliced)
+
+
+def test_a_signed_body_with_a_wrong_type_is_refused_by_place() -> None:
+    raw = sealed(a_detection(subject={"when": 1}))
+    assert opened(raw).body == a_detection(subject={"when": 1})
+    with pytest.raises(ValueError, match="no place in a message"):
+        sealed(a_detection(score=float("nan")))
+
+
+def test_detection_ids_derive_from_content() -> None:
+    first = detection_id("van-1", "modem0", {"a": 1, "b": 2}, UnixMicros(0))
+    assert first == detection_id("van-1", "modem0", {"b": 2, "a": 1}, UnixMicros(0))
+    assert first != detection_id("van-1", "modem0", {"a": 1, "b": 2}, UnixMicros(1))
+    assert first != detection_id("van-2", "modem0", {"a": 1, "b": 2}, UnixMicros(0))
+    one, two = opened(sealed(seq=1)), opened(sealed(seq=2))
+    assert one.payload.message_id == two.payload.message_id
+    later = opened(sealed(a_detection(revision=1)))
+    assert later.payload.message_id != one.payload.message_id
+
+
+def test_pycose_verifies_ours_and_we_verify_pycose() -> None:
+    raw = sealed()
+    aad = b"qianshao/1\0demo"
+    public = ED25519.public_key().public_bytes_raw()
+    theirs: Any = CoseMessage.decode(raw)
+    assert isinstance(theirs, Sign1Message)
+    theirs.external_aad = aad
+    theirs.key = OKPKey(crv="ED25519", x=public)
+    assert theirs.verify_signature()
+
+    again = Sign1Message(phdr=dict(theirs.phdr), uhdr={}, payload=theirs.payload)
+    assert {Algorithm, KID} <= set(again.phdr)
+    again.external_aad = aad
+    again.key = OKPKey(crv="ED25519", x=public, d=ED25519.private_bytes_raw())
+    assert opened(again.encode()).body == a_detection()
+
+
+def test_cwt_verifies_ours() -> None:
+    okp, ed25519, eddsa = 1, 6, -8  # RFC 9053: key type, curve, algorithm
+    public = ED25519.public_key().public_bytes_raw()
+    key = cwt.COSEKey.new(
+        {1: okp, -1: ed25519, -2: public, 3: eddsa, 2: KeySigner(ED25519).kid, 4: [2]}
+    )
+    payload = cwt.COSE().decode(sealed(), key, external_aad=b"qianshao/1\0demo")
+    decoded = payload if isinstance(payload, dict) else cbor2.loads(payload)
+    assert decoded[2] == "van-1"
