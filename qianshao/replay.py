@@ -1,0 +1,186 @@
+"""``qianshao rf replay``: the real parsers and detectors over recordings."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from contract.codec import rfc3339, to_json
+from contract.messages import Detection
+from contract.words import RivalVerdict
+from hardware.readings import Item, Unreadable
+from hardware.recordings import read_recording
+from rf_watch import RULES, CellWatch
+
+SCHEMA = "qianshao.detection/1"
+SENSOR = "replay"
+
+EXIT_OK, EXIT_USAGE, EXIT_PARTLY_UNREADABLE = 0, 2, 3
+
+Opener = Callable[[Path, int | None], Iterator[Item]]
+"""Opens a recording: path, start time of one that has none."""
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_LAST_YEAR = 2199
+_OBSERVED = {rule.id: rule.observed for rule in RULES}
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a replay went through."""
+
+    files: int = 0
+    readings: int = 0
+    detections: int = 0
+    alerts: int = 0
+    unreadable: int = 0
+    passed_over: int = 0
+
+    def text(self) -> str:
+        """One line for stderr."""
+        return (
+            f"{self.files} files, {self.readings} readings, {self.detections} detections, "
+            f"{self.alerts} alerts, {self.unreadable} unreadable places, "
+            f"{self.passed_over} passed over"
+        )
+
+    def exit_code(self) -> int:
+        """Exit status of the command."""
+        return EXIT_PARTLY_UNREADABLE if self.unreadable else EXIT_OK
+
+
+def start_time(text: str) -> int:
+    """Parse RFC 3339 (no offset: UTC) to microseconds since 1970; raises ValueError."""
+    moment = dt.datetime.fromisoformat(text)
+    if not _EPOCH.year <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"{text!r} is outside {_EPOCH.year} to {_LAST_YEAR}")
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return (moment - _EPOCH) // dt.timedelta(microseconds=1)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of ``rf replay``."""
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", type=Path, help="recording; its kind shows by content"
+    )
+    parser.add_argument(
+        "--at",
+        metavar="TIME",
+        help="start time (RFC 3339, UTC without an offset) of a recording that has no times",
+    )
+    parser.add_argument(
+        "--device", default="replay", help="device id that detection ids derive from"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object per detection")
+
+
+def main_replay(args: argparse.Namespace) -> int:
+    """Run the command; detections go to stdout, damage and the summary to stderr."""
+
+    def opener(path: Path, start_us: int | None) -> Iterator[Item]:
+        return read_recording(path, sensor=SENSOR, start_us=start_us)
+
+    return run(args, opener, sys.stdout, sys.stderr)
+
+
+def run(args: argparse.Namespace, opener: Opener, out: TextIO, err: TextIO) -> int:
+    """Replay every path through its own detector; returns the exit status."""
+    start_us: int | None = None
+    if args.at is not None:
+        try:
+            start_us = start_time(args.at)
+        except (ValueError, OverflowError) as error:
+            err.write(f"--at: {error}\n")
+            return EXIT_USAGE
+    missing = [path for path in args.paths if not path.is_file()]
+    for path in missing:
+        err.write(f"PATH: {_plain(str(path))}: no such file\n")
+    if missing:
+        return EXIT_USAGE
+    summary = Summary()
+    show = json_line if args.json else text_line
+    for path in args.paths:
+        for detection in _replay_file(path, args.device, opener, start_us, summary, err):
+            summary.detections += 1
+            summary.alerts += detection.alert is not None
+            out.write(show(detection) + "\n")
+        out.flush()
+    err.write(summary.text() + "\n")
+    return summary.exit_code()
+
+
+def _replay_file(
+    path: Path,
+    device: str,
+    opener: Opener,
+    start_us: int | None,
+    summary: Summary,
+    err: TextIO,
+) -> Iterable[Detection]:
+    """Return the last revision of every detection of one file, in order of first firing."""
+    watch = CellWatch(device)
+    last: dict[bytes, Detection] = {}
+    summary.files += 1
+    for item in opener(path, start_us):
+        if isinstance(item, Unreadable):
+            _tell_unreadable(item, summary, err)
+            continue
+        summary.readings += 1
+        last.update((d.detection_id, d) for d in watch.feed(item))
+    last.update((d.detection_id, d) for d in watch.close())
+    return last.values()
+
+
+def _tell_unreadable(item: Unreadable, summary: Summary, err: TextIO) -> None:
+    if not item.is_damage:
+        summary.passed_over += 1
+        return
+    summary.unreadable += 1
+    err.write(f"{_plain(item.file)}: {_plain(item.place)}: {_plain(item.reason)}\n")
+
+
+def json_line(detection: Detection) -> str:
+    """One JSON object on one line."""
+    return json.dumps({"schema": SCHEMA, **to_json(detection)})
+
+
+def text_line(detection: Detection) -> str:
+    """What was found, where and why, in plain words on one line."""
+    subject = " ".join(f"{name} {value}" for name, value in sorted(detection.subject.items()))
+    what = f"{detection.level.value} {detection.kind.value.replace('_', ' ')}"
+    if detection.alert is None:
+        alert = "no alert"
+    else:
+        alert = f"alert {detection.alert.value} ({detection.severity.value})"
+    when = f"{rfc3339(detection.first_seen)} to {rfc3339(detection.last_seen)}"
+    why = "; ".join(
+        f"{_OBSERVED.get(reason.rule, reason.rule)} "
+        f"[{reason.rule}: {', '.join(f'{n} {v}' for n, v in sorted(reason.values.items()))}]"
+        for reason in detection.reasons
+    )
+    open_rivals = [
+        rival.explanation
+        for rival in detection.rivals
+        if rival.verdict is not RivalVerdict.RULED_OUT
+    ]
+    parts = [
+        f"{what}, {alert}",
+        f"{detection.source.file} {detection.source.place}",
+        f"{when} ({detection.time_basis.value} time)",
+        subject,
+        why,
+        f"not ruled out: {', '.join(open_rivals) or 'none of the explanations looked at'}",
+    ]
+    return _plain(" | ".join(parts))
+
+
+def _plain(text: str) -> str:
+    """Make control characters of a recording harmless to a terminal."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)

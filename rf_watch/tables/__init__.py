@@ -1,0 +1,1 @@
+"""Facts of the radio plans that detectors lean on: rows with their source and their dates."""

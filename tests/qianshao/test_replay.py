@@ -1,0 +1,207 @@
+"""``rf replay``: what it prints where, how it ends, and what it finds in recorded field data."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from hardware.readings import (
+    CellReading,
+    Direction,
+    Item,
+    NasReading,
+    NasType,
+    Rat,
+    Stamp,
+    Unreadable,
+)
+from qianshao.replay import add_arguments, main_replay, run
+
+FIELDS = {
+    "schema",
+    "kind",
+    "subkind",
+    "level",
+    "severity",
+    "alert",
+    "score",
+    "reasons",
+    "rivals",
+    "first_seen",
+    "last_seen",
+    "time_basis",
+    "track_id",
+    "subject",
+    "source",
+}
+
+
+def stamp(path: Path, number: int, start_us: int | None) -> Stamp:
+    return Stamp(
+        at_us=(start_us or 0) + number * 1_000_000,
+        time_basis="synthetic" if start_us is None else "recorded",
+        sensor="replay",
+        file=path.name,
+        place=f"packet {number}",
+    )
+
+
+def failures(path: Path, start_us: int | None) -> Iterator[Item]:
+    """A run of three MAC failures, one damaged packet and one of a kind passed over."""
+    for number in (1, 2, 3):
+        yield NasReading(
+            stamp=stamp(path, number, start_us),
+            raw=b"\x07\x5c\x14",
+            type=NasType.AUTHENTICATION_FAILURE,
+            direction=Direction.UPLINK,
+            cause=20,
+        )
+    yield Unreadable(file=path.name, place="packet 4", reason="GSMTAP version 3", is_damage=False)
+
+
+def damaged(path: Path, start_us: int | None) -> Iterator[Item]:
+    yield from failures(path, start_us)
+    yield Unreadable(file=path.name, place="packet 5", reason="cut \x1b[31mshort", raw=b"SECRET")
+
+
+def twin_cells(path: Path, start_us: int | None) -> Iterator[Item]:
+    for number, plmn in enumerate(["460-11", "460-01"]):
+        yield CellReading(
+            stamp=stamp(path, number, start_us),
+            raw=b"",
+            rat=Rat.NR,
+            is_serving=False,
+            plmns=(plmn,),
+            channel=633984,
+            cell_id=0x690133003,
+            physical_id=441,
+        )
+
+
+def arguments(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def recording(folder: Path, name: str = "one.pcap") -> str:
+    path = folder / name
+    path.write_bytes(b"")
+    return str(path)
+
+
+def test_json_has_one_final_detection_per_line_with_the_agreed_fields(tmp_path: Path) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    paths = [recording(tmp_path), recording(tmp_path, "two.pcap")]
+    assert run(arguments(*paths, "--json"), failures, out, err) == 0
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert len(lines) == 2
+    for line, path in zip(lines, paths, strict=True):
+        assert set(line) >= FIELDS
+        assert line["schema"] == "qianshao.detection/1"
+        assert (line["kind"], line["alert"]) == ("fake_base_station", "FAKE_BTS_SUSPECTED")
+        assert line["source"] == {"file": Path(path).name, "place": "packet 1-3"}
+        assert (line["time_basis"], line["first_seen"]) == (
+            "synthetic",
+            "1970-01-01T00:00:01.000000Z",
+        )
+        assert line["reasons"][0]["values"]["runs"] == "3"
+        assert line["fired_at"] is None
+    assert lines[0]["detection_id"] != lines[1]["detection_id"]
+    assert "2 files, 6 readings, 2 detections, 2 alerts, 0 unreadable" in err.getvalue()
+    assert "2 passed over" in err.getvalue()
+
+
+def test_plain_words_say_what_where_and_why_on_one_line(tmp_path: Path) -> None:
+    out = io.StringIO()
+    run(arguments(recording(tmp_path)), failures, out, io.StringIO())
+    (line,) = out.getvalue().splitlines()
+    assert line.startswith("suspected fake base station, alert FAKE_BTS_SUSPECTED (high)")
+    for part in ("one.pcap packet 1-3", "refused the network's authentication", "SIM_OR_HSS_FAULT"):
+        assert part in line
+
+
+def test_start_time_is_given_to_the_reader(tmp_path: Path) -> None:
+    out = io.StringIO()
+    words = [recording(tmp_path), "--json", "--at", "2024-05-06T07:08:09+08:00"]
+    assert run(arguments(*words), failures, out, io.StringIO()) == 0
+    assert json.loads(out.getvalue())["first_seen"] == "2024-05-05T23:08:10.000000Z"
+
+
+def test_damage_is_told_with_its_place_and_ends_with_3(tmp_path: Path) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    assert run(arguments(recording(tmp_path)), damaged, out, err) == 3
+    assert "one.pcap: packet 5: cut \\x1b[31mshort\n" in err.getvalue()
+    assert "SECRET" not in out.getvalue() + err.getvalue()
+    assert len(out.getvalue().splitlines()) == 1
+
+
+@pytest.mark.parametrize("at", ["yesterday", "2024-13-01", "", "0001-01-01", "9999-12-31"])
+def test_a_bad_start_time_is_a_usage_error_that_names_the_option(tmp_path: Path, at: str) -> None:
+    err = io.StringIO()
+    words = [recording(tmp_path), "--at", at]
+    assert run(arguments(*words), failures, io.StringIO(), err) == 2
+    assert err.getvalue().startswith("--at: ")
+
+
+def test_a_missing_file_is_a_usage_error_before_anything_is_read(tmp_path: Path) -> None:
+    out, err = io.StringIO(), io.StringIO()
+    words = [recording(tmp_path), str(tmp_path / "none.pcap")]
+    assert run(arguments(*words), failures, out, err) == 2
+    assert "none.pcap: no such file" in err.getvalue()
+    assert out.getvalue() == ""
+
+
+def test_shared_cells_say_nothing(tmp_path: Path) -> None:
+    out = io.StringIO()
+    assert run(arguments(recording(tmp_path), "--json"), twin_cells, out, io.StringIO()) == 0
+    assert out.getvalue() == ""
+
+
+# -- recorded field data ------------------------------------------------------------------------
+
+
+def replay(paths: Sequence[Path], capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
+    code = main_replay(arguments(*map(str, paths), "--json"))
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+@pytest.mark.field_data
+@pytest.mark.parametrize(
+    ("name", "runs", "failures"),
+    [("exp1", "4,4,4", 12), ("exp2", "4,4", 8), ("exp3", "24", 24)],
+)
+def test_recorded_attacks_alert(
+    field_data: Path, capsys: pytest.CaptureFixture[str], name: str, runs: str, failures: int
+) -> None:
+    path = field_data / "cellular" / "attack_nas" / f"{name}_nas.pcap"
+    code, out, err = replay([path], capsys)
+    assert code == 0, err
+    (line,) = [json.loads(text) for text in out.splitlines()]
+    assert (line["kind"], line["alert"]) == ("fake_base_station", "FAKE_BTS_SUSPECTED")
+    assert line["severity"] == "high"
+    (reason,) = line["reasons"]
+    assert (reason["values"]["runs"], reason["values"]["failures"]) == (runs, failures)
+    assert "001010123456789" not in out + err
+    assert replay([path], capsys) == (code, out, err)
+
+
+@pytest.mark.field_data
+@pytest.mark.parametrize("pattern", ["benign/*.pcap", "gsm_l2/*.pcap", "modem_logs/quectel_*.txt"])
+def test_recorded_ordinary_networks_do_not_alert(
+    field_data: Path, capsys: pytest.CaptureFixture[str], pattern: str
+) -> None:
+    paths = sorted((field_data / "cellular").glob(pattern))
+    assert paths
+    code, out, err = replay(paths, capsys)
+    assert code in {0, 3}, err
+    assert [
+        json.loads(text)["alert"] for text in out.splitlines() if '"alert": null' not in text
+    ] == []
+    assert " 0 readings" not in err
