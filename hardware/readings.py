@@ -6,7 +6,7 @@ are dBm, channels are 3GPP numbers (ARFCN, EARFCN, NR-ARFCN).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -27,6 +27,8 @@ class Stamp:
     """Name of the port or recording, without a folder."""
     place: str
     """``packet 12``, ``line 3`` or ``offset 77``."""
+    is_checked: bool = False
+    """The bytes passed a check of their own on the way (the air interface's CRC or Fire code)."""
     received_us: int | None = None
     """Agent's wall time when the bytes came in; None in a replay of a file."""
 
@@ -45,7 +47,8 @@ class CellReading:
     """One cell as a modem or a capture saw it; None means "not said"."""
 
     stamp: Stamp
-    raw: bytes
+    raw: bytes = field(repr=False)
+    """The bytes it was read from: for hashing, never for a log."""
     rat: Rat
     is_serving: bool
     plmns: tuple[str, ...] = ()
@@ -118,7 +121,8 @@ class NasReading:
     """
 
     stamp: Stamp
-    raw: bytes
+    raw: bytes = field(repr=False)
+    """The bytes it was read from: for hashing, never for a log."""
     type: NasType
     direction: Direction
     cause: int | None = None
@@ -141,7 +145,7 @@ class Unreadable:
     place: str
     reason: str
     """In plain words."""
-    raw: bytes = b""
+    raw: bytes = field(default=b"", repr=False)
     """The bytes themselves, at most 512 of them."""
     is_damage: bool = True
     """False: a well-formed thing of a kind that this reader passes over (counted, not an error)."""

@@ -130,7 +130,7 @@ def reading_weight(reading: CellReading) -> int:
     Frames of a capture passed the air interface's own check (the Fire code of TS 45.003 section
     4.1, the CRC of TS 36.212); lines of a modem come over a serial port without any.
     """
-    return 2 if reading.stamp.place.startswith("packet ") else 1
+    return 2 if reading.stamp.is_checked else 1
 
 
 def known_cell_id(reading: CellReading) -> int | None:

@@ -59,7 +59,8 @@ def lte(at_s: float = 0, **changes: object) -> CellReading:
 
 
 def in_packet(reading: CellReading, number: int) -> CellReading:
-    return replace(reading, stamp=replace(reading.stamp, place=f"packet {number}"))
+    stamp = replace(reading.stamp, place=f"packet {number}", is_checked=True)
+    return replace(reading, stamp=stamp)
 
 
 def watch(readings: Iterable[CellReading], **settings: int) -> list[Detection]:
@@ -365,6 +366,7 @@ STAMPS = st.builds(
     sensor=st.sampled_from(["modem0", "modem1"]),
     file=st.just("f"),
     place=st.sampled_from(["line 1", "packet 2", "offset 3", "", "somewhere"]),
+    is_checked=st.booleans(),
     received_us=st.none() | st.integers(0, 10**15),
 )
 SMALL = st.none() | st.integers(0, 3)

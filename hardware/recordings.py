@@ -1,0 +1,102 @@
+"""Recorded files: what kind they are, by their content, and the readings in them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+from hardware.captures.gsm_text import looks_like_gsm_text, read_gsm_text
+from hardware.captures.pcap import is_pcap, is_pcapng
+from hardware.captures.reader import CaptureReader
+from hardware.modems.quectel import looks_like_transcript, read_transcript
+from hardware.readings import Item, Unreadable
+
+HEAD_BYTES = 4096
+"""So many bytes of a file are enough to recognise it."""
+
+_CHUNK_BYTES = 64 * 1024
+_RAW_BYTES = 32
+
+
+class RecordingKind(StrEnum):
+    """Kinds of recordings."""
+
+    PCAP = "pcap"
+    PCAPNG = "pcapng"
+    GSM_L2_TEXT = "gsm_l2_text"
+    QUECTEL_TRANSCRIPT = "quectel_transcript"
+
+
+_Open = Callable[[BinaryIO, str, str, int | None], Iterator[Item]]
+"""Reads an open file: file, its name, sensor, start_us."""
+
+
+def _read_capture(source: BinaryIO, file: str, sensor: str, start_us: int | None) -> Iterator[Item]:
+    reader = CaptureReader(sensor, file, start_us=start_us)
+    while chunk := source.read(_CHUNK_BYTES):
+        yield from reader.feed(chunk)
+    yield from reader.close()
+
+
+def _read_gsm_text(
+    source: BinaryIO, file: str, sensor: str, start_us: int | None
+) -> Iterator[Item]:
+    yield from read_gsm_text(source.read(), file, sensor, start_us)
+
+
+def _read_quectel(source: BinaryIO, file: str, sensor: str, start_us: int | None) -> Iterator[Item]:
+    yield from read_transcript(source.read(), file, sensor, start_us)
+
+
+_KINDS: tuple[tuple[RecordingKind, Callable[[bytes], bool], _Open], ...] = (
+    (RecordingKind.PCAP, is_pcap, _read_capture),
+    (RecordingKind.PCAPNG, is_pcapng, _read_capture),
+    (RecordingKind.GSM_L2_TEXT, looks_like_gsm_text, _read_gsm_text),
+    (RecordingKind.QUECTEL_TRANSCRIPT, looks_like_transcript, _read_quectel),
+)
+"""Kind, how its first HEAD_BYTES bytes are told, and its reader; the first that fits is taken."""
+
+
+def recognise(head: bytes) -> RecordingKind | None:
+    """Return the kind of a recording whose first HEAD_BYTES bytes are given; None if unknown."""
+    return next((kind for kind, fits, _ in _KINDS if fits(head)), None)
+
+
+def read_recording(
+    path: Path, *, sensor: str | None = None, start_us: int | None = None
+) -> Iterator[Item]:
+    """Yield the items of a recording in order, bad places among them as ``Unreadable``.
+
+    ``sensor`` is the file's name without its suffix where none is given, so that the traces of two
+    recordings are not taken for one. ``start_us`` (microseconds since 1970) dates a recording that
+    has no times of its own. A file that cannot be opened or read, and one of an unknown kind, is
+    one ``Unreadable``, never an exception.
+    """
+    file = _printable(path.name)
+    try:
+        with path.open("rb") as source:
+            head = source.read(HEAD_BYTES)
+            source.seek(0)
+            open_kind = next((read for _, fits, read in _KINDS if fits(head)), None)
+            if open_kind is None:
+                yield _unknown(file, head)
+                return
+            name = sensor if sensor is not None else _printable(path.stem)
+            yield from open_kind(source, file, name, start_us)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        yield Unreadable(file=file, place="offset 0", reason=f"cannot be read: {reason}")
+
+
+def _unknown(file: str, head: bytes) -> Unreadable:
+    known = ", ".join(RecordingKind)
+    reason = f"no recording of a known kind ({known})" if head else "the file is empty"
+    return Unreadable(file=file, place="offset 0", reason=reason, raw=head[:_RAW_BYTES])
+
+
+def _printable(name: str) -> str:
+    """Return a file name that any message can carry, also where it is no UTF-8."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,0 +1,1 @@
+"""Simulated peers of every attached device: shipped, documented, used by tests and the demo."""
