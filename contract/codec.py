@@ -96,6 +96,7 @@ def _work_out(record: type) -> tuple[FieldPlan, ...]:
     return tuple(fields)
 
 
+@functools.cache
 def optional(hint: Any) -> tuple[Any, bool]:
     """Split ``X | None`` into X and True; anything else is returned with False."""
     if typing.get_origin(hint) in {Union, types.UnionType}:
@@ -105,6 +106,7 @@ def optional(hint: Any) -> tuple[Any, bool]:
     return hint, False
 
 
+@functools.cache
 def is_scalar(hint: Any) -> bool:
     """True for the Scalar union."""
     origin = typing.get_origin(hint)
@@ -116,6 +118,7 @@ def is_scalar(hint: Any) -> bool:
     }
 
 
+@functools.cache
 def is_values(hint: Any) -> bool:
     """True for named values."""
     return typing.get_origin(hint) is dict

@@ -26,6 +26,9 @@ class Algorithm(IntEnum):
     ES256 = -7
 
 
+CENTRAL = "central"
+"""Owner of the key that signs receipts; no device may bear this name."""
+
 PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
 PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
 
@@ -70,7 +73,8 @@ class KeySigner:
 
     def __init__(self, private: PrivateKey) -> None:
         self._private = private
-        self.kid = key_id(private.public_key())
+        self.public = private.public_key()
+        self.kid = key_id(self.public)
         is_edwards = isinstance(private, ed25519.Ed25519PrivateKey)
         self.algorithm = Algorithm.EDDSA if is_edwards else Algorithm.ES256
 
