@@ -1,0 +1,225 @@
+"""The agent process: identity, outbox, uplink, sniffers or ATM, health – supervised together."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from contract.clock import Clock, ClockQuality, SystemClock, machine_boot_id
+from contract.codec import Values
+from contract.envelope import NO_PREVIOUS, seal
+from contract.messages import State
+from contract.words import PartState, Presence
+from edge_agent.config import AgentConfig, ConfigError, SensorConfig, load_config
+from edge_agent.desk import Desk
+from edge_agent.health import HealthBook
+from edge_agent.identity import Identity, IdentityError, find_central
+from edge_agent.outbox import Outbox, OutboxError, OutboxStats
+from edge_agent.rf.survey import Survey
+from mqtt_bridge.ports import BrokerAddress
+from mqtt_bridge.uplink import Uplink, UplinkStatus
+
+if TYPE_CHECKING:
+    from edge_agent.atm.counter import AtmCounter
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+
+RESTART_CAP_S = 30.0
+
+log = structlog.get_logger("agent")
+
+
+class Agent:
+    """One agent, composed from its configuration."""
+
+    def __init__(self, config: AgentConfig, clock: Clock | None = None) -> None:
+        self._config = config
+        self._clock: Clock = clock or SystemClock()
+        self._version = version("qianshao")
+        self._boot_id = machine_boot_id()
+        self._session = os.urandom(8)
+        self._book = HealthBook(clock=self._clock, version=self._version)
+        config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._identity = Identity.load_or_create(config.state_dir, config.device)
+        self._outbox = Outbox.open(
+            config.state_dir / "outbox.sqlite3",
+            tenant=config.tenant,
+            device=config.device,
+            signer=self._identity.signer,
+            clock=self._clock,
+            boot_id=self._boot_id,
+            central_keys=find_central(config.central.public_key),
+        )
+        self._desk = Desk(self._outbox, self._book)
+        self._uplink = Uplink(
+            self._address(),
+            tenant=config.tenant,
+            device=config.device,
+            outbox=self._outbox,
+            make_state=self._make_state,
+        )
+        self._surveys: dict[str, Survey] = {}
+        self._counter = self._make_counter()
+
+    def _address(self) -> BrokerAddress:
+        broker = self._config.broker
+        tls = None
+        if broker.tls is not None:
+            tls = self._identity.tls_files(ca=broker.tls.ca, certificate=broker.tls.certificate)
+        return BrokerAddress(host=broker.host, port=broker.port, tls=tls)
+
+    def _make_state(self, presence: Presence) -> bytes:
+        """A birth or a last will: signed, outside the chain, tied to this session."""
+        return seal(
+            State(
+                presence=presence,
+                session=self._session,
+                kind=self._config.kind,
+                version=self._version,
+            ),
+            tenant=self._config.tenant,
+            device=self._config.device,
+            boot_id=self._boot_id,
+            seq=0,
+            wall=self._clock.wall(),
+            mono=self._clock.mono(),
+            quality=self._clock.quality(),
+            prev=NO_PREVIOUS,
+            signer=self._identity.signer,
+        )
+
+    async def run(self) -> None:
+        """Run until a signal asks to stop; what is in the outbox stays there for the next time."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        log.info("agent_started", device=self._config.device, kind=self._config.kind.value)
+        self._uplink.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(self._report_for_ever())]
+                running += [tasks.create_task(work) for work in self._work()]
+                await stopping.wait()
+                for task in running:
+                    task.cancel()
+        finally:
+            await asyncio.to_thread(self._uplink.stop)
+            await asyncio.to_thread(self._outbox.close)
+            log.info("agent_stopped", device=self._config.device)
+
+    def _make_counter(self) -> AtmCounter | None:
+        """At an ATM, what serves customers; its files are read now, so that mistakes end here."""
+        if self._config.atm is None:
+            return None
+        from edge_agent.atm.counter import AtmCounter  # only an ATM loads the face engine
+
+        return AtmCounter(
+            self._config.atm,
+            state_dir=self._config.state_dir,
+            clock=self._clock,
+            desk=self._desk,
+            book=self._book,
+        )
+
+    def _work(self) -> list[Coroutine[None, None, None]]:
+        """What this kind of station does."""
+        if self._counter is not None:
+            return [self._counter.run()]
+        return [self._supervise(sensor) for sensor in self._config.sensors]
+
+    async def _supervise(self, sensor: SensorConfig) -> None:
+        """Run one sniffer; a defect in it is logged whole, shown in health, and it starts again."""
+        for attempt in itertools.count():
+            survey = Survey(
+                sensor,
+                device=self._config.device,
+                clock=self._clock,
+                desk=self._desk,
+                book=self._book,
+            )
+            self._surveys[sensor.name] = survey
+            try:
+                await survey.run()
+            except Exception as error:
+                log.exception("sensor_failed", sensor=sensor.name)
+                survey.fail(f"{type(error).__name__}: {error}")
+                await asyncio.sleep(min(RESTART_CAP_S, 2.0**attempt))
+            else:
+                return
+
+    # -- health ----------------------------------------------------------------------------------
+
+    def _report_outbox(self) -> None:
+        try:
+            stats = self._outbox.stats()
+        except OutboxError as error:
+            self._book.report("outbox", PartState.FAILED, str(error))
+            return
+        word = _outbox_word(stats)
+        state = PartState.DEGRADED if word else PartState.OK
+        self._book.report("outbox", state, word, stats.counters())
+
+    async def _report_for_ever(self) -> None:
+        while True:
+            self._refresh_book()
+            await self._desk.send(self._book.snapshot())
+            await asyncio.sleep(self._config.health.period_s)
+
+    def _refresh_book(self) -> None:
+        for survey in self._surveys.values():
+            survey.report_health()
+        self._report_outbox()
+        uplink = self._uplink.status()
+        self._book.report(
+            "uplink",
+            PartState.OK if uplink.is_connected else PartState.FAILED,
+            "" if uplink.problem is None else str(uplink.problem),
+            _gauges(uplink),
+        )
+        quality: ClockQuality = self._clock.quality()
+        self._book.report(
+            "clock",
+            PartState.OK if quality.is_synced else PartState.DEGRADED,
+            "" if quality.is_synced else "the wall clock is not disciplined",
+            {"estimated_error_ms": quality.estimated_error_ms or 0},
+        )
+
+
+def _outbox_word(stats: OutboxStats) -> str:
+    """What is not as it should be, in plain words; empty when all is well."""
+    if stats.quarantined is not None:
+        return f"a damaged store was put aside: {stats.quarantined.name}"
+    if stats.mismatches:
+        return f"{stats.mismatches} receipts do not fit what was sent"
+    if any(stats.refused.values()):
+        return f"{sum(stats.refused.values())} messages were refused for want of room"
+    return ""
+
+
+def _gauges(status: UplinkStatus) -> Values:
+    """The numbers of the uplink's status; what is not known now is left out."""
+    numbers = asdict(replace(status, problem=None))
+    return {name: value for name, value in numbers.items() if isinstance(value, int | float)}
+
+
+def main_agent(config_file: Path) -> int:
+    """Run an agent until it is asked to stop; 2 for a configuration that cannot be used."""
+    try:
+        agent = Agent(load_config(config_file))
+    except (ConfigError, IdentityError, OutboxError) as error:
+        print(f"qianshao agent: {error}", file=sys.stderr)
+        return EXIT_FAILED if isinstance(error, OutboxError) else EXIT_CONFIG
+    asyncio.run(agent.run())
+    return 0

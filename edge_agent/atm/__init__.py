@@ -1,0 +1,1 @@
+"""The ATM's side of the agent: visits in, signed decisions out."""

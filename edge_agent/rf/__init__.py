@@ -1,0 +1,1 @@
+"""The van's and fixed site's side of the agent: sniffers in, detections out."""

@@ -1,0 +1,132 @@
+"""One sniffer from its port to the outbox: bytes, readings, detections, health."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from pathlib import PurePath
+from urllib.parse import urlsplit
+
+import structlog
+
+from contract.clock import Clock
+from contract.codec import Values
+from contract.messages import Detection
+from contract.words import PartState
+from edge_agent.config import SensorConfig, SensorKind
+from edge_agent.desk import Desk
+from edge_agent.health import HealthBook
+from hardware.captures.reader import CaptureReader
+from hardware.modems import DIALECTS
+from hardware.modems.poller import ModemPoller
+from hardware.readings import Item, Unreadable
+from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
+from rf_watch.cells import CellWatch
+
+SILENT_AFTER_S = 30.0
+"""A port that is open but says nothing for so long is degraded: "alive but no data"."""
+
+log = structlog.get_logger("survey")
+
+
+class Survey:
+    """Runs one sniffer until its recording ends or the agent stops."""
+
+    def __init__(
+        self, config: SensorConfig, *, device: str, clock: Clock, desk: Desk, book: HealthBook
+    ) -> None:
+        self._config = config
+        self._desk = desk
+        self._book = book
+        self._part = f"sensor {config.name}"
+        self._port = SerialPort(config.url, clock=clock)
+        self._watch = CellWatch(device)
+        self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
+        self._has_ended = False
+        self._failure: str | None = None
+        book.register(self._part)
+
+    async def run(self) -> None:
+        """Read, watch and report; returns at the end of a recording."""
+        async with self._port:
+            async for item in self._items():
+                await self._take(item)
+        for detection in self._watch.close():
+            await self._send(detection)
+        self._has_ended = True
+        log.info("sensor_ended", sensor=self._config.name, **self._counts)
+
+    async def _take(self, item: Item) -> None:
+        if isinstance(item, Unreadable):
+            self._note_unreadable(item)
+            return
+        self._counts["readings"] += 1
+        for detection in self._watch.feed(item):
+            await self._send(detection)
+
+    async def _send(self, detection: Detection) -> None:
+        self._counts["detections"] += 1
+        await self._desk.send_evidence(detection)
+
+    def _note_unreadable(self, item: Unreadable) -> None:
+        if not item.is_damage:
+            self._counts["passed_over"] += 1
+            return
+        self._counts["unreadable"] += 1
+        log.warning(
+            "unreadable",
+            sensor=self._config.name,
+            file=item.file,
+            place=item.place,
+            reason=item.reason,
+        )
+
+    def _items(self) -> AsyncIterator[Item]:
+        if self._config.kind is SensorKind.CAPTURE:
+            return self._capture_items()
+        dialect = DIALECTS[self._config.kind.value](
+            sensor=self._config.name, file=port_name(self._config.url)
+        )
+        period_s = self._config.poll_s if self._config.poll_s is not None else 1.0
+        return ModemPoller(self._port, dialect, period_s=period_s).items()
+
+    async def _capture_items(self) -> AsyncIterator[Item]:
+        """A capture has a header of its own: after each loss a new reader begins."""
+        name = port_name(self._config.url)
+        reader = CaptureReader(self._config.name, name)
+        async for event in self._port:
+            match event:
+                case PortData():
+                    items = reader.feed(event.data, event.received_us)
+                case PortOpened():
+                    reader, items = CaptureReader(self._config.name, name), []
+                case PortLost() | PortEnded():
+                    items = reader.close()
+            for item in items:
+                yield item
+
+    # -- health ----------------------------------------------------------------------------------
+
+    def fail(self, problem: str) -> None:
+        """Note that this run died of a defect; the next one starts with a clean line."""
+        self._failure = problem
+
+    def report_health(self) -> None:
+        """Write this sniffer's line into the book."""
+        counters = self._port.counters()
+        state, detail = PartState.OK, ""
+        if self._failure is not None:
+            state, detail = PartState.FAILED, self._failure
+        elif self._has_ended:
+            detail = "end of the recording"
+        elif not counters.is_open:
+            state, detail = PartState.FAILED, "the port cannot be opened or was lost"
+        elif counters.last_data_age_s is None or counters.last_data_age_s > SILENT_AFTER_S:
+            state, detail = PartState.DEGRADED, "the port is open but says nothing"
+        gauges: Values = {k: v for k, v in asdict(counters).items() if v is not None}
+        self._book.report(self._part, state, detail, {**gauges, **self._counts})
+
+
+def port_name(url: str) -> str:
+    """Name of a port or recording without its folder and options."""
+    return PurePath(urlsplit(url).path or url).name or url

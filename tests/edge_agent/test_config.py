@@ -1,0 +1,180 @@
+"""The agent's configuration: what is right is read, what is wrong is named with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from contract.words import DeviceKind
+from edge_agent.config import BrokerTls, ConfigError, SensorKind, load_config
+
+VAN = """\
+device = "van-01"
+tenant = "demo"
+kind = "van"
+state_dir = "state/van-01"
+[broker]
+host = "127.0.0.1"
+port = 1883
+ca = "ca.pem"
+certificate = "/etc/van-01.pem"
+[central]
+public_key = "central.pub.pem"
+[health]
+period_s = 2
+[[sensors]]
+name = "modem0"
+kind = "quectel"
+url = "/dev/ttyUSB2"
+poll_s = 0.5
+[[sensors]]
+name = "air0"
+kind = "capture"
+url = "replay://records/air.pcap?loop=1"
+"""
+
+ATM = """\
+device = "atm-01"
+tenant = "demo"
+kind = "atm"
+state_dir = "state"
+[broker]
+host = "broker"
+[central]
+public_key = "central.pub.pem"
+[atm]
+tenant_key_file = "card.key"
+script = "visits.toml"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "agent.toml"
+
+
+def problems(file: Path, text: str) -> list[str]:
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    return str(caught.value).replace(f"{file}", "agent.toml").split("\n")
+
+
+def test_a_van_is_read_with_paths_beside_its_file(file: Path) -> None:
+    file.write_text(VAN)
+    config = load_config(file)
+    assert (config.device, config.tenant, config.kind) == ("van-01", "demo", DeviceKind.VAN)
+    assert config.state_dir == file.parent / "state/van-01"
+    assert (config.broker.host, config.broker.port) == ("127.0.0.1", 1883)
+    assert config.broker.tls == BrokerTls(
+        ca=file.parent / "ca.pem", certificate=Path("/etc/van-01.pem")
+    )
+    assert config.central.public_key == file.parent / "central.pub.pem"
+    assert config.health.period_s == 2.0
+    modem, air = config.sensors
+    assert (modem.name, modem.kind, modem.poll_s) == ("modem0", SensorKind.QUECTEL, 0.5)
+    assert (air.kind, air.poll_s) == (SensorKind.CAPTURE, None)
+    assert air.url == f"replay://{file.parent}/records/air.pcap?loop=1"
+    assert config.atm is None
+
+
+def test_an_atm_is_read_with_defaults(file: Path) -> None:
+    file.write_text(ATM)
+    config = load_config(file)
+    assert config.atm is not None
+    assert config.atm.tenant_key_file == file.parent / "card.key"
+    assert config.atm.script == file.parent / "visits.toml"
+    assert (config.atm.threshold, config.atm.models) == (None, None)
+    assert (config.broker.port, config.broker.tls) == (8883, None)
+    assert config.health.period_s == 5.0
+    assert config.sensors == ()
+
+
+def test_the_optional_values_of_an_atm_are_read(file: Path) -> None:
+    file.write_text(ATM + 'threshold = 0.414\nmodels = "models"\n')
+    config = load_config(file)
+    assert config.atm is not None
+    assert (config.atm.threshold, config.atm.models) == (0.414, file.parent / "models")
+
+
+def test_a_folder_with_a_blank_reaches_the_replay_url_quoted(tmp_path: Path) -> None:
+    folder = tmp_path / "two words"
+    folder.mkdir()
+    (folder / "agent.toml").write_text(VAN)
+    url = load_config(folder / "agent.toml").sensors[1].url
+    assert url == f"replay://{tmp_path}/two%20words/records/air.pcap?loop=1"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('"van-01"\n', '"Van 01"\n', ":1: device: device 'Van 01': 1 to 40 of a-z"),
+        ('"van-01"\n', '"central"\n', ":1: device: 'central' is not a device"),
+        ('tenant = "demo"\n', "", ": tenant: is missing"),
+        ('"van"', '"bus"', ":3: kind: 'bus' is none of atm, van, fixed_site"),
+        ("port = 1883", "port = 70000", ":7: broker.port: 70000 is not within 1 to 65535"),
+        ('ca = "ca.pem"\n', "", ":5: broker.ca: is missing"),
+        ("[broker]\n", "[brokers]\n", ":5: brokers: unknown key (did you mean broker?)"),
+        ("period_s = 2", "period = 2", ":13: health.period: unknown key (did you mean period_s?)"),
+        ('"modem0"', '"modem 0"', ":15: sensors[0].name: sensor 'modem 0'"),
+        ('"air0"', '"modem0"', ":20: sensors[1].name: 'modem0' is the name of another sensor"),
+        ("replay:", "http:", ":22: sensors[1].url: unknown scheme http://"),
+        ("replay://records/air.pcap?loop=1", "socket://", ":22: sensors[1].url: nothing stands"),
+        ("poll_s = 0.5", "poll_s = 0", ":18: sensors[0].poll_s: 0 is not within 0.05 to 3600"),
+        ('kind = "capture"', 'kind = "capture"\npoll_s = 1', ":22: sensors[1].poll_s: belongs to"),
+        ("[[sensors]]\n", "[sensors]\n", ":19: Cannot declare ('sensors',) twice"),
+    ],
+)
+def test_each_mistake_names_its_line_and_key(file: Path, old: str, new: str, expected: str) -> None:
+    assert old in VAN
+    found = problems(file, VAN.replace(old, new))
+    assert any(line.startswith("agent.toml" + expected) for line in found), found
+
+
+def test_all_mistakes_are_reported_at_once(file: Path) -> None:
+    text = VAN.replace('"127.0.0.1"', "1").replace('"capture"', '"sdr"').replace("= 0.5", "= 'x'")
+    assert problems(file, text) == [
+        "agent.toml:6: broker.host: expected a text, found a whole number",
+        "agent.toml:18: sensors[0].poll_s: expected a number, found a text",
+        "agent.toml:21: sensors[1].kind: 'sdr' is none of quectel, capture",
+    ]
+
+
+def test_the_kind_decides_which_tables_belong(file: Path) -> None:
+    head, tail = ATM.split("[atm]")
+    assert problems(file, head) == ["agent.toml: atm: is missing: kind is atm"]
+    sensor = '[[sensors]]\nname = "a"\nkind = "quectel"\nurl = "COM3"\n'
+    assert problems(file, ATM + sensor) == [
+        "agent.toml:12: sensors: belong to a van or a fixed site, kind is atm"
+    ]
+    van = head.replace('"atm"', '"van"')
+    assert problems(file, van) == ["agent.toml: sensors: at least one [[sensors]] is needed"]
+    assert problems(file, van + sensor + "[atm]" + tail) == [
+        "agent.toml:13: atm: belongs to an ATM, kind is van"
+    ]
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([VAN, ATM]),
+    st.lists(st.tuples(st.integers(0, 400), st.integers(0, 4), st.text(max_size=3)), max_size=4),
+)
+def test_a_damaged_file_is_read_or_refused_but_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, text: str, edits: list[tuple[int, int, str]]
+) -> None:
+    for position, length, inserted in edits:
+        text = text[:position] + inserted + text[position + length :]
+    file = tmp_path_factory.mktemp("config") / "agent.toml"
+    file.write_text(text, encoding="utf-8", errors="surrogatepass")
+    assert files_of_error(file) in (set(), {file})
+
+
+def files_of_error(file: Path) -> set[Path]:
+    try:
+        load_config(file)
+    except ConfigError as error:
+        return {problem.file for problem in error.problems}
+    return set()
