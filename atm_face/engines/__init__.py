@@ -1,0 +1,1 @@
+"""Face engines: one interface, one file for each engine."""
