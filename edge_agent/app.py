@@ -193,7 +193,9 @@ class Agent:
             "clock",
             PartState.OK if quality.is_synced else PartState.DEGRADED,
             "" if quality.is_synced else "the wall clock is not disciplined",
-            {"estimated_error_ms": quality.estimated_error_ms or 0},
+            {}
+            if quality.estimated_error_ms is None
+            else {"estimated_error_ms": quality.estimated_error_ms},
         )
 
 

@@ -104,7 +104,7 @@ class AtmCounter:
             pad=seen.evidence.pad if seen.evidence else Pad.NONE,
             is_live=seen.is_live,
             is_match=seen.is_match,
-            list_mode=list_mode(is_online=True, age_s=self._script.list_age_s),
+            list_mode=list_mode(is_online=self._script.is_online, age_s=self._script.list_age_s),
         )
         verdict = decide(visit, self._policy)
         return WithdrawalDecision(

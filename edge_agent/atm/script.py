@@ -41,6 +41,7 @@ class VisitScript:
     pause_s: float
     list_age_s: float
     """Age of the list of stops and freezes that this script plays, seconds."""
+    is_online: bool
     visits: tuple[ScriptedVisit, ...]
 
 
@@ -51,6 +52,7 @@ def load_script(path: Path) -> VisitScript:
     script = VisitScript(
         pause_s=root.number_or("pause_s", 5.0, 0.05, 3600.0),
         list_age_s=root.number_or("list_age_s", 0.0, 0.0, 1e9),
+        is_online=root.boolean_or("is_online", True),
         visits=tuple(_visit(table) for table in root.tables("visits")),
     )
     if not script.visits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import PurePath
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import structlog
 
@@ -129,4 +129,4 @@ class Survey:
 
 def port_name(url: str) -> str:
     """Name of a port or recording without its folder and options."""
-    return PurePath(urlsplit(url).path or url).name or url
+    return PurePath(unquote(urlsplit(url).path) or url).name or url
