@@ -36,6 +36,7 @@ EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
 RESTART_CAP_S = 30.0
+SESSION_BYTES = 8
 
 log = structlog.get_logger("agent")
 
@@ -48,7 +49,7 @@ class Agent:
         self._clock: Clock = clock or SystemClock()
         self._version = version("qianshao")
         self._boot_id = machine_boot_id()
-        self._session = os.urandom(8)
+        self._session = os.urandom(SESSION_BYTES)
         self._book = HealthBook(clock=self._clock, version=self._version)
         config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._identity = Identity.load_or_create(config.state_dir, config.device)
@@ -80,7 +81,13 @@ class Agent:
         return BrokerAddress(host=broker.host, port=broker.port, tls=tls)
 
     def _make_state(self, presence: Presence) -> bytes:
-        """A birth or a last will: signed, outside the chain, tied to this session."""
+        """A birth or a last will: signed, outside the chain, tied to one connection.
+
+        The uplink asks for the will first, then for the birth of the same connection: a new
+        session begins at the will, so that a late will of an older one is told apart.
+        """
+        if presence is Presence.OFFLINE:
+            self._session = os.urandom(SESSION_BYTES)
         return seal(
             State(
                 presence=presence,

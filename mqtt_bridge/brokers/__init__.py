@@ -1,0 +1,23 @@
+"""Brokers that the central can run beside itself: one interface, one file for each kind."""
+
+from mqtt_bridge.brokers.interface import (
+    Broker,
+    BrokerError,
+    BrokerFailedError,
+    BrokerMissingError,
+    DeviceGrant,
+    PortTakenError,
+)
+from mqtt_bridge.brokers.mosquitto import MosquittoBroker
+from mqtt_bridge.brokers.nats import NatsBroker
+
+__all__ = [
+    "Broker",
+    "BrokerError",
+    "BrokerFailedError",
+    "BrokerMissingError",
+    "DeviceGrant",
+    "MosquittoBroker",
+    "NatsBroker",
+    "PortTakenError",
+]

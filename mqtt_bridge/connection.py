@@ -1,0 +1,404 @@
+"""One MQTT connection over paho: opened once, ended once, never reused.
+
+paho's own reconnecting resends what it likes and waits without jitter, and its thread dies silently
+on bytes it cannot read. So a new client serves each connection, driven by a thread of ours through
+paho's interface for external loops; its callbacks do nothing but put events into a queue, and the
+last event is always :class:`Ended`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import ssl
+import struct
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from queue import SimpleQueue
+
+from paho.mqtt import MQTTException
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from contract.clock import Clock, SystemClock
+from mqtt_bridge import diagnosis
+from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind, TlsFilesError
+from mqtt_bridge.ports import BrokerAddress
+from mqtt_bridge.tls import tls_context
+
+KEEPALIVE_S = 30
+CONNECT_TIMEOUT_S = 10.0
+SESSION_EXPIRY_S = 7 * 24 * 3600
+"""MQTT 5 only: how long a broker keeps a persistent session without its client."""
+
+MAX_UNACKED = 1000
+"""Own QoS 1 messages without a PUBACK; more are refused instead of filling memory."""
+
+_FLUSH_S = 1.0
+_TICK_S = 1.0
+_PAUSED_TICK_S = 0.05
+_FIRST_FAILURE_CODE = 0x80
+_NO_MATCHING_SUBSCRIBERS = 0x10
+
+_TALK_ERRORS = (OSError, ValueError, LookupError, struct.error, MQTTException, TlsFilesError)
+"""What TLS files, sockets and a broker's bytes provoke in paho 2.x."""
+
+
+class Protocol(IntEnum):
+    """MQTT versions spoken here. 3.1.1 is what every broker knows; 5 gives reasons."""
+
+    MQTT_3_1_1 = 4
+    MQTT_5 = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes, retained, when the connection ends without a goodbye."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """What a connection asks of the broker."""
+
+    address: BrokerAddress
+    client_id: str
+    is_clean: bool = True
+    will: Will | None = None
+    protocol: Protocol = Protocol.MQTT_3_1_1
+    keepalive_s: int = KEEPALIVE_S
+    connect_timeout_s: float = CONNECT_TIMEOUT_S
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The broker took the session."""
+
+    is_session_present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Acked:
+    """The broker's PUBACK. ``is_taken`` is False if it says that nobody will get the message."""
+
+    mid: int
+    is_taken: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The broker's SUBACK with the refusals in words; empty: all filters were granted."""
+
+    mid: int
+    refusals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message; it stays the broker's until :meth:`Connection.acknowledge` is called."""
+
+    topic: str
+    payload: bytes
+    is_retained: bool
+    mid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Poked:
+    """Somebody called :meth:`Connection.poke`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The connection is over; ``problem`` is None if this side ended it."""
+
+    problem: ConnectionProblem | None
+
+
+Event = Opened | Acked | Granted | Arrived | Poked | Ended
+
+
+class Connection:
+    """A connection in its own thread. Methods may be called from any thread and never block."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        clock: Clock | None = None,
+        is_paused: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """``is_paused`` is asked before each read: while it says yes, the broker has to wait."""
+        self.events: SimpleQueue[Event] = SimpleQueue()
+        self._session = session
+        self._clock = clock or SystemClock()
+        self._is_paused = is_paused
+        self._is_open = False
+        self._closing = threading.Event()
+        self._problem: ConnectionProblem | None = None
+        self._last_words = ""
+        self._wake_here, self._wake_there = socket.socketpair()
+        self._wake_here.setblocking(False)
+        self._wake_there.setblocking(False)
+        self._client = self._make_client()
+        self._thread = threading.Thread(
+            target=self._run, name=f"mqtt-{session.client_id}", daemon=True
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages can be handed over now."""
+        return self._is_open
+
+    def start(self) -> None:
+        """Begin to connect; events tell the rest."""
+        self._thread.start()
+
+    def publish(self, topic: str, payload: bytes, *, is_retained: bool = False) -> int | None:
+        """Hand over a QoS 1 message; returns the mid its PUBACK will name, None if not possible."""
+        if not self._is_open:
+            return None
+        info = self._client.publish(topic, payload, qos=1, retain=is_retained)
+        self._wake()
+        return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+
+    def subscribe(self, filters: Sequence[str]) -> int | None:
+        """Subscribe with QoS 1; returns the mid its SUBACK will name, None if not possible."""
+        if not self._is_open:
+            return None
+        result, mid = self._client.subscribe([(name, 1) for name in filters])
+        self._wake()
+        return mid if result == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+
+    def acknowledge(self, mid: int) -> None:
+        """Tell the broker that a message is safe; without effect once the connection is over."""
+        if self._is_open and mid:
+            self._client.ack(mid, 1)
+            self._wake()
+
+    def poke(self) -> None:
+        """Put a :class:`Poked` into the events."""
+        self.events.put(Poked())
+
+    def resume(self) -> None:
+        """Ask ``is_paused`` again at once."""
+        self._wake()
+
+    def close(self, timeout_s: float = 2.0) -> bool:
+        """Say goodbye and end; False if the thread is still busy (a name look-up) after that."""
+        self._closing.set()
+        self._wake()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        else:
+            self._release()
+        return not self._thread.is_alive()
+
+    # -- the thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        problem = ConnectionProblem(ProblemKind.INTERNAL, "the connection's thread failed")
+        ended: Ended | None = None
+        try:
+            ended = Ended(self._converse())
+        except _TALK_ERRORS as error:
+            problem = diagnosis.of_error(error, self._session.address, self._clock)
+        finally:
+            self._is_open = False
+            self._release()
+            self.events.put(ended or Ended(problem))
+
+    def _converse(self) -> ConnectionProblem | None:
+        session = self._session
+        if session.address.tls is not None:
+            self._client.tls_set_context(tls_context(session.address.tls))
+        self._connect()
+        patience_until = time.monotonic() + session.connect_timeout_s
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._wake_here, selectors.EVENT_READ)
+            while (sock := self._client.socket()) is not None:
+                if self._closing.is_set():
+                    self._say_goodbye()
+                    return None
+                if not self._is_open and time.monotonic() > patience_until:
+                    return ConnectionProblem(
+                        ProblemKind.TIMEOUT,
+                        f"{session.address.host}:{session.address.port} took the connection "
+                        f"but said nothing for {session.connect_timeout_s:g} s",
+                    )
+                self._turn(selector, sock)
+        return None if self._closing.is_set() else self._problem
+
+    def _connect(self) -> None:
+        session = self._session
+        if session.protocol is Protocol.MQTT_5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            if not session.is_clean:
+                properties.SessionExpiryInterval = SESSION_EXPIRY_S
+            self._client.connect(
+                session.address.host,
+                session.address.port,
+                session.keepalive_s,
+                clean_start=session.is_clean,
+                properties=properties,
+            )
+        else:
+            self._client.connect(session.address.host, session.address.port, session.keepalive_s)
+
+    def _turn(self, selector: selectors.BaseSelector, sock: paho.SocketLike) -> None:
+        """Wait for the socket or a wake-up, and let paho do what is possible."""
+        paused = self._is_paused()
+        has_pending = _pending(sock)
+        events = 0 if paused else selectors.EVENT_READ
+        if self._client.want_write():
+            events |= selectors.EVENT_WRITE
+        if events:
+            selector.register(sock, events)
+        wait_s = _PAUSED_TICK_S if paused else 0.0 if has_pending else _TICK_S
+        ready = {key.fileobj: mask for key, mask in selector.select(wait_s)}
+        if events:
+            selector.unregister(sock)
+        with contextlib.suppress(BlockingIOError):
+            self._wake_here.recv(4096)
+        if ready.get(sock, 0) & selectors.EVENT_READ or (has_pending and not paused):
+            self._read(sock)
+        if self._client.want_write():
+            self._client.loop_write()
+        self._client.loop_misc()
+
+    def _read(self, sock: paho.SocketLike) -> None:
+        """Read a packet, and those that TLS has already decrypted (the socket shows none)."""
+        self._client.loop_read()
+        while self._client.socket() is not None and _pending(sock) and not self._is_paused():
+            self._client.loop_read()
+
+    def _say_goodbye(self) -> None:
+        """Flush what was handed over, DISCONNECT last, for a bounded time."""
+        self._client.disconnect()
+        until = time.monotonic() + _FLUSH_S
+        while self._client.want_write() and self._client.socket() and time.monotonic() < until:
+            self._client.loop_write()
+            time.sleep(0.005 if self._client.want_write() else 0)
+
+    def _release(self) -> None:
+        sock = self._client.socket()
+        if sock is not None:
+            sock.close()
+        self._wake_here.close()
+        self._wake_there.close()
+
+    def _wake(self) -> None:
+        # Full: a wake-up is on its way anyway. Closed: the connection is over.
+        with contextlib.suppress(OSError):
+            self._wake_there.send(b"\0")
+
+    # -- paho's callbacks, in the thread ---------------------------------------------------------
+
+    def _make_client(self) -> paho.Client:
+        session = self._session
+        is_5 = session.protocol is Protocol.MQTT_5
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=session.client_id,
+            clean_session=None if is_5 else session.is_clean,
+            protocol=MQTTProtocolVersion.MQTTv5 if is_5 else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.connect_timeout = session.connect_timeout_s
+        client.max_inflight_messages_set(MAX_UNACKED)
+        client.max_queued_messages_set(MAX_UNACKED)
+        if session.will is not None:
+            client.will_set(session.will.topic, session.will.payload, qos=1, retain=True)
+        client.on_socket_open = _send_at_once
+        client.on_socket_register_write = lambda _client, _data, _sock: self._wake()
+        client.on_log = self._on_log
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    def _on_log(self, _client: paho.Client, _data: object, level: int, words: str) -> None:
+        if level in {LogLevel.MQTT_LOG_ERR, LogLevel.MQTT_LOG_WARNING}:
+            self._last_words = words
+
+    def _on_connect(
+        self,
+        _client: paho.Client,
+        _data: object,
+        flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._problem = diagnosis.of_connack(str(reason), reason.value, self._session.address)
+        elif not self._is_open:
+            self._is_open = True
+            self.events.put(Opened(bool(flags.session_present)))
+
+    def _on_disconnect(
+        self,
+        _client: paho.Client,
+        _data: object,
+        _flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        was_open, self._is_open = self._is_open, False
+        if self._problem is None:
+            self._problem = diagnosis.of_disconnect(
+                str(reason),
+                self._last_words,
+                self._session.address,
+                self._clock,
+                was_open=was_open,
+            )
+
+    def _on_publish(
+        self,
+        _client: paho.Client,
+        _data: object,
+        mid: int,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        is_taken = reason.value < _FIRST_FAILURE_CODE and reason.value != _NO_MATCHING_SUBSCRIBERS
+        self.events.put(Acked(mid, is_taken, str(reason)))
+
+    def _on_subscribe(
+        self,
+        _client: paho.Client,
+        _data: object,
+        mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        refusals = tuple(str(r) for r in reasons if r.value >= _FIRST_FAILURE_CODE)
+        self.events.put(Granted(mid, refusals))
+
+    def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
+        mid = message.mid if message.qos else 0
+        self.events.put(Arrived(message.topic, bytes(message.payload), message.retain, mid))
+
+
+def _pending(sock: paho.SocketLike) -> bool:
+    """Whether TLS holds decrypted bytes, of which a selector knows nothing."""
+    return isinstance(sock, ssl.SSLSocket) and bool(ssl.SSLSocket.pending(sock))
+
+
+def _send_at_once(_client: paho.Client, _data: object, sock: paho.SocketLike) -> None:
+    """Without TCP_NODELAY small packets wait 40 ms for a delayed acknowledgement."""
+    if isinstance(sock, socket.socket):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,0 +1,328 @@
+"""The device's way up: outbox rows to the broker, again and again until a receipt covers them."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty
+
+import structlog
+
+from contract import topics
+from contract.clock import Clock, MonoMicros
+from contract.envelope import EnvelopeError
+from contract.words import Presence
+from mqtt_bridge.backoff import Backoff
+from mqtt_bridge.connection import (
+    Acked,
+    Arrived,
+    Connection,
+    Ended,
+    Event,
+    Granted,
+    Opened,
+    Poked,
+    Protocol,
+    Session,
+    Will,
+)
+from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind
+from mqtt_bridge.link import Link
+from mqtt_bridge.ports import BrokerAddress, OutboxPort, OutboxRow
+from mqtt_bridge.window import Window
+
+_GOODBYE_S = 1.0
+_WATCH_S = 0.5
+_REST_S = 0.05
+_RETRY_HANDOVER_S = 0.2
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UplinkSettings:
+    """Knobs of an uplink."""
+
+    window: int = 20
+    """Rows on their way, published and not receipted, at most."""
+    resend_min_s: float = 2.0
+    resend_max_s: float = 30.0
+    protocol: Protocol = Protocol.MQTT_3_1_1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UplinkStatus:
+    """What an uplink has to say about itself; counters since it was made."""
+
+    is_running: bool
+    is_connected: bool
+    problem: ConnectionProblem | None
+    connects: int
+    published: int
+    resent: int
+    pubacks: int
+    not_delivered: int
+    """PUBACKs that said so (MQTT 5 reasons 0x10, 0x87 and other failures)."""
+    receipts: int
+    receipts_refused: int
+    rows_receipted: int
+    in_flight: int
+    last_receipt_age_s: float | None
+
+
+@dataclass(slots=True)
+class _Counts:
+    published: int = 0
+    resent: int = 0
+    pubacks: int = 0
+    not_delivered: int = 0
+    receipts: int = 0
+    receipts_refused: int = 0
+    rows_receipted: int = 0
+    last_receipt: MonoMicros | None = None
+
+
+class Uplink(Link):
+    """Keeps a device connected and its outbox draining.
+
+    A row is gone only when ``outbox.apply_receipt`` took it out; a PUBACK is merely counted. After
+    each connection everything without a receipt goes again, from the oldest.
+
+    ``make_state`` is called twice for each connection, first with OFFLINE for the last will and
+    then with ONLINE for the birth: both belong to the same session.
+    """
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        tenant: str,
+        device: str,
+        outbox: OutboxPort,
+        make_state: Callable[[Presence], bytes],
+        *,
+        settings: UplinkSettings | None = None,
+        clock: Clock | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        topics.check_id(tenant, "tenant")
+        topics.check_id(device, "device")
+        super().__init__(f"uplink-{device}", clock=clock, backoff=backoff)
+        self._address = address
+        self._tenant = tenant
+        self._device = device
+        self._outbox = outbox
+        self._make_state = make_state
+        self._settings = settings or UplinkSettings()
+        # A broker drops a session when its client id comes again: nobody else can guess this one,
+        # and the same process coming back still replaces its own half-dead connection.
+        self._client_id = f"{device}-{secrets.token_hex(8)}"
+        self._state_topic = topics.state(tenant, device)
+        self._receipts_topic = topics.receipts(tenant, device)
+        self._will = b""
+        self._window = Window(
+            self._settings.window,
+            min_s=self._settings.resend_min_s,
+            max_s=self._settings.resend_max_s,
+            clock=self._clock,
+        )
+        self._has_to_look = False
+        self._newest_seq = 0
+        self._counts = _Counts()
+        self._watch = _RowWatch(outbox, self._poke)
+
+    def start(self) -> None:
+        """Begin; an unreachable broker is no error here, only a problem that is tried again."""
+        self._watch.start()
+        super().start()
+
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """Say goodbye and end; False if a thread is still busy after ``timeout_s`` seconds."""
+        self._watch.stop()
+        return super().stop(timeout_s) and self._watch.join(_WATCH_S + 1.0)
+
+    def status(self) -> UplinkStatus:
+        """Return the state of the link and its counters."""
+        counts = self._counts
+        age_s = None
+        if counts.last_receipt is not None:
+            age_s = (self._clock.mono() - counts.last_receipt) / 1e6
+        return UplinkStatus(
+            is_running=self.is_running,
+            is_connected=self.is_connected,
+            problem=self.problem,
+            connects=self._connects,
+            published=counts.published,
+            resent=counts.resent,
+            pubacks=counts.pubacks,
+            not_delivered=counts.not_delivered,
+            receipts=counts.receipts,
+            receipts_refused=counts.receipts_refused,
+            rows_receipted=counts.rows_receipted,
+            in_flight=len(self._window),
+            last_receipt_age_s=age_s,
+        )
+
+    # -- the link ---------------------------------------------------------------------------------
+
+    def _session(self) -> Session:
+        self._will = self._make_state(Presence.OFFLINE)
+        return Session(
+            address=self._address,
+            client_id=self._client_id,
+            is_clean=True,
+            will=Will(self._state_topic, self._will),
+            protocol=self._settings.protocol,
+        )
+
+    def _on_open(self, connection: Connection, opened: Opened) -> None:
+        self._window.clear()
+        self._has_to_look = True
+        connection.subscribe([self._receipts_topic])
+        birth = self._make_state(Presence.ONLINE)
+        connection.publish(self._state_topic, birth, is_retained=True)
+
+    def _on_event(self, connection: Connection, event: Event) -> None:
+        match event:
+            case Arrived():
+                if event.topic == self._receipts_topic:
+                    self._take_receipt(event.payload)
+                connection.acknowledge(event.mid)
+            case Acked():
+                self._counts.pubacks += 1
+                self._counts.not_delivered += not event.is_taken
+            case Granted(refusals=refusals) if refusals:
+                self._problem = ConnectionProblem(
+                    ProblemKind.NOT_AUTHORISED,
+                    f"the broker refuses to deliver {self._receipts_topic}: {refusals[0]}",
+                )
+            case Poked():
+                self._has_to_look = True
+            case _:
+                pass
+
+    def _on_turn(self, connection: Connection) -> float:
+        if self._has_to_look:
+            self._has_to_look = not self._send_new(connection)
+        for row in self._window.due():
+            if not self._send(connection, row):
+                return _RETRY_HANDOVER_S
+            self._counts.resent += 1
+        if self._has_to_look:
+            return _RETRY_HANDOVER_S
+        due_s = self._window.next_due_s()
+        return _WATCH_S if due_s is None else min(_WATCH_S, max(due_s, 0.01))
+
+    def _send_new(self, connection: Connection) -> bool:
+        """Send what fits into the window; False if the connection did not take it all."""
+        rows = self._outbox.unreceipted(0, self._window.size)
+        self._window.keep_only(row.seq for row in rows)
+        for row in rows:
+            if row.seq not in self._window:
+                if not self._send(connection, row):
+                    return False
+                self._counts.published += 1
+        self._newest_seq = max([self._newest_seq, *(row.seq for row in rows)])
+        if not self._window.is_full:
+            self._watch.ask(self._newest_seq)
+        return True
+
+    def _send(self, connection: Connection, row: OutboxRow) -> bool:
+        topic = topics.up(self._tenant, self._device, row.lane)
+        if connection.publish(topic, row.cose) is None:
+            return False
+        self._window.sent(row)
+        return True
+
+    def _take_receipt(self, raw: bytes) -> None:
+        try:
+            gone = self._outbox.apply_receipt(raw)
+        except EnvelopeError as error:
+            self._counts.receipts_refused += 1
+            log.warning("receipt_refused", device=self._device, reason=error.refusal.value)
+            return
+        self._counts.receipts += 1
+        self._counts.rows_receipted += gone
+        self._counts.last_receipt = self._clock.mono()
+        self._has_to_look = True
+
+    def _before_goodbye(self, connection: Connection) -> None:
+        """A clean DISCONNECT discards the will, so its words are published first."""
+        mid = connection.publish(self._state_topic, self._will, is_retained=True)
+        until = self._clock.mono() + round(_GOODBYE_S * 1e6)
+        while mid is not None and self._clock.mono() < until:
+            try:
+                event = connection.events.get(timeout=_GOODBYE_S)
+            except Empty:
+                return
+            if isinstance(event, Ended) or (isinstance(event, Acked) and event.mid == mid):
+                return
+
+    def _poke(self) -> None:
+        connection = self._connection
+        if connection is not None:
+            connection.poke()
+
+
+class _RowWatch:
+    """Waits for new rows in the outbox, in a thread of its own, and calls back."""
+
+    def __init__(self, outbox: OutboxPort, notify: Callable[[], None]) -> None:
+        self._outbox = outbox
+        self._notify = notify
+        self._changed = threading.Condition()
+        self._after_seq: int | None = None
+        self._answered_seq: int | None = None
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="uplink-rows", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ask(self, after_seq: int) -> None:
+        """Call back once when there is a row beyond ``after_seq``."""
+        with self._changed:
+            self._after_seq = after_seq
+            self._changed.notify()
+
+    def stop(self) -> None:
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify()
+
+    def join(self, timeout_s: float) -> bool:
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while (after_seq := self._next_question()) is not None:
+            if self._is_there_more(after_seq):
+                with self._changed:
+                    self._answered_seq = after_seq
+                    if self._after_seq == after_seq:
+                        self._after_seq = None
+                self._notify()
+            else:
+                # An outbox that is being closed says no at once.
+                time.sleep(_REST_S)
+
+    def _next_question(self) -> int | None:
+        """The sequence number asked about, None when it is time to stop."""
+        with self._changed:
+            while self._after_seq is None and not self._is_stopping:
+                self._changed.wait()
+            if self._after_seq == self._answered_seq and not self._is_stopping:
+                # The row was gone before anyone looked; asking at once would spin.
+                self._changed.wait(_WATCH_S)
+            return None if self._is_stopping else self._after_seq
+
+    def _is_there_more(self, after_seq: int) -> bool:
+        try:
+            return self._outbox.wait_for_rows(after_seq, _WATCH_S)
+        except Exception:
+            # The link's own look at the outbox fails as well and makes a problem of it.
+            log.exception("outbox_watch_failed")
+            return True
