@@ -1,0 +1,121 @@
+"""From a delivery to a verified message with its sender, or to a refusal. No database."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from contract import (
+    Detection,
+    Envelope,
+    EnvelopeError,
+    Health,
+    Refusal,
+    State,
+    WithdrawalDecision,
+    open_envelope,
+)
+from contract.codec import rfc3339, to_json
+from contract.keys import FindKey, KnownKey
+from contract.topics import VERSION, TopicError, parse_state, parse_up
+from mqtt_bridge.ports import Delivery
+
+_MAX_TOPIC_CHARS = 200
+_MAX_DETAIL_CHARS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A message that verified and came on its sender's own topic."""
+
+    envelope: Envelope
+    body_json: dict[str, Any]
+    kid: bytes
+    topic: str
+    is_retained: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A message that is not taken."""
+
+    device: str
+    """As the topic claims; empty if it names none."""
+    topic: str
+    reason: Refusal
+    detail: str
+    sha256: bytes
+    size_bytes: int
+
+
+def admit(delivery: Delivery, *, tenant: str, find_key: FindKey) -> Admitted | Refused:
+    """Verify one delivery; whatever its bytes and topic are, it raises nothing of its own."""
+    claimed = ""
+    asked: list[bytes] = []
+
+    def find(kid: bytes) -> KnownKey | None:
+        asked.append(kid)
+        return find_key(kid)
+
+    try:
+        claimed, is_state_topic = _sender_of(delivery.topic, tenant)
+        envelope = open_envelope(delivery.payload, tenant=tenant, find_key=find)
+        _check_sender(envelope, claimed, is_state_topic)
+        body_json = _readable(envelope)
+    except EnvelopeError as error:
+        return refused(delivery.topic, delivery.payload, claimed, error)
+    return Admitted(envelope, body_json, asked[0], delivery.topic, delivery.is_retained)
+
+
+def refused(topic: str, payload: bytes, claimed: str, error: EnvelopeError) -> Refused:
+    """Describe a refusal without the content of the message."""
+    return Refused(
+        device=claimed,
+        topic=topic[:_MAX_TOPIC_CHARS],
+        reason=error.refusal,
+        detail=error.detail[:_MAX_DETAIL_CHARS],
+        sha256=hashlib.sha256(payload).digest(),
+        size_bytes=len(payload),
+    )
+
+
+def _sender_of(topic: str, tenant: str) -> tuple[str, bool]:
+    """Return (device, whether it is the state topic)."""
+    is_state = topic.startswith(f"{VERSION}/{tenant}/state/")
+    try:
+        if is_state:
+            found, device = parse_state(topic)
+        else:
+            up = parse_up(topic)
+            found, device = up.tenant, up.device
+    except TopicError as error:
+        raise EnvelopeError(Refusal.MALFORMED, f"topic: {error}") from error
+    if found != tenant:
+        raise EnvelopeError(Refusal.WRONG_SENDER, f"topic of tenant {found!r}")
+    return device, is_state
+
+
+def _check_sender(envelope: Envelope, claimed: str, is_state_topic: bool) -> None:
+    payload, body = envelope.payload, envelope.body
+    if payload.device != claimed:
+        raise EnvelopeError(
+            Refusal.WRONG_SENDER, f"{payload.device} spoke on the topic of {claimed}"
+        )
+    if is_state_topic != isinstance(body, State):
+        raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} does not belong on this topic")
+    if not isinstance(body, Detection | WithdrawalDecision | Health | State):
+        raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} is no message of a device")
+    if isinstance(body, Detection | WithdrawalDecision) and payload.seq == 0:
+        raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} needs a place in the chain")
+    if isinstance(body, State) and payload.seq != 0:
+        raise EnvelopeError(Refusal.MALFORMED, "a state stands outside the chain, at seq 0")
+
+
+def _readable(envelope: Envelope) -> dict[str, Any]:
+    """Return the body's JSON view; a time outside the calendar is refused, however well signed."""
+    try:
+        rfc3339(envelope.payload.wall)
+        return to_json(envelope.body)
+    except (OverflowError, ValueError) as error:
+        raise EnvelopeError(Refusal.MALFORMED, "a time outside the years 1 to 9999") from error

@@ -1,0 +1,209 @@
+"""From a claim to an alert: one for each kind and subject, and what a further claim changes.
+
+Pure. Texts are not made here: an alert carries words, and a page puts them into its language.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from central.store.interface import AlertRow
+from contract import Detection, WithdrawalDecision
+from contract.codec import Values, encode
+from contract.words import (
+    AlertKind,
+    Decision,
+    DecisionReason,
+    Level,
+    Severity,
+    TimeBasis,
+)
+
+NEW = "NEW"
+"""State of an alert that nobody has looked at."""
+
+_FAMILY_ENDINGS = ("_SUSPECTED", "_CONFIRMED")
+_TERMINAL = "terminal"
+"""Name in a subject of the sniffer's own test terminal: part of a device, not of an emitter."""
+_NO_IDENTITY = frozenset({"rat"})
+_BASIS_RANK = (TimeBasis.SYNTHETIC, TimeBasis.RECORDED, TimeBasis.LIVE)
+
+
+class Change(StrEnum):
+    """What a claim did to the list of alerts, strongest first."""
+
+    RAISED = "raised"
+    ESCALATED = "escalated"
+    UPDATED = "updated"
+
+    @property
+    def rank(self) -> int:
+        """0 is the strongest."""
+        return list(Change).index(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What one message asks to be alerted of."""
+
+    key: str
+    kind: AlertKind
+    level: Level
+    severity: Severity
+    subject: Values
+    summary: dict[str, Any]
+    device: str
+    seq: int
+    first_seen: int
+    last_seen: int
+    time_basis: TimeBasis
+    fired_at: int | None
+
+
+def family(kind: AlertKind) -> str:
+    """Kinds that are one case at different levels share a family: FAKE_BTS, GOIP_DEN."""
+    for ending in _FAMILY_ENDINGS:
+        if kind.value.endswith(ending):
+            return kind.value.removesuffix(ending)
+    return kind.value
+
+
+def alert_key(kind: AlertKind, subject: Values, device: str) -> str:
+    """Return the name of a case: the same emitter has the same key from whatever device.
+
+    A subject without any identity of an emitter (only a technology, or the terminal that was
+    refused) means something on its own device alone.
+    """
+    pairs = [[name, subject[name]] for name in sorted(subject) if name != _TERMINAL]
+    if all(name in _NO_IDENTITY for name, _ in pairs):
+        pairs += [["device", device], [_TERMINAL, subject.get(_TERMINAL, "")]]
+    return f"{family(kind)}:{encode(pairs).hex()}"
+
+
+def claim_of_detection(detection: Detection, *, device: str, seq: int) -> Claim | None:
+    """Return what a detection asks for; None while it is only observed."""
+    if detection.alert is None:
+        return None
+    return Claim(
+        key=alert_key(detection.alert, detection.subject, device),
+        kind=detection.alert,
+        level=detection.level,
+        severity=detection.severity,
+        subject=detection.subject,
+        summary={
+            "rules": [reason.rule for reason in detection.reasons],
+            "sensor": detection.sensor,
+            "source_file": detection.source.file,
+            "source_place": detection.source.place,
+        },
+        device=device,
+        seq=seq,
+        first_seen=detection.first_seen,
+        last_seen=detection.last_seen,
+        time_basis=detection.time_basis,
+        fired_at=detection.fired_at,
+    )
+
+
+def claim_of_decision(decision: WithdrawalDecision, *, device: str, seq: int) -> Claim | None:
+    """Return an alert for a face that matches and does not live; None for any other outcome."""
+    is_attack = (
+        decision.decision is Decision.DENY and decision.reason is DecisionReason.LIVENESS_FAILED
+    )
+    if not is_attack:
+        return None
+    subject: Values = {
+        "atm": device,
+        "visit": decision.visit,
+        "card": f"**** {decision.card.last4}",
+    }
+    return Claim(
+        key=alert_key(AlertKind.PRESENTATION_ATTACK, subject, device),
+        kind=AlertKind.PRESENTATION_ATTACK,
+        level=Level.SUSPECTED,
+        severity=Severity.HIGH,
+        subject=subject,
+        summary={
+            "rules": [DecisionReason.LIVENESS_FAILED.value],
+            "sensor": "camera",
+            "source_file": "",
+            "source_place": "",
+        },
+        device=device,
+        seq=seq,
+        first_seen=decision.started_at,
+        last_seen=decision.decided_at,
+        time_basis=TimeBasis.LIVE,
+        fired_at=decision.decided_at,
+    )
+
+
+def apply_claim(
+    current: AlertRow | None, claim: Claim, *, now: int, is_counted: bool = False
+) -> tuple[AlertRow, Change]:
+    """Return the alert after a claim and what changed. A level once reached is not taken back.
+
+    ``is_counted``: the claim revises one that the alert counts already.
+    """
+    if current is None:
+        return _raise_alert(claim, now), Change.RAISED
+    is_escalation = claim.level.rank > current.level.rank
+    first_seen, last_seen, basis = _window(current, claim)
+    changed = replace(
+        current,
+        count=current.count + (0 if is_counted else 1),
+        first_seen=first_seen,
+        last_seen=last_seen,
+        time_basis=basis,
+        severity=max(current.severity, claim.severity, key=list(Severity).index),
+        risen_at=now if is_escalation else current.risen_at,
+        updated_at=now,
+    )
+    if claim.level.rank >= current.level.rank:
+        changed = replace(
+            changed,
+            kind=claim.kind,
+            level=claim.level,
+            summary=claim.summary,
+            device=claim.device,
+            seq=claim.seq,
+        )
+    return changed, Change.ESCALATED if is_escalation else Change.UPDATED
+
+
+def _raise_alert(claim: Claim, now: int) -> AlertRow:
+    return AlertRow(
+        id=0,
+        key=claim.key,
+        kind=claim.kind,
+        level=claim.level,
+        severity=claim.severity,
+        state=NEW,
+        subject=dict(claim.subject),
+        summary=claim.summary,
+        device=claim.device,
+        seq=claim.seq,
+        count=1,
+        first_seen=claim.first_seen,
+        last_seen=claim.last_seen,
+        time_basis=claim.time_basis,
+        fired_at=claim.fired_at,
+        raised_at=now,
+        risen_at=now,
+        updated_at=now,
+    )
+
+
+def _window(current: AlertRow, claim: Claim) -> tuple[int, int, TimeBasis]:
+    """Join two windows; times of a better basis replace the others, never mix with them."""
+    if claim.time_basis is current.time_basis:
+        return (
+            min(current.first_seen, claim.first_seen),
+            max(current.last_seen, claim.last_seen),
+            current.time_basis,
+        )
+    if _BASIS_RANK.index(claim.time_basis) > _BASIS_RANK.index(current.time_basis):
+        return claim.first_seen, claim.last_seen, claim.time_basis
+    return current.first_seen, current.last_seen, current.time_basis

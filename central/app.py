@@ -1,0 +1,171 @@
+"""The central process: broker, intake, ingest, store and pages, started and stopped together."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import structlog
+
+from central.authority import Authority, AuthorityError
+from central.config import CentralSettings, load_settings
+from central.hub import Hub
+from central.ingest import Ingest
+from central.store import open_sqlite
+from central.store.interface import Store, StoreUnavailableError
+from central.store.migrations import MigrationError
+from central.web.app import create_app
+from central.web.security import BindError, check_bind
+from central.web.server import WebServer
+from contract.clock import SystemClock
+from contract.keyfiles import KeyFileError, evidence_signer
+from contract.keys import KeySigner
+from contract.settings import ConfigError
+from mqtt_bridge.brokers.interface import Broker, BrokerError, DeviceGrant
+from mqtt_bridge.brokers.nats import NatsBroker
+from mqtt_bridge.intake import Intake
+from mqtt_bridge.ports import BrokerAddress, TlsFiles
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 2
+TEND_S = 0.5
+"""How often the broker is looked after."""
+RENEW_S = 24 * 3600.0
+"""How often the central renews its own certificates; they live for 30 days."""
+
+log = structlog.get_logger("central")
+
+
+def central_signer(settings: CentralSettings) -> KeySigner:
+    """Return the key that signs receipts, born here on first use."""
+    return evidence_signer(settings.folder / "evidence.key.pem")
+
+
+class Central:
+    """One central, composed from its settings."""
+
+    def __init__(self, settings: CentralSettings) -> None:
+        check_bind(settings.http_host)
+        self._settings = settings
+        self._stopping = threading.Event()
+        self._issued = 0.0
+        self._granted: tuple[str, ...] = ()
+        settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        signer = central_signer(settings)
+        self._store: Store = open_sqlite(settings.store_path)
+        self._broker, address = self._make_broker()
+        # The session's name must outlive restarts and be hard to guess: it derives from the key.
+        session = hashlib.sha256(b"intake session\0" + signer.sign(b"intake session")).hexdigest()
+        self._intake = Intake(address, settings.tenant, client_id=f"central-{session[:24]}")
+        self._hub = Hub(settings.stream_queue_events)
+        self._ingest = Ingest(
+            self._store,
+            self._intake,
+            tenant=settings.tenant,
+            signer=signer,
+            clock=SystemClock(),
+            on_events=self._hub.publish,
+            batch_messages=settings.batch_messages,
+            receipt_interval_ms=settings.receipt_interval_ms,
+        )
+        app = create_app(self._store, self._hub, settings, lambda: self._ingest.status)
+        self._web = WebServer(app, self._hub, settings.http_host, settings.http_port)
+
+    def _make_broker(self) -> tuple[Broker | None, BrokerAddress]:
+        """Return the embedded broker and its address, or the operator's own by address alone."""
+        settings = self._settings
+        if settings.broker is not None:
+            return None, settings.broker
+        server, own = self._issue_certificates()
+        self._granted = self._enrolled()
+        broker = NatsBroker(
+            settings.folder / "broker",
+            tls=server,
+            grants=[DeviceGrant(settings.tenant, device) for device in self._granted],
+            host=settings.broker_host,
+            port=settings.broker_port,
+            binary=settings.broker_binary,
+        )
+        broker.start()
+        return broker, broker.address(own)
+
+    def _issue_certificates(self) -> tuple[TlsFiles, TlsFiles]:
+        """Renew the broker's and the central's own certificate in their places."""
+        folder = self._settings.folder
+        authority = Authority.load(folder / "ca")
+        self._issued = time.monotonic()
+        return authority.issue_server(folder / "broker-tls"), authority.issue_client(folder / "tls")
+
+    def _enrolled(self) -> tuple[str, ...]:
+        """Devices that may talk to the broker now."""
+        return tuple(d.device for d in self._store.devices() if d.revoked_at is None)
+
+    def run(self) -> None:
+        """Run until a signal asks to stop."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stopping.set())
+        ingest = threading.Thread(target=self._ingest.run, name="ingest", daemon=True)
+        try:
+            self._web.start()
+            self._intake.start()
+            ingest.start()
+            log.info("central_started", url=self._web.url)
+            self._watch(ingest)
+        finally:
+            self._ingest.stop()
+            if ingest.is_alive():
+                ingest.join(timeout=10.0)
+            self._intake.stop()
+            self._web.stop()
+            if self._broker is not None:
+                self._broker.stop()
+            self._store.close()
+            log.info("central_stopped")
+
+    def _watch(self, ingest: threading.Thread) -> None:
+        """Tend the broker; a dead ingest or web thread ends the process to be restarted."""
+        while not self._stopping.wait(TEND_S):
+            if self._broker is not None:
+                self._tend(self._broker)
+            if not (ingest.is_alive() and self._web.is_alive):
+                raise RuntimeError("a thread of the central died; the log says why")
+
+    def _tend(self, broker: Broker) -> None:
+        """Keep it alive, with the enrolled devices' permissions and a fresh certificate."""
+        if broker.ensure():
+            log.warning("broker_restarted")
+        try:
+            enrolled = self._enrolled()
+        except StoreUnavailableError as error:
+            log.warning("store_unavailable", problem=error.problem)
+            return
+        is_due = time.monotonic() - self._issued > RENEW_S
+        if enrolled == self._granted and not is_due:
+            return
+        if is_due:
+            self._issue_certificates()
+        self._granted = enrolled
+        broker.reload([DeviceGrant(self._settings.tenant, device) for device in enrolled])
+        log.info("broker_reloaded", devices=len(enrolled))
+
+
+def main_central(config_file: Path) -> int:
+    """Run the central until it is asked to stop; 2 for a configuration that cannot be used."""
+    try:
+        central = Central(load_settings(config_file))
+    except (ConfigError, BindError, KeyFileError, AuthorityError) as error:
+        print(f"qianshao central: {error}", file=sys.stderr)
+        return EXIT_CONFIG
+    except (StoreUnavailableError, MigrationError, BrokerError) as error:
+        print(f"qianshao central: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    try:
+        central.run()
+    except (BrokerError, OSError) as error:
+        print(f"qianshao central: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return 0

@@ -1,0 +1,113 @@
+"""What an operator may set of the central, and the file it stands in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.settings import Table, TomlFile
+from contract.topics import check_id
+from mqtt_bridge.ports import BrokerAddress, TlsFiles
+
+MAX_PORT = 65535
+_MAX_OFFSET_MINUTES = 14 * 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CentralSettings:
+    """Settings of one central; each default is safe on one machine."""
+
+    tenant: str
+    folder: Path
+    """Holds the store and the central's keys."""
+    http_host: str = "127.0.0.1"
+    http_port: int = 8470
+    """0: any free port."""
+    broker: BrokerAddress | None = None
+    """An operator's own broker; None: the embedded one."""
+    broker_host: str = "127.0.0.1"
+    """Where the embedded broker listens."""
+    broker_port: int = 8883
+    broker_binary: Path | None = None
+    """Program of the embedded broker; None: the installed one."""
+    utc_offset_minutes: int = 480
+    """Time of the pages: China Standard Time keeps no daylight saving."""
+    batch_messages: int = 256
+    """Messages that one commit takes at most."""
+    receipt_interval_ms: int = 1000
+    """A device gets a receipt at most this often."""
+    stream_queue_events: int = 256
+    """Events that wait for one page; a page that falls behind reconnects."""
+    stream_heartbeat_s: float = 15.0
+
+    @property
+    def store_path(self) -> Path:
+        """File of the store."""
+        return self.folder / "central.sqlite3"
+
+
+def load_settings(path: Path) -> CentralSettings:
+    """Read a central's configuration; raises ConfigError with everything that is wrong in it.
+
+    ``tenant`` and ``folder`` are required. ``[broker]`` with a ``host`` names an operator's own
+    broker (``port`` and, with TLS, ``ca``, ``certificate``, ``private_key``); without one it sets
+    the embedded broker (``listen``, ``port``, ``binary``). ``[http]``, ``[ingest]`` and
+    ``[pages]`` hold the rest.
+    """
+    file = TomlFile.read(path)
+    root = file.root
+    default = CentralSettings(tenant="-", folder=path.parent)
+    tenant = root.text("tenant", lambda text: check_id(text, "tenant"))
+    folder = root.path("folder")
+    broker = root.table_or_none("broker") or _nothing(file)
+    own = _own_broker(broker) if broker.has("host") else None
+    embedded = _nothing(file) if own is not None else broker
+    http = root.table_or_none("http") or _nothing(file)
+    ingest = root.table_or_none("ingest") or _nothing(file)
+    pages = root.table_or_none("pages") or _nothing(file)
+    settings = CentralSettings(
+        tenant=tenant,
+        folder=folder,
+        http_host=http.text_or("host", default.http_host),
+        http_port=http.integer_or("port", default.http_port, 0, MAX_PORT),
+        broker=own,
+        broker_host=embedded.text_or("listen", default.broker_host),
+        broker_port=embedded.integer_or("port", default.broker_port, 0, MAX_PORT),
+        broker_binary=embedded.path_or("binary", None),
+        utc_offset_minutes=pages.integer_or(
+            "utc_offset_minutes",
+            default.utc_offset_minutes,
+            -_MAX_OFFSET_MINUTES,
+            _MAX_OFFSET_MINUTES,
+        ),
+        batch_messages=ingest.integer_or("batch_messages", default.batch_messages, 1, 10_000),
+        receipt_interval_ms=ingest.integer_or(
+            "receipt_interval_ms", default.receipt_interval_ms, 0, 60_000
+        ),
+        stream_queue_events=pages.integer_or(
+            "stream_queue_events", default.stream_queue_events, 1, 100_000
+        ),
+        stream_heartbeat_s=pages.number_or(
+            "stream_heartbeat_s", default.stream_heartbeat_s, 0.1, 600.0
+        ),
+    )
+    file.finish()
+    return settings
+
+
+def _nothing(file: TomlFile) -> Table:
+    """Stand in for a table that is absent: every key has its default."""
+    return Table(file, {}, ())
+
+
+def _own_broker(table: Table) -> BrokerAddress:
+    tls: TlsFiles | None = None
+    if any(table.has(key) for key in ("ca", "certificate", "private_key")):  # all or none
+        tls = TlsFiles(
+            ca=table.path("ca"),
+            certificate=table.path("certificate"),
+            private_key=table.path("private_key"),
+        )
+    return BrokerAddress(
+        host=table.text("host"), port=table.integer_or("port", 8883, 1, MAX_PORT), tls=tls
+    )

@@ -1,0 +1,162 @@
+"""Ingest: deliveries in, one commit for each batch, then the acknowledgement and the receipts.
+
+The order is the promise: commit, PUBACK, events, receipt. A crash between any two of them makes
+the broker or the device send again, and what is stored already adds nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+
+from central.admission import Admitted, Refused, admit
+from central.receipts import ReceiptDesk
+from central.record import Recorded, Recorder
+from central.store.interface import Event, Store, StoreUnavailableError
+from contract import Clock
+from contract.clock import machine_boot_id
+from contract.keys import KnownKey, Signer
+from mqtt_bridge.ports import Delivery, IntakePort
+
+_log = structlog.get_logger(__name__)
+
+IDLE_WAIT_S = 0.5
+"""Longest wait for a delivery while no receipt is owed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestStatus:
+    """What ingest knows of itself, for the health of the central."""
+
+    stored: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    receipts: int = 0
+    store_retries: int = 0
+    store_problem: str | None = None
+    """Why the present batch cannot be committed; None while all is well."""
+    is_connected: bool = False
+
+
+class Ingest:
+    """Takes what devices say into the store. One thread runs it; ``status`` may be read by any."""
+
+    def __init__(
+        self,
+        store: Store,
+        intake: IntakePort,
+        *,
+        tenant: str,
+        signer: Signer,
+        clock: Clock,
+        on_events: Callable[[Sequence[Event]], None],
+        batch_messages: int = 256,
+        receipt_interval_ms: int = 1000,
+        first_retry_s: float = 0.1,
+        longest_retry_s: float = 5.0,
+    ) -> None:
+        self._store = store
+        self._intake = intake
+        self._tenant = tenant
+        self._clock = clock
+        self._on_events = on_events
+        self._batch_messages = batch_messages
+        self._first_retry_s = first_retry_s
+        self._longest_retry_s = longest_retry_s
+        self._stop = threading.Event()
+        self._status = IngestStatus()
+        self._desk = ReceiptDesk(
+            store,
+            intake,
+            tenant=tenant,
+            signer=signer,
+            clock=clock,
+            boot_id=machine_boot_id(),
+            interval_ms=receipt_interval_ms,
+        )
+
+    @property
+    def status(self) -> IngestStatus:
+        """Counters since the start, and what is wrong now."""
+        return replace(
+            self._status, receipts=self._desk.published, is_connected=self._intake.is_connected
+        )
+
+    def run(self) -> None:
+        """Work until :meth:`stop`; owed receipts are tried once more at the end."""
+        while not self._stop.is_set():
+            self.step(IDLE_WAIT_S)
+        self._desk.flush()
+
+    def stop(self) -> None:
+        """Ask :meth:`run` to end; a batch that is not committed stays with the broker."""
+        self._stop.set()
+
+    def step(self, wait_s: float = 0.0) -> int:
+        """Do one round and return how many deliveries it settled."""
+        due_s = self._desk.next_due_s()
+        if due_s is not None and self._intake.is_connected:
+            wait_s = min(wait_s, due_s)
+        deliveries = self._intake.batch(self._batch_messages, wait_s)
+        settled = self._settle(deliveries) if deliveries else 0
+        self._desk.flush()
+        return settled
+
+    def _settle(self, deliveries: Sequence[Delivery]) -> int:
+        recorded = self._commit_or_retry(deliveries)
+        if recorded is None:
+            return 0
+        for delivery in deliveries:
+            delivery.ack()
+        self._status = replace(
+            self._status,
+            stored=self._status.stored + recorded.stored,
+            duplicates=self._status.duplicates + recorded.duplicates,
+            refused=self._status.refused + recorded.refused,
+        )
+        self._desk.owe(recorded.owed)
+        if recorded.events:
+            self._on_events(recorded.events)
+        return len(deliveries)
+
+    def _commit_or_retry(self, deliveries: Sequence[Delivery]) -> Recorded | None:
+        """Commit a batch, however long the store is away; None if asked to stop meanwhile."""
+        delay_s = self._first_retry_s
+        while True:
+            try:
+                recorded = self._commit(deliveries)
+            except StoreUnavailableError as error:
+                _log.error("store_unavailable", problem=error.problem, retry_in_s=delay_s)
+                self._status = replace(
+                    self._status,
+                    store_problem=error.problem,
+                    store_retries=self._status.store_retries + 1,
+                )
+                if self._stop.wait(delay_s):
+                    return None
+                delay_s = min(2 * delay_s, self._longest_retry_s)
+            else:
+                self._status = replace(self._status, store_problem=None)
+                return recorded
+
+    def _commit(self, deliveries: Sequence[Delivery]) -> Recorded:
+        items = self._admit_all(deliveries)  # signatures are checked before the write lock is held
+        with self._store.transaction() as tx:
+            recorder = Recorder(tx, self._clock.wall())
+            for item in items:
+                recorder.apply(item)
+            return recorder.finish()
+
+    def _admit_all(self, deliveries: Sequence[Delivery]) -> list[Admitted | Refused]:
+        """Admit a batch. Each key is looked up once for it: a revocation counts from the next."""
+        keys: dict[bytes, KnownKey | None] = {}
+
+        def find(kid: bytes) -> KnownKey | None:
+            if kid not in keys:
+                keys[kid] = self._store.find_key(kid)
+            return keys[kid]
+
+        return [admit(d, tenant=self._tenant, find_key=find) for d in deliveries]

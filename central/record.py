@@ -1,0 +1,266 @@
+"""What an admitted message changes in the store: one Recorder for each batch and transaction."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from central import alerts
+from central.admission import Admitted, Refused, refused
+from central.chain import Place, check_place
+from central.store.interface import (
+    AlertRow,
+    DecisionRow,
+    DetectionRow,
+    Device,
+    Event,
+    EventKind,
+    Message,
+    RefusalRow,
+    Transaction,
+)
+from central.views import alert_json, decision_json, device_json
+from contract import (
+    Detection,
+    Envelope,
+    EnvelopeError,
+    Health,
+    Refusal,
+    State,
+    WithdrawalDecision,
+)
+from contract.clock import UnixMicros
+from contract.words import Presence
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What one batch did, told after its commit."""
+
+    events: list[Event] = field(default_factory=list)
+    owed: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Devices that get a receipt, with the sequence numbers that came."""
+    stored: int = 0
+    duplicates: int = 0
+    refused: int = 0
+
+
+class Recorder:
+    """Applies a batch to one transaction. Events are written at the end, one for each thing."""
+
+    def __init__(self, tx: Transaction, now: UnixMicros) -> None:
+        self._tx = tx
+        self._now = int(now)
+        self._devices: dict[str, Device] = {}
+        self._changes: dict[str, dict[str, Any]] = defaultdict(dict)
+        self._alerts: dict[int, tuple[AlertRow, alerts.Change]] = {}
+        self._decisions: list[DecisionRow] = []
+        self._refusals: Counter[tuple[str, Refusal]] = Counter()
+        self._told: set[str] = set()
+        self._done = Recorded()
+
+    def apply(self, item: Admitted | Refused) -> None:
+        """Take one message, or note why it is not taken."""
+        if isinstance(item, Refused):
+            self._refuse(item)
+            return
+        try:
+            self._take(item)
+        except EnvelopeError as error:
+            raw, sender = item.envelope.raw, item.envelope.payload.device
+            self._refuse(refused(item.topic, raw, sender, error))
+
+    def finish(self) -> Recorded:
+        """Write what was gathered and the events of this batch; the caller commits."""
+        for device, changes in self._changes.items():
+            self._tx.update_device(device, **changes)
+        for row, change in self._alerts.values():
+            self._tell(EventKind.ALERT, {"change": change.value, "alert": alert_json(row)})
+        for decision in self._decisions:
+            self._tell(EventKind.DECISION, {"decision": decision_json(decision)})
+        for (claimed, reason), times in self._refusals.items():
+            self._tell(
+                EventKind.REFUSAL, {"device": claimed, "reason": reason.value, "count": times}
+            )
+        for device in sorted(self._told):
+            known = self._tx.device(device)
+            if known is not None:
+                self._tell(EventKind.DEVICE, {"device": device_json(known)})
+        return self._done
+
+    def _tell(self, kind: EventKind, data: dict[str, Any]) -> None:
+        self._done.events.append(self._tx.add_event(self._now, kind, data))
+
+    def _refuse(self, item: Refused) -> None:
+        self._tx.add_refusal(
+            RefusalRow(
+                at=self._now,
+                device=item.device,
+                topic=item.topic,
+                reason=item.reason,
+                detail=item.detail,
+                sha256=item.sha256,
+                size_bytes=item.size_bytes,
+            )
+        )
+        self._refusals[item.device, item.reason] += 1
+        self._told.add(item.device)
+        self._done.refused += 1
+
+    def _take(self, item: Admitted) -> None:
+        envelope = item.envelope
+        sender, seq = envelope.payload.device, envelope.payload.seq
+        if isinstance(envelope.body, State):
+            self._take_state(envelope, envelope.body, item.is_retained)
+            return
+        if seq > 0:
+            links = self._tx.links_around(sender, seq)
+            place = check_place(
+                envelope,
+                same=links.get(seq),
+                before=links.get(seq - 1),
+                after=links.get(seq + 1),
+            )
+            self._done.owed[sender].add(seq)
+            if place is Place.DUPLICATE:
+                self._tx.count_duplicate(sender)
+                self._done.duplicates += 1
+                return
+            self._tx.add_message(_message(item, self._now))
+            self._done.stored += 1
+        self._change(sender, last_seen=self._now)
+        if isinstance(envelope.body, Detection):
+            self._take_detection(envelope.body, item)
+        elif isinstance(envelope.body, WithdrawalDecision):
+            self._take_decision(envelope.body, item)
+        elif isinstance(envelope.body, Health):
+            self._take_health(envelope, item.body_json)
+
+    def _device(self, device: str) -> Device:
+        if device not in self._devices:
+            known = self._tx.device(device)
+            assert known is not None, "a key belongs to a device"
+            self._devices[device] = known
+        return self._devices[device]
+
+    def _change(self, device: str, **changes: Any) -> None:
+        self._devices[device] = replace(self._device(device), **changes)
+        self._changes[device].update(changes)
+
+    # -- kinds of messages --------------------------------------------------------------------
+
+    def _take_state(self, envelope: Envelope, state: State, is_retained: bool) -> None:
+        payload, known = envelope.payload, self._device(envelope.payload.device)
+        if not is_retained:  # what the broker kept may be days old
+            self._change(payload.device, last_seen=self._now)
+        if state.presence is Presence.OFFLINE:
+            if known.session is not None and state.session != known.session:
+                return  # the will of a session that was replaced
+        elif _is_older(payload.boot_id, payload.mono, known.session_boot, known.session_mono):
+            return
+        self._change(
+            payload.device,
+            presence=state.presence,
+            session=state.session,
+            session_boot=payload.boot_id,
+            session_mono=payload.mono,
+            version=state.version,
+        )
+        self._told.add(payload.device)
+
+    def _take_health(self, envelope: Envelope, body_json: dict[str, Any]) -> None:
+        payload, known = envelope.payload, self._device(envelope.payload.device)
+        if _is_older(payload.boot_id, payload.mono, known.health_boot, known.health_mono):
+            return
+        self._change(
+            payload.device,
+            health=body_json,
+            health_boot=payload.boot_id,
+            health_mono=payload.mono,
+            health_at=int(payload.wall),
+            version=body_json["version"],
+        )
+        self._told.add(payload.device)
+
+    def _take_detection(self, detection: Detection, item: Admitted) -> None:
+        device, seq = item.envelope.payload.device, item.envelope.payload.seq
+        former = self._tx.detection(device, detection.detection_id)
+        if former is not None and detection.revision <= former.revision:
+            return
+        alert_id = None if former is None else former.alert_id
+        claim = alerts.claim_of_detection(detection, device=device, seq=seq)
+        if claim is not None:
+            alert_id = self._raise(claim, counted_by=alert_id)
+        store = self._tx.add_detection if former is None else self._tx.replace_detection
+        store(
+            DetectionRow(
+                device=device,
+                detection_id=detection.detection_id,
+                revision=detection.revision,
+                seq=seq,
+                kind=detection.kind,
+                level=detection.level,
+                alert_kind=detection.alert,
+                severity=detection.severity,
+                score=detection.score,
+                first_seen=detection.first_seen,
+                last_seen=detection.last_seen,
+                time_basis=detection.time_basis,
+                body=item.body_json,
+                received_at=self._now,
+                alert_id=alert_id,
+            )
+        )
+
+    def _take_decision(self, decision: WithdrawalDecision, item: Admitted) -> None:
+        device, seq = item.envelope.payload.device, item.envelope.payload.seq
+        claim = alerts.claim_of_decision(decision, device=device, seq=seq)
+        row = DecisionRow(
+            device=device,
+            seq=seq,
+            visit=decision.visit,
+            decision=decision.decision,
+            reason=decision.reason,
+            decided_at=decision.decided_at,
+            received_at=self._now,
+            body=item.body_json,
+            alert_id=None if claim is None else self._raise(claim, counted_by=None),
+        )
+        self._tx.add_decision(row)
+        self._decisions.append(row)
+
+    def _raise(self, claim: alerts.Claim, *, counted_by: int | None) -> int:
+        current = self._tx.alert_by_key(claim.key)
+        is_counted = current is not None and current.id == counted_by
+        row, change = alerts.apply_claim(current, claim, now=self._now, is_counted=is_counted)
+        row = self._tx.put_alert(row)
+        if row.id in self._alerts:
+            change = min(change, self._alerts[row.id][1], key=lambda c: c.rank)
+        self._alerts[row.id] = row, change
+        return row.id
+
+
+def _is_older(boot: bytes, mono: int, known_boot: bytes | None, known_mono: int | None) -> bool:
+    """Within one boot the monotonic clock decides; another boot is taken to be a later one."""
+    return boot == known_boot and known_mono is not None and mono < known_mono
+
+
+def _message(item: Admitted, now: int) -> Message:
+    payload = item.envelope.payload
+    return Message(
+        device=payload.device,
+        seq=payload.seq,
+        message_id=payload.message_id,
+        type=payload.type,
+        boot_id=payload.boot_id,
+        wall=payload.wall,
+        mono=payload.mono,
+        is_clock_synced=payload.is_clock_synced,
+        clock_error_ms=payload.clock_error_ms,
+        received_at=now,
+        digest=item.envelope.digest,
+        prev=payload.prev,
+        kid=item.kid,
+        cose=item.envelope.raw,
+    )

@@ -1,0 +1,344 @@
+"""What the central asks of a store: rows as frozen values, one write transaction, plain reads.
+
+Times are microseconds since 1970-01-01T00:00:00Z; JSON columns hold the contract's JSON view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from contract import Refusal
+from contract.keys import KnownKey
+from contract.words import (
+    AlertKind,
+    Decision,
+    DecisionReason,
+    DetectionKind,
+    DeviceKind,
+    Level,
+    Presence,
+    Severity,
+    TimeBasis,
+)
+
+Json = dict[str, Any]
+
+
+class StoreUnavailableError(Exception):
+    """The store cannot be read or written now (disk full, locked, damaged): try again later."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+
+class EventKind(StrEnum):
+    """What pages are told of."""
+
+    ALERT = "alert"
+    DECISION = "decision"
+    DEVICE = "device"
+    REFUSAL = "refusal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """An enrolled device and what it last said of itself."""
+
+    device: str
+    tenant: str
+    kind: DeviceKind
+    name: str
+    version: str
+    enrolled_at: int
+    revoked_at: int | None = None
+    presence: Presence | None = None
+    session: bytes | None = None
+    session_boot: bytes | None = None
+    session_mono: int | None = None
+    last_seen: int | None = None
+    health: Json | None = None
+    health_boot: bytes | None = None
+    health_mono: int | None = None
+    health_at: int | None = None
+    chain_start: int | None = None
+    """Greatest stored seq whose ``prev`` is zeros: where the device's chain began (anew)."""
+    receipt_up_to: int | None = None
+    receipt_at: int | None = None
+    duplicates: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One signed message as it came."""
+
+    device: str
+    seq: int
+    message_id: bytes
+    type: str
+    boot_id: bytes
+    wall: int
+    mono: int
+    is_clock_synced: bool
+    clock_error_ms: int | None
+    received_at: int
+    digest: bytes
+    prev: bytes
+    kid: bytes
+    cose: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What the chain needs of a stored message."""
+
+    seq: int
+    digest: bytes
+    prev: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Sequence numbers stored without a hole, both ends included."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRow:
+    """An alert: one for each kind and subject."""
+
+    id: int
+    """0 before it is stored."""
+    key: str
+    kind: AlertKind
+    level: Level
+    severity: Severity
+    state: str
+    subject: Json
+    summary: Json
+    device: str
+    seq: int
+    count: int
+    first_seen: int
+    last_seen: int
+    time_basis: TimeBasis
+    fired_at: int | None
+    raised_at: int
+    risen_at: int
+    """Raised or escalated last: the order of the list."""
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionRow:
+    """The latest revision of a detection."""
+
+    device: str
+    detection_id: bytes
+    revision: int
+    seq: int
+    kind: DetectionKind
+    level: Level
+    alert_kind: AlertKind | None
+    severity: Severity
+    score: float
+    first_seen: int
+    last_seen: int
+    time_basis: TimeBasis
+    body: Json
+    received_at: int
+    alert_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRow:
+    """One visit at an ATM."""
+
+    device: str
+    seq: int
+    visit: str
+    decision: Decision
+    reason: DecisionReason | None
+    decided_at: int
+    received_at: int
+    body: Json
+    alert_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalRow:
+    """A message that was not taken: what it claimed and why, never its content."""
+
+    id: int = 0
+    at: int
+    device: str
+    topic: str
+    reason: Refusal
+    detail: str
+    sha256: bytes
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the append-only stream; ``id`` only grows."""
+
+    id: int
+    at: int
+    kind: EventKind
+    data: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Counts over the whole store."""
+
+    messages: int
+    detections: int
+    decisions: int
+    alerts: int
+    duplicates: int
+    refused: int
+    alert_latencies_ms: tuple[float, ...]
+    """From the agent's reading to the alert in the store, of the alerts that state it."""
+
+
+class Transaction(Protocol):
+    """Everything that one batch changes; it becomes visible whole or not at all."""
+
+    def device(self, device: str) -> Device | None:
+        """The device as this transaction sees it."""
+
+    def update_device(self, device: str, **changes: Any) -> None:
+        """Change named columns of a device."""
+
+    def links_around(self, device: str, seq: int) -> dict[int, Link]:
+        """Digest and ``prev`` of the stored messages seq - 1, seq and seq + 1, by seq."""
+
+    def add_message(self, message: Message) -> None:
+        """Store a message and join it to its runs; the caller has checked the chain."""
+
+    def count_duplicate(self, device: str) -> None:
+        """Note that a stored message came again."""
+
+    def add_refusal(self, refusal: RefusalRow) -> None:
+        """Note and count a message that was not taken."""
+
+    def detection(self, device: str, detection_id: bytes) -> DetectionRow | None:
+        """The stored revision."""
+
+    def add_detection(self, row: DetectionRow) -> None:
+        """Store a detection that is not there yet."""
+
+    def replace_detection(self, row: DetectionRow) -> None:
+        """Put a revision in the place of the stored one."""
+
+    def add_decision(self, row: DecisionRow) -> None:
+        """Store a decision."""
+
+    def alert_by_key(self, key: str) -> AlertRow | None:
+        """The alert of one kind and subject."""
+
+    def put_alert(self, row: AlertRow) -> AlertRow:
+        """Store an alert (id 0: a new one) and return it with its id."""
+
+    def add_event(self, at: int, kind: EventKind, data: Json) -> Event:
+        """Append to the stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the live page shows, and the event up to which it is true."""
+
+    last_event_id: int
+    alerts: tuple[AlertRow, ...]
+    decisions: tuple[DecisionRow, ...]
+    devices: tuple[Device, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a receipt says: the runs of a device and the digest at the end of its prefix."""
+
+    up_to: int
+    head: bytes
+    islands: tuple[Run, ...]
+
+
+class Store(Protocol):
+    """The central's store. Every method may raise StoreUnavailableError."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """Begin a write; committed durably when the block ends, rolled back if it raises."""
+
+    def enrol(
+        self, device: str, *, tenant: str, kind: DeviceKind, name: str, public_pem: str, at: int
+    ) -> None:
+        """Make a device known, or give a known one a further evidence key."""
+
+    def revoke(self, device: str, at: int) -> bool:
+        """Take nothing more that this device signs; False if it is not known."""
+
+    def find_key(self, kid: bytes) -> KnownKey | None:
+        """The key that may sign now; None if unknown or revoked."""
+
+    def known_key(self, kid: bytes) -> KnownKey | None:
+        """The key whether or not it was revoked since: for evidence already stored."""
+
+    def stored(self, device: str) -> Stored:
+        """Prefix and islands of a device, from one moment."""
+
+    def note_receipts(self, at: int, up_to: dict[str, int]) -> None:
+        """Remember which receipts were published."""
+
+    def snapshot(self, alerts: int, decisions: int) -> Snapshot:
+        """Latest alerts and decisions, all devices, from one moment."""
+
+    def events_after(self, last_id: int, limit: int) -> Sequence[Event]:
+        """Events with a greater id, in order."""
+
+    def last_event_id(self) -> int:
+        """Id of the newest event; 0 if there is none."""
+
+    def alerts(self, limit: int, before_id: int | None = None) -> Sequence[AlertRow]:
+        """Alerts by id, newest first."""
+
+    def alert(self, alert_id: int) -> AlertRow | None:
+        """One alert."""
+
+    def detections_of(self, alert_id: int) -> Sequence[DetectionRow]:
+        """Detections behind an alert, newest first."""
+
+    def decision(self, device: str, seq: int) -> DecisionRow | None:
+        """The decision that a message carried."""
+
+    def message(self, device: str, seq: int) -> Message | None:
+        """One stored message."""
+
+    def devices(self) -> Sequence[Device]:
+        """All devices by id."""
+
+    def device(self, device: str) -> Device | None:
+        """One device."""
+
+    def runs(self, device: str) -> Sequence[Run]:
+        """Runs of a device in order."""
+
+    def refusals(self, limit: int, device: str | None = None) -> Sequence[RefusalRow]:
+        """Latest refusals, of all or of one claimed device."""
+
+    def refusal_counts(self, device: str) -> dict[Refusal, int]:
+        """Refusals of a claimed device by reason, since ever."""
+
+    def totals(self) -> Totals:
+        """Counts over the whole store."""
+
+    def close(self) -> None:
+        """Let go of the files."""

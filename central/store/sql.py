@@ -1,0 +1,324 @@
+"""The store over SQLAlchemy Core; one dialect's opening is a file beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+
+from central.store import tables as t
+from central.store.interface import (
+    AlertRow,
+    DecisionRow,
+    DetectionRow,
+    Device,
+    Event,
+    EventKind,
+    Message,
+    RefusalRow,
+    Run,
+    Snapshot,
+    Stored,
+    StoreUnavailableError,
+    Totals,
+    Transaction,
+)
+from central.store.write import SqlTransaction
+from contract import Refusal
+from contract.keys import CENTRAL, KnownKey, key_id, load_public_pem
+from contract.topics import check_id
+from contract.words import DeviceKind
+
+WRITES = {"qianshao_writes": True}
+"""Execution option that tells a dialect to take its write lock at BEGIN."""
+
+_LATENCIES = 10_000  # alerts whose latency the totals look at, newest first
+
+
+@contextmanager
+def _speaking_plainly() -> Iterator[None]:
+    """Turn what a database driver raises on a full, locked or damaged file into one type."""
+    try:
+        yield
+    except sa.exc.IntegrityError:
+        raise  # a constraint broken by this program is a defect, never "try again"
+    except sa.exc.DatabaseError as error:
+        raise StoreUnavailableError(str(error.orig)) from error
+    except sa.exc.TimeoutError as error:  # no connection came free
+        raise StoreUnavailableError(str(error)) from error
+
+
+class SqlStore:
+    """See :class:`central.store.interface.Store`."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Begin a write; committed durably when the block ends, rolled back if it raises."""
+        with _speaking_plainly(), self._engine.connect() as connection:
+            writing = connection.execution_options(**WRITES)
+            with writing.begin():
+                yield SqlTransaction(writing)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with _speaking_plainly(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        with self._reading() as connection:
+            return connection.execute(query).all()
+
+    def _one(self, query: sa.Select[Any]) -> sa.Row[Any] | None:
+        with self._reading() as connection:
+            return connection.execute(query).one_or_none()
+
+    # -- identities ---------------------------------------------------------------------------
+
+    def enrol(
+        self, device: str, *, tenant: str, kind: DeviceKind, name: str, public_pem: str, at: int
+    ) -> None:
+        """Make a device known, or give a known one a further evidence key.
+
+        Raises ValueError for a name that no device may bear or a key that is another's.
+        """
+        if check_id(device, "device") == CENTRAL:
+            raise ValueError(f"{CENTRAL!r} signs receipts and is no device")
+        kid = key_id(load_public_pem(public_pem))
+        with _speaking_plainly(), self._engine.connect() as connection:
+            writing = connection.execution_options(**WRITES)
+            with writing.begin():
+                _enrol_device(writing, device, tenant, kind, name, at)
+                _add_key(writing, device, kid, public_pem, at)
+
+    def revoke(self, device: str, at: int) -> bool:
+        """Take nothing more that this device signs; False if it is not known."""
+        with self.transaction() as tx:
+            if tx.device(device) is None:
+                return False
+            tx.update_device(device, revoked_at=at)
+        return True
+
+    def find_key(self, kid: bytes) -> KnownKey | None:
+        """Return the key that may sign now; None if unknown or revoked."""
+        return self._key(
+            kid, t.device_keys.c.revoked_at.is_(None), t.devices.c.revoked_at.is_(None)
+        )
+
+    def known_key(self, kid: bytes) -> KnownKey | None:
+        """Return the key whether or not it was revoked since: for evidence already stored."""
+        return self._key(kid)
+
+    def _key(self, kid: bytes, *conditions: sa.ColumnElement[bool]) -> KnownKey | None:
+        row = self._one(
+            sa.select(t.device_keys.c.device, t.device_keys.c.public_pem)
+            .join(t.devices)
+            .where(t.device_keys.c.kid == kid, *conditions)
+        )
+        return None if row is None else KnownKey(row.device, load_public_pem(row.public_pem))
+
+    # -- receipts -----------------------------------------------------------------------------
+
+    def stored(self, device: str) -> Stored:
+        """Prefix and islands of a device, from one moment.
+
+        The prefix is the run that holds the greatest chain start: a message whose ``prev`` is
+        zeros says that its sender has nothing older to send, so what is missing before it is a
+        gap for people to see, and no reason to hold the receipt back.
+        """
+        with self._reading() as connection:
+            start = connection.execute(
+                sa.select(t.devices.c.chain_start).where(t.devices.c.device == device)
+            ).scalar()
+            runs = _runs(connection, device)
+            prefix = next((r for r in runs if start and r.first <= start <= r.last), None)
+            if prefix is None:
+                return Stored(0, b"", tuple(runs))
+            head = connection.execute(
+                sa.select(t.messages.c.digest).where(
+                    t.messages.c.device == device, t.messages.c.seq == prefix.last
+                )
+            ).scalar_one()
+        return Stored(prefix.last, head, tuple(r for r in runs if r.first > prefix.last))
+
+    def note_receipts(self, at: int, up_to: dict[str, int]) -> None:
+        """Remember which receipts were published."""
+        with self.transaction() as tx:
+            for device, seq in up_to.items():
+                tx.update_device(device, receipt_up_to=seq, receipt_at=at)
+
+    # -- what pages read ----------------------------------------------------------------------
+
+    def snapshot(self, alerts: int, decisions: int) -> Snapshot:
+        """Latest alerts and decisions, all devices, from one moment."""
+        latest = t.alerts.c.risen_at.desc(), t.alerts.c.id.desc()
+        newest = t.decisions.c.received_at.desc(), t.decisions.c.seq.desc()
+        with self._reading() as connection:
+            return Snapshot(
+                connection.execute(sa.select(sa.func.max(t.events.c.id))).scalar() or 0,
+                tuple(
+                    AlertRow(**row._mapping)
+                    for row in connection.execute(
+                        sa.select(t.alerts).order_by(*latest).limit(alerts)
+                    )
+                ),
+                tuple(
+                    DecisionRow(**row._mapping)
+                    for row in connection.execute(
+                        sa.select(t.decisions).order_by(*newest).limit(decisions)
+                    )
+                ),
+                tuple(
+                    Device(**row._mapping)
+                    for row in connection.execute(sa.select(t.devices).order_by(t.devices.c.device))
+                ),
+            )
+
+    def events_after(self, last_id: int, limit: int) -> Sequence[Event]:
+        """Events with a greater id, in order."""
+        rows = self._all(
+            sa.select(t.events).where(t.events.c.id > last_id).order_by(t.events.c.id).limit(limit)
+        )
+        return [Event(row.id, row.at, EventKind(row.kind), row.data) for row in rows]
+
+    def last_event_id(self) -> int:
+        """Id of the newest event; 0 if there is none."""
+        row = self._one(sa.select(sa.func.max(t.events.c.id).label("id")))
+        return 0 if row is None or row.id is None else int(row.id)
+
+    def alerts(self, limit: int, before_id: int | None = None) -> Sequence[AlertRow]:
+        """Alerts by id, newest first."""
+        query = sa.select(t.alerts).order_by(t.alerts.c.id.desc()).limit(limit)
+        if before_id is not None:
+            query = query.where(t.alerts.c.id < before_id)
+        return [AlertRow(**row._mapping) for row in self._all(query)]
+
+    def alert(self, alert_id: int) -> AlertRow | None:
+        """Return one alert."""
+        row = self._one(sa.select(t.alerts).where(t.alerts.c.id == alert_id))
+        return None if row is None else AlertRow(**row._mapping)
+
+    def detections_of(self, alert_id: int) -> Sequence[DetectionRow]:
+        """Detections behind an alert, newest first."""
+        d = t.detections.c
+        query = sa.select(t.detections).where(d.alert_id == alert_id)
+        rows = self._all(query.order_by(d.received_at.desc(), d.device, d.seq.desc()))
+        return [DetectionRow(**row._mapping) for row in rows]
+
+    def decision(self, device: str, seq: int) -> DecisionRow | None:
+        """Return the decision that a message carried."""
+        d = t.decisions.c
+        row = self._one(sa.select(t.decisions).where(d.device == device, d.seq == seq))
+        return None if row is None else DecisionRow(**row._mapping)
+
+    def message(self, device: str, seq: int) -> Message | None:
+        """Return one stored message."""
+        m = t.messages.c
+        row = self._one(sa.select(t.messages).where(m.device == device, m.seq == seq))
+        return None if row is None else Message(**row._mapping)
+
+    def devices(self) -> Sequence[Device]:
+        """All devices by id."""
+        rows = self._all(sa.select(t.devices).order_by(t.devices.c.device))
+        return [Device(**row._mapping) for row in rows]
+
+    def device(self, device: str) -> Device | None:
+        """Return one device."""
+        row = self._one(sa.select(t.devices).where(t.devices.c.device == device))
+        return None if row is None else Device(**row._mapping)
+
+    def runs(self, device: str) -> Sequence[Run]:
+        """Runs of a device in order."""
+        with self._reading() as connection:
+            return _runs(connection, device)
+
+    def refusals(self, limit: int, device: str | None = None) -> Sequence[RefusalRow]:
+        """Latest refusals, of all or of one claimed device."""
+        query = sa.select(t.refusals).order_by(t.refusals.c.id.desc()).limit(limit)
+        if device is not None:
+            query = query.where(t.refusals.c.device == device)
+        return [RefusalRow(**row._mapping) for row in self._all(query)]
+
+    def refusal_counts(self, device: str) -> dict[Refusal, int]:
+        """Refusals of a claimed device by reason, since ever."""
+        counts = t.refusal_counts.c
+        rows = self._all(
+            sa.select(counts.reason, counts["count"].label("times"))
+            .where(counts.device == device)
+            .order_by(counts.reason)
+        )
+        return {row.reason: row.times for row in rows}
+
+    def totals(self) -> Totals:
+        """Counts over the whole store."""
+        a = t.alerts.c
+        with self._reading() as connection:
+
+            def number(of: sa.Select[Any]) -> int:
+                return int(connection.execute(of).scalar() or 0)
+
+            def rows_in(table: sa.Table) -> int:
+                return number(sa.select(sa.func.count()).select_from(table))
+
+            latencies = connection.execute(
+                sa.select(a.raised_at, a.fired_at)
+                .where(a.fired_at.is_not(None))
+                .order_by(a.id.desc())
+                .limit(_LATENCIES)
+            )
+            return Totals(
+                messages=rows_in(t.messages),
+                detections=rows_in(t.detections),
+                decisions=rows_in(t.decisions),
+                alerts=rows_in(t.alerts),
+                duplicates=number(sa.select(sa.func.sum(t.devices.c.duplicates))),
+                refused=number(sa.select(sa.func.sum(t.refusal_counts.c["count"]))),
+                alert_latencies_ms=tuple((r.raised_at - r.fired_at) / 1000 for r in latencies),
+            )
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._engine.dispose()
+
+
+def _runs(connection: sa.Connection, device: str) -> list[Run]:
+    rows = connection.execute(
+        sa.select(t.runs).where(t.runs.c.device == device).order_by(t.runs.c.first)
+    )
+    return [Run(row.first, row.last) for row in rows]
+
+
+def _enrol_device(
+    connection: sa.Connection, device: str, tenant: str, kind: DeviceKind, name: str, at: int
+) -> None:
+    here = t.devices.c.device == device
+    if connection.execute(sa.select(t.devices.c.device).where(here)).one_or_none() is not None:
+        connection.execute(t.devices.update().where(here).values(name=name, kind=kind))
+        return
+    connection.execute(
+        t.devices.insert().values(
+            device=device,
+            tenant=tenant,
+            kind=kind,
+            name=name,
+            version="",
+            enrolled_at=at,
+            duplicates=0,
+            refused=0,
+        )
+    )
+
+
+def _add_key(connection: sa.Connection, device: str, kid: bytes, public_pem: str, at: int) -> None:
+    keys = t.device_keys
+    owner = connection.execute(sa.select(keys.c.device).where(keys.c.kid == kid)).scalar()
+    if owner is None:
+        connection.execute(
+            keys.insert().values(kid=kid, device=device, public_pem=public_pem, added_at=at)
+        )
+    elif owner != device:
+        raise ValueError(f"the evidence key of {device} already belongs to {owner}")

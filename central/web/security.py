@@ -1,0 +1,80 @@
+"""What keeps a page to itself: where it may listen, and the headers of every answer."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+
+HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
+"""Host headers that are answered: anything else may be a name rebound to this machine."""
+
+
+class BindError(ValueError):
+    """An address on which pages without a login must not listen."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"the pages have no login yet and listen on this machine only: {host!r} is not loopback"
+        )
+        self.host = host
+
+
+def check_bind(host: str) -> str:
+    """Return ``host`` if it is a loopback address or ``localhost``; raises BindError."""
+    if host == "localhost":
+        return host
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise BindError(host)
+    return host
+
+
+class SecurityHeaders:
+    """Adds the headers to every answer, streams included; nothing but static files is kept."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        may_keep = scope["path"].startswith("/static/")
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers["cache-control"] = "no-cache" if may_keep else "no-store"
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,109 @@
+"""What every route needs: the store, the hub, the settings, the words and the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import jinja2
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
+
+from central.config import CentralSettings
+from central.hub import Hub
+from central.ingest import IngestStatus
+from central.store.interface import Store
+from central.web.present import Presenter
+from central.web.words import Language, Words, choose, named, read_catalogues
+
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+_COOKIE = "lang"
+_COOKIE_AGE_S = 365 * 24 * 3600
+
+
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Parts of one running central that its pages use."""
+
+    store: Store
+    hub: Hub
+    settings: CentralSettings
+    ingest_status: Callable[[], IngestStatus] | None
+    catalogues: dict[Language, Words] = field(default_factory=read_catalogues)
+    templates: jinja2.Environment = field(default_factory=_templates)
+
+    def words(self, request: Request) -> Words:
+        """Words in the language that the request asks for."""
+        return self.catalogues[
+            choose(
+                request.query_params.get("lang"),
+                request.cookies.get(_COOKIE),
+                request.headers.get("accept-language"),
+            )
+        ]
+
+    def presenter(self, request: Request) -> Presenter:
+        """Language and clock of one reader."""
+        return Presenter(self.words(request), self.settings.utc_offset_minutes)
+
+    def page(
+        self, request: Request, name: str, *, status_code: int = 200, **context: Any
+    ) -> HTMLResponse:
+        """Render a template; a language asked for by name is remembered."""
+        presenter = self.presenter(request)
+        html = self.templates.get_template(name).render(
+            path=request.url.path,
+            words=presenter.words,
+            presenter=presenter,
+            _=presenter.words.text,
+            languages=[(Language.ZH_CN, "中文"), (Language.EN, "English")],
+            utc_offset_minutes=self.settings.utc_offset_minutes,
+            trouble=self._trouble(presenter.words),
+            **context,
+        )
+        response = HTMLResponse(html, status_code=status_code)
+        response.headers["content-language"] = presenter.words.language.value
+        asked = named(request.query_params.get("lang"))
+        if asked is not None:
+            response.set_cookie(
+                _COOKIE, asked.value, max_age=_COOKIE_AGE_S, httponly=True, samesite="lax"
+            )
+        return response
+
+    def _trouble(self, words: Words) -> list[str]:
+        """What is wrong with the central itself, for every page to say."""
+        status = None if self.ingest_status is None else self.ingest_status()
+        if status is None:
+            return []
+        trouble = []
+        if status.store_problem is not None:
+            trouble.append(
+                words.text("The store cannot be written: nothing new is taken until it can.")
+                + f" ({status.store_problem})"
+            )
+        if not status.is_connected:
+            trouble.append(
+                words.text("No connection to the broker: devices keep what they have to say.")
+            )
+        return trouble
+
+
+def site_of(request: Request) -> Site:
+    """Return the site that answers a request."""
+    return cast(Site, request.app.state.site)
+
+
+SiteOf = Annotated[Site, Depends(site_of)]

@@ -1,0 +1,88 @@
+"""The event stream of the live page (server-sent events)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from central.web.pages import SHOWN_ALERTS, SHOWN_DECISIONS
+from central.web.present import Presenter
+from central.web.site import Site, SiteOf
+
+MAX_CATCH_UP = 500
+"""A page that missed more gets the whole picture anew."""
+
+_RETRY_MS = 2000
+_HEARTBEAT = ": still here\n\n"
+_MAX_DIGITS = 18
+
+router = APIRouter(include_in_schema=False)
+
+
+def frame(kind: str, event_id: int, data: Any) -> str:
+    """One frame; JSON never holds a line break, so ``data`` is a single line."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"id: {event_id}\nevent: {kind}\ndata: {text}\n\n"
+
+
+def resume_point(header: str | None, query: str | None) -> int | None:
+    """Return the last event a page has seen, the header first; None: it has seen nothing."""
+    for text in (header, query):
+        if text and text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS:
+            return int(text)
+    return None
+
+
+@router.get("/events")
+async def events(
+    request: Request,
+    site: SiteOf,
+    last_event_id: Annotated[str | None, Header()] = None,
+    last: Annotated[str | None, Query()] = None,
+) -> StreamingResponse:
+    """Stream what happens: what was missed or a snapshot first, then live."""
+    return StreamingResponse(
+        _stream(site, site.presenter(request), resume_point(last_event_id, last)),
+        media_type="text/event-stream",
+        headers={"x-accel-buffering": "no"},
+    )
+
+
+async def _stream(site: Site, presenter: Presenter, seen: int | None) -> AsyncIterator[str]:
+    """Subscribe before reading the store, so that nothing falls between the two."""
+    subscription = site.hub.subscribe()
+    try:
+        yield f"retry: {_RETRY_MS}\n\n"
+        first, at = await run_in_threadpool(_first_frames, site, presenter, seen)
+        if first:
+            yield first
+        while True:
+            try:
+                event = await subscription.next(site.settings.stream_heartbeat_s)
+            except TimeoutError:
+                yield _HEARTBEAT
+                continue
+            if event is None:
+                return
+            if event.id > at:
+                at = event.id
+                yield frame(event.kind.value, event.id, presenter.event(event))
+    finally:
+        site.hub.unsubscribe(subscription)
+
+
+def _first_frames(site: Site, presenter: Presenter, seen: int | None) -> tuple[str, int]:
+    """Return what a page lacks and the event id it then stands at."""
+    if seen is not None and seen <= site.store.last_event_id():
+        missed = site.store.events_after(seen, MAX_CATCH_UP + 1)
+        if len(missed) <= MAX_CATCH_UP:
+            frames = [frame(e.kind.value, e.id, presenter.event(e)) for e in missed]
+            return "".join(frames), missed[-1].id if missed else seen
+    snapshot = site.store.snapshot(SHOWN_ALERTS, SHOWN_DECISIONS)
+    text = frame("snapshot", snapshot.last_event_id, presenter.snapshot(snapshot))
+    return text, snapshot.last_event_id

@@ -1,0 +1,145 @@
+"""The command: ``qianshao SUB-COMMAND``; exit 0 success, 1 failed, 2 usage, 3 partly unreadable.
+
+Each sub-command imports what it needs when it runs, so that a van's bare install answers without
+the face engine or the web server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+Command = Callable[[argparse.Namespace], int]
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+def _agent(args: argparse.Namespace) -> int:
+    from edge_agent.app import main_agent
+    from qianshao.logs import configure_logs
+
+    configure_logs()
+    return main_agent(args.config)
+
+
+def _central(args: argparse.Namespace) -> int:
+    from central.app import main_central
+    from qianshao.logs import configure_logs
+
+    configure_logs()
+    return main_central(args.config)
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from qianshao.demo import main_demo
+
+    return main_demo(args)
+
+
+def _replay(args: argparse.Namespace) -> int:
+    from qianshao.replay import main_replay
+
+    return main_replay(args)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from qianshao.face import main_verify
+
+    return main_verify(args)
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from qianshao.bench import main_bench
+
+    return main_bench(args)
+
+
+def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """``agent`` and ``central``: the two long-running processes."""
+    for name, sentence, run in (
+        ("agent", "run an agent: the sensors of a van, or an ATM", _agent),
+        ("central", "run the central: broker, ingest, store and the officers' page", _central),
+    ):
+        parser = commands.add_parser(name, help=sentence, description=sentence)
+        parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML file")
+        parser.set_defaults(run=run)
+
+
+def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sentence = "the whole system on this machine, with recordings or simulated devices"
+    demo = commands.add_parser("demo", help=sentence, description=sentence)
+    demo.add_argument("--seconds", type=float, metavar="N", help="end by itself after N seconds")
+    demo.add_argument("--headless", action="store_true", help="do not open a browser")
+    demo.add_argument("--json", action="store_true", help="print the summary as JSON")
+    demo.add_argument("--folder", type=Path, help="keep the state here (default: a new folder)")
+    demo.add_argument("--http-port", type=int, default=0, help="port of the page (default: free)")
+    demo.set_defaults(run=_demo)
+
+
+def _add_rf(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.replay import add_arguments
+
+    rf = commands.add_parser("rf", help="radio: replay recordings")
+    kinds = rf.add_subparsers(required=True, metavar="WHAT")
+    sentence = "run the real parsers and detectors over recordings"
+    replay = kinds.add_parser("replay", help=sentence, description=sentence)
+    add_arguments(replay)
+    replay.set_defaults(run=_replay)
+
+
+def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.face import add_verify_arguments
+
+    face = commands.add_parser("face", help="the face factor: compare pictures")
+    kinds = face.add_subparsers(required=True, metavar="WHAT")
+    sentence = "compare two pictures, one to one; says nothing about liveness"
+    verify = kinds.add_parser("verify", help=sentence, description=sentence)
+    add_verify_arguments(verify)
+    verify.set_defaults(run=_verify)
+
+
+def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sentence = "ratios against named peers, measured side by side in one run"
+    bench = commands.add_parser("bench", help=sentence, description=sentence)
+    bench.add_argument(
+        "what", nargs="?", default="all", choices=["outbox", "envelope", "face", "size", "all"]
+    )
+    bench.add_argument("--json", action="store_true", help="print the rows as JSON")
+    bench.set_defaults(run=_bench)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="qianshao",
+        description="Qianshao 前哨: edge agents against telecom fraud, and their central.",
+    )
+    parser.add_argument("--version", action="version", version=f"qianshao {version('qianshao')}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_processes(commands)
+    _add_rf(commands)
+    _add_face(commands)
+    _add_bench(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command and return its exit status."""
+    args = build_parser().parse_args(arguments)
+    run: Command = args.run
+    try:
+        return run(args)
+    except KeyboardInterrupt:
+        return EXIT_FAILED
+    except BrokenPipeError:  # the reader of stdout (head, less) went away
+        sys.stderr.close()
+        return EXIT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

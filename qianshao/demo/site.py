@@ -1,0 +1,177 @@
+"""The demo's folder: authority, keys, enrolled devices and configuration files, made once."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from central.app import central_signer
+from central.authority import Authority
+from central.config import CentralSettings
+from central.store import open_sqlite
+from contract import SystemClock
+from contract.files import replace_durably
+from contract.keys import public_pem
+from contract.words import DeviceKind
+from edge_agent.identity import Identity
+from hardware.serial.transport import replay_url
+
+TENANT = "demo"
+VAN, ATM = "van-01", "atm-01"
+ATTACK_BYTES_PER_S = 400
+"""Slow enough to watch a capture of a few kilobytes unfold."""
+BENIGN_BYTES_PER_S = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where everything of one demo lies, and how it is reached."""
+
+    folder: Path
+    http_port: int
+    broker_port: int
+
+    @property
+    def central_folder(self) -> Path:
+        """Keys, store and broker of the central."""
+        return self.folder / "central"
+
+    @property
+    def central_config(self) -> Path:
+        """Configuration of the central."""
+        return self.folder / "central.toml"
+
+    @property
+    def url(self) -> str:
+        """Address of the page."""
+        return f"http://127.0.0.1:{self.http_port}/"
+
+    def agent_folder(self, device: str) -> Path:
+        """State of one agent."""
+        return self.folder / device
+
+    def agent_config(self, device: str) -> Path:
+        """Configuration of one agent."""
+        return self.folder / f"{device}.toml"
+
+    @property
+    def modem_link(self) -> Path:
+        """Where the simulated modem appears."""
+        return self.folder / "modem0"
+
+
+def field_data() -> Path | None:
+    """Folder of recorded field data, None where there is none."""
+    folder = Path(os.environ.get("QIANSHAO_FIELD_DATA", "../shared/data")).resolve()
+    return folder if (folder / "cellular").is_dir() else None
+
+
+def prepare(folder: Path, http_port: int) -> Site:
+    """Make authority, keys and enrolments in ``folder``, or take those of an earlier run."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    site = Site(folder, http_port or _free_port(), _free_port())
+    settings = CentralSettings(tenant=TENANT, folder=site.central_folder)
+    authority_folder = site.central_folder / "ca"
+    is_new = not authority_folder.exists()
+    authority = Authority.create(authority_folder) if is_new else Authority.load(authority_folder)
+    public = public_pem(central_signer(settings).public)
+    replace_durably(folder / "central.pub.pem", public.encode(), mode=0o644)
+    store = open_sqlite(settings.store_path)
+    for device, kind in ((VAN, DeviceKind.VAN), (ATM, DeviceKind.ATM)):
+        identity = Identity.load_or_create(site.agent_folder(device), device)
+        certificate = authority.issue_from_csr(identity.csr().encode(), device)
+        replace_durably(site.agent_folder(device) / "tls.pem", certificate, mode=0o644)
+        store.enrol(
+            device,
+            tenant=TENANT,
+            kind=kind,
+            name=device,
+            public_pem=identity.evidence_public_pem,
+            at=SystemClock().wall(),
+        )
+    store.close()
+    _write(
+        site.central_config,
+        [
+            f'tenant = "{TENANT}"',
+            'folder = "central"',
+            "[http]",
+            f"port = {site.http_port}",
+            "[broker]",
+            f"port = {site.broker_port}",
+        ],
+    )
+    return site
+
+
+def write_van(site: Site, recordings: Path | None, invented: Path) -> list[str]:
+    """Write the van's configuration; returns what its sniffers play, in plain words.
+
+    ``invented`` is a capture made by the simulator, used where there are no recordings.
+    """
+    lines = _agent_lines(site, VAN, DeviceKind.VAN)
+    lines += _sensor("modem0", "quectel", str(site.modem_link), poll_s=1.0)
+    told = ["modem0: a simulated Quectel modem, polled with AT+QENG"]
+    attacks = sorted((recordings / "cellular/attack_nas").glob("*.pcap")) if recordings else []
+    for number, path in enumerate(attacks or [invented]):
+        url = replay_url(path, bytes_per_s=ATTACK_BYTES_PER_S)
+        lines += _sensor(f"nas{number}", "capture", url)
+        told.append(
+            f"nas{number}: {path.name}, a recorded attack"
+            if attacks
+            else f"nas{number}: an invented attack (no recordings on this machine)"
+        )
+    benign = sorted((recordings / "cellular/benign").glob("*.pcap")) if recordings else []
+    for number, path in enumerate(benign):
+        url = replay_url(path, bytes_per_s=BENIGN_BYTES_PER_S)
+        lines += _sensor(f"lte{number}", "capture", url)
+        told.append(f"lte{number}: {path.name}, an ordinary network")
+    _write(site.agent_config(VAN), lines)
+    return told
+
+
+def write_atm(site: Site, visits: Sequence[str]) -> None:
+    """Write the ATM's configuration and its script of customers."""
+    key = site.agent_folder(ATM) / "card.key"
+    if not key.exists():
+        replace_durably(key, secrets.token_bytes(32))
+    lines = _agent_lines(site, ATM, DeviceKind.ATM)
+    lines += ["[atm]", f'tenant_key_file = "{ATM}/card.key"', f'script = "{ATM}/visits.toml"']
+    _write(site.agent_folder(ATM) / "visits.toml", visits)
+    _write(site.agent_config(ATM), lines)
+
+
+def _agent_lines(site: Site, device: str, kind: DeviceKind) -> list[str]:
+    return [
+        f'device = "{device}"',
+        f'tenant = "{TENANT}"',
+        f'kind = "{kind.value}"',
+        f'state_dir = "{device}"',
+        "[broker]",
+        'host = "127.0.0.1"',
+        f"port = {site.broker_port}",
+        'ca = "central/ca/ca.pem"',
+        f'certificate = "{device}/tls.pem"',
+        "[central]",
+        'public_key = "central.pub.pem"',
+    ]
+
+
+def _sensor(name: str, kind: str, url: str, poll_s: float | None = None) -> list[str]:
+    # A JSON text is a TOML basic string: quotes and backslashes of a path are escaped alike.
+    lines = ["[[sensors]]", f'name = "{name}"', f'kind = "{kind}"', f"url = {json.dumps(url)}"]
+    return lines if poll_s is None else [*lines, f"poll_s = {poll_s}"]
+
+
+def _write(path: Path, lines: Sequence[str]) -> None:
+    replace_durably(path, ("\n".join(lines) + "\n").encode())
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])

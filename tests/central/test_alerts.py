@@ -1,0 +1,134 @@
+"""From claims to alerts: one for each kind and subject, and a level once reached stays."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from central.alerts import (
+    Change,
+    Claim,
+    alert_key,
+    apply_claim,
+    claim_of_decision,
+    claim_of_detection,
+    family,
+)
+from central.store import AlertRow
+from contract import UnixMicros
+from contract.codec import Values
+from contract.words import (
+    AlertKind,
+    Decision,
+    DecisionReason,
+    Level,
+    Severity,
+    TimeBasis,
+)
+from tests.central.kit import a_decision
+from tests.samples import a_detection
+
+SUSPECTED: dict[str, Any] = {
+    "level": Level.SUSPECTED,
+    "severity": Severity.HIGH,
+    "alert": AlertKind.FAKE_BTS_SUSPECTED,
+}
+
+
+def claim(device: str = "van-1", seq: int = 1, **changes: Any) -> Claim:
+    made = claim_of_detection(a_detection(**changes), device=device, seq=seq)
+    assert made is not None
+    return made
+
+
+def applied(*claims: Claim) -> tuple[AlertRow, list[Change]]:
+    row: AlertRow | None = None
+    changes = []
+    for now, one in enumerate(claims, start=100):
+        row, change = apply_claim(row, one, now=now)
+        changes.append(change)
+    assert row is not None
+    return row, changes
+
+
+def test_only_what_asks_for_an_alert_becomes_one() -> None:
+    assert claim_of_detection(a_detection(alert=None), device="van-1", seq=1) is None
+
+
+def test_levels_of_one_case_share_a_family() -> None:
+    assert family(AlertKind.FAKE_BTS_SUSPECTED) == family(AlertKind.FAKE_BTS_CONFIRMED)
+    assert family(AlertKind.GOIP_DEN_SUSPECTED) == "GOIP_DEN"
+    assert family(AlertKind.PRESENTATION_ATTACK) == "PRESENTATION_ATTACK"
+
+
+def test_the_key_depends_on_the_emitter_and_not_on_the_device() -> None:
+    kind = AlertKind.FAKE_BTS_SUSPECTED
+    cell: Values = {"plmn": "460-00", "channel": 62}
+    assert alert_key(kind, cell, "van-1") == alert_key(
+        kind, dict(reversed(list(cell.items()))), "van-2"
+    )
+    assert alert_key(kind, cell, "van-1") == alert_key(kind, {**cell, "terminal": "m0"}, "van-2")
+    assert alert_key(kind, cell, "van-1") != alert_key(kind, {**cell, "channel": 63}, "van-1")
+    assert alert_key(kind, {"channel": 1}, "v") != alert_key(kind, {"channel": "1"}, "v")
+
+
+def test_a_subject_without_identity_stays_with_its_device() -> None:
+    kind = AlertKind.FAKE_BTS_SUSPECTED
+    bare: Values = {"rat": "LTE", "terminal": "modem0"}
+    assert alert_key(kind, bare, "van-1") != alert_key(kind, bare, "van-2")
+    assert alert_key(kind, bare, "van-1") == alert_key(kind, bare, "van-1")
+    assert alert_key(kind, bare, "van-1") != alert_key(kind, {**bare, "terminal": "m1"}, "van-1")
+
+
+def test_an_escalation_changes_the_same_alert_and_a_lower_level_does_not_take_it_back() -> None:
+    row, changes = applied(claim(**SUSPECTED), claim(seq=2), claim(seq=3, **SUSPECTED))
+    assert changes == [Change.RAISED, Change.ESCALATED, Change.UPDATED]
+    assert (row.kind, row.level, row.severity) == (
+        AlertKind.FAKE_BTS_CONFIRMED,
+        Level.CONFIRMED,
+        Severity.CRITICAL,
+    )
+    assert (row.seq, row.count) == (2, 3)
+    assert (row.raised_at, row.risen_at, row.updated_at) == (100, 101, 102)
+
+
+def test_a_revision_is_not_counted_again() -> None:
+    row, _ = apply_claim(None, claim(), now=1)
+    row, _ = apply_claim(row, claim(seq=2), now=2, is_counted=True)
+    assert row.count == 1
+
+
+def test_windows_join_within_one_basis_and_never_across() -> None:
+    def seen(first: int, last: int, basis: TimeBasis) -> Claim:
+        return claim(first_seen=UnixMicros(first), last_seen=UnixMicros(last), time_basis=basis)
+
+    live, recorded = TimeBasis.LIVE, TimeBasis.RECORDED
+    row, _ = applied(seen(50, 60, live), seen(40, 55, live))
+    assert (row.first_seen, row.last_seen) == (40, 60)
+    row, _ = applied(seen(5, 6, recorded), seen(50, 60, live), seen(1, 2, TimeBasis.SYNTHETIC))
+    assert (row.first_seen, row.last_seen, row.time_basis) == (50, 60, live)
+
+
+@pytest.mark.parametrize("decision", list(Decision))
+@pytest.mark.parametrize("reason", [None, *DecisionReason])
+def test_of_decisions_only_a_denied_failed_liveness_alerts(
+    decision: Decision, reason: DecisionReason | None
+) -> None:
+    made = claim_of_decision(a_decision(decision=decision, reason=reason), device="atm-1", seq=1)
+    is_attack = (decision, reason) == (Decision.DENY, DecisionReason.LIVENESS_FAILED)
+    assert (made is not None) == is_attack
+    if made is not None:
+        assert (made.kind, made.level) == (AlertKind.PRESENTATION_ATTACK, Level.SUSPECTED)
+
+
+@given(st.lists(st.sampled_from([SUSPECTED, {}]), min_size=1, max_size=6))
+def test_the_level_is_the_highest_ever_claimed(order: list[dict[str, Any]]) -> None:
+    claims = [claim(seq=n, **changes) for n, changes in enumerate(order, start=1)]
+    row, _ = applied(*claims)
+    assert row.level is max((c.level for c in claims), key=lambda level: level.rank)
+    assert row.count == len(claims)
+    assert dataclasses.asdict(row)["first_seen"] == claims[0].first_seen

@@ -1,0 +1,132 @@
+"""Every text in both languages, and the choice between them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
+
+from central.web import words as words_module
+from central.web.words import LOCALES, Language, Words, choose, read_catalogue
+from contract import Refusal
+from contract import words as w
+from rf_watch.rules import RULES, Family
+
+WEB = Path(words_module.__file__).parent
+GROUPS: dict[str, list[str]] = {
+    group: [word.value for word in closed]
+    for group, closed in {
+        "alert": w.AlertKind,
+        "severity": w.Severity,
+        "level": w.Level,
+        "detection": w.DetectionKind,
+        "verdict": w.RivalVerdict,
+        "basis": w.TimeBasis,
+        "decision": w.Decision,
+        "reason": w.DecisionReason,
+        "pin": w.PinVerdict,
+        "pad": w.Pad,
+        "device": w.DeviceKind,
+        "presence": w.Presence,
+        "part_state": w.PartState,
+        "refusal": Refusal,
+        "family": Family,
+    }.items()
+    if issubclass(closed, StrEnum)
+} | {"rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED"], "state": ["NEW"]}
+
+
+@pytest.fixture(params=list(Language), ids=lambda language: language.value)
+def words(request: pytest.FixtureRequest) -> Words:
+    return read_catalogue(request.param)
+
+
+def used_texts() -> Iterator[str]:
+    """Every text the templates and modules ask for."""
+    methods = [("templates/**.html", "jinja2"), ("**.py", "python")]
+    keywords = {"_": None, "text": None}
+    for _, _, message, _, _ in extract_from_dir(WEB, methods, keywords=keywords):
+        assert isinstance(message, str)
+        yield message
+
+
+def test_every_text_of_the_pages_is_in_the_catalogue(words: Words) -> None:
+    asked = set(used_texts())
+    assert len(asked) > 80
+    assert not {text for text in asked if not words.texts.get(text)}
+
+
+def test_no_catalogue_holds_a_text_that_nobody_asks_for(words: Words) -> None:
+    plain = {key for key in words.texts if not re.match(r"[a-z_]+\.\S+$", key)}
+    assert not plain - set(used_texts())
+
+
+def test_every_word_of_the_closed_lists_has_a_text(words: Words) -> None:
+    missing = [
+        f"{group}.{name}"
+        for group, names in GROUPS.items()
+        for name in names
+        if not words.texts.get(f"{group}.{name}")
+    ]
+    assert not missing
+
+
+def test_both_catalogues_have_the_same_entries_and_no_empty_ones() -> None:
+    chinese, english = (read_catalogue(language) for language in Language)
+    assert set(chinese.texts) == set(english.texts)
+    assert all(chinese.texts.values())
+    assert all(english.texts.values())
+
+
+def test_catalogues_are_valid_and_the_chinese_is_chinese() -> None:
+    for language in Language:
+        with (LOCALES / language.folder / "LC_MESSAGES/messages.po").open("rb") as file:
+            catalogue = read_po(file, locale=language.folder, abort_invalid=True)
+        assert not list(catalogue.check())
+        assert not [entry.id for entry in catalogue if entry.fuzzy and entry.id]
+    chinese = read_catalogue(Language.ZH_CN).texts
+    latin = {key for key, text in chinese.items() if not re.search(r"[\u4e00-\u9fff]", text)}
+    assert all(key.startswith("field.") for key in latin), latin
+
+
+def test_no_title_of_a_suspicion_states_it_as_certain(words: Words) -> None:
+    for kind in w.AlertKind:
+        if kind.value.endswith("_SUSPECTED") or kind is w.AlertKind.PRESENTATION_ATTACK:
+            assert re.search("suspect|疑似", words.word("alert", kind), re.IGNORECASE)
+
+
+def test_an_unknown_rule_falls_back_to_its_id(words: Words) -> None:
+    assert words.word("rule", "SOMETHING-NEW") == "SOMETHING-NEW"
+    assert words.text("never translated") == "never translated"
+
+
+@pytest.mark.parametrize(
+    ("query", "cookie", "accept", "expected"),
+    [
+        (None, None, None, Language.ZH_CN),
+        (None, None, "de-DE,fr;q=0.8", Language.ZH_CN),
+        (None, None, "en-GB,zh;q=0.8", Language.EN),
+        (None, None, "en;q=0.3, zh-Hans-CN;q=0.9", Language.ZH_CN),
+        (None, None, "en;q=0", Language.ZH_CN),
+        (None, None, "en;q=nan", Language.ZH_CN),
+        (None, "en", "zh", Language.EN),
+        ("zh", "en", "en", Language.ZH_CN),
+        ("xx", "en", "zh", Language.EN),
+    ],
+)
+def test_the_language_is_asked_for_remembered_or_accepted(
+    query: str | None, cookie: str | None, accept: str | None, expected: Language
+) -> None:
+    assert choose(query, cookie, accept) is expected
+
+
+@given(st.text(max_size=80), st.text(max_size=20), st.text(max_size=20))
+def test_any_header_gives_a_language(accept: str, query: str, cookie: str) -> None:
+    assert choose(query, cookie, accept) in Language

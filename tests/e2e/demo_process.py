@@ -1,0 +1,101 @@
+"""The demo as a newcomer starts it: a process, its words, its summary."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+_PROCESS = re.compile(r"s  (\w+) +process (\d+)")
+_PAGE = re.compile(r"PAGE +(http://\S+)")
+
+
+class DemoProcess:
+    """``qianshao demo`` in a folder of its own; a context manager that ends it by pid."""
+
+    def __init__(self, folder: Path, *, seconds: float, field_data: Path | None) -> None:
+        self.folder = folder
+        environment = dict(os.environ)
+        environment["QIANSHAO_FIELD_DATA"] = str(field_data or folder / "no-recordings")
+        command = [sys.executable, "-m", "qianshao", "demo", "--headless", "--json"]
+        command += ["--folder", str(folder), "--seconds", str(seconds)]
+        self._process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self.words: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(timeout=30)
+        self._reader.join(timeout=5)
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.words.append(line.rstrip())
+
+    def wait_for(self, words: str, timeout_s: float = 40.0) -> str:
+        """Return the first line that holds the words."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            for line in list(self.words):
+                if words in line:
+                    return line
+            assert self._process.poll() is None, "\n".join(self.words)
+            time.sleep(0.05)
+        raise AssertionError(f"never said {words!r}:\n" + "\n".join(self.words))
+
+    def pid_of(self, part: str) -> int:
+        """Pid of a part as the demo told it at the start."""
+        if part == "broker":
+            pid_files = list((self.folder / "central" / "broker").glob("*.pid"))
+            assert len(pid_files) == 1, pid_files
+            return int(pid_files[0].read_text(encoding="ascii").split()[0])
+        found = _PROCESS.search(self.wait_for(f"{part:7} process"))
+        assert found is not None
+        return int(found[2])
+
+    @property
+    def page(self) -> str:
+        """Address of the page."""
+        found = _PAGE.search(self.wait_for("PAGE    http"))
+        assert found is not None
+        return found[1]
+
+    def kill(self, part: str) -> None:
+        """kill -9 of one part."""
+        os.kill(self.pid_of(part), signal.SIGKILL)
+
+    def summary(self, timeout_s: float = 90.0) -> tuple[int, dict[str, Any]]:
+        """Wait for the end; returns the exit status and the summary."""
+        assert self._process.stdout is not None
+        out = self._process.stdout.read()
+        status = self._process.wait(timeout=timeout_s)
+        assert out, "\n".join(self.words)
+        return status, json.loads(out)

@@ -1,0 +1,218 @@
+"""Agent and central as separate processes over a real broker: late brokers, tampering, mistakes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from central.authority import Authority
+from central.store import open_sqlite
+from contract import UnixMicros, seal
+from contract.clock import ClockQuality, MonoMicros
+from contract.envelope import NO_PREVIOUS
+from contract.topics import Lane, up
+from contract.words import DeviceKind
+from edge_agent.identity import Identity
+from hardware.simulators.nas import attack_capture
+from mqtt_bridge.ports import BrokerAddress
+from qianshao.demo import site as demo_site
+from qianshao.demo.site import VAN, Site
+from tests.samples import a_detection
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+
+class Child:
+    """``qianshao agent`` or ``qianshao central`` with its log; ended by pid."""
+
+    def __init__(self, log: Path, *arguments: str) -> None:
+        self._log = log
+        with log.open("wb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "qianshao", *arguments], stdout=file, stderr=file
+            )
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def words(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def wait_for(self, words: str) -> None:
+        until(lambda: words in self.words, words)
+
+
+def until(is_so: Callable[[], bool], what: str, timeout_s: float = 45.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    made = demo_site.prepare(tmp_path / "site", 0)
+    capture = tmp_path / "attack.pcap"
+    capture.write_bytes(attack_capture())
+    demo_site.write_van(made, None, capture)
+    return made
+
+
+def central_of(site: Site) -> Child:
+    return Child(site.folder / "central.log", "central", "--config", str(site.central_config))
+
+
+def van_of(site: Site) -> Child:
+    return Child(site.folder / "van.log", "agent", "--config", str(site.agent_config(VAN)))
+
+
+def api(site: Site, path: str) -> object:
+    try:
+        return httpx.get(f"{site.url}api/{path}", timeout=5).json()
+    except httpx.TransportError:
+        return {}
+
+
+def alerts(site: Site) -> list[dict[str, object]]:
+    answer = api(site, "alerts")
+    return list(answer.get("alerts", [])) if isinstance(answer, dict) else []
+
+
+def test_an_agent_without_a_broker_says_so_and_delivers_later(site: Site) -> None:
+    with van_of(site) as van:
+        van.wait_for('"event": "link_down"')
+        van.wait_for("FAKE_BTS_SUSPECTED")
+        with central_of(site) as central:
+            central.wait_for("central_started")
+            until(lambda: len(alerts(site)) == 1, "the alert arrives after all")
+
+
+def test_a_tampered_message_is_refused_counted_and_shown(site: Site) -> None:
+    identity = Identity.load_or_create(site.agent_folder(VAN), VAN)
+    raw = seal(
+        a_detection(),
+        tenant=demo_site.TENANT,
+        device=VAN,
+        boot_id=b"\x01" * 16,
+        seq=1,
+        wall=UnixMicros(1_700_000_000_000_000),
+        mono=MonoMicros(1),
+        quality=ClockQuality(is_synced=True),
+        prev=NO_PREVIOUS,
+        signer=identity.signer,
+    )
+    tampered = bytearray(raw)
+    tampered[len(raw) // 2] ^= 0x01
+    with central_of(site) as central:
+        central.wait_for("central_started")
+        publish(site, identity, bytes(tampered))
+        page = f"{site.url}devices/{VAN}?lang=en"
+        until(lambda: "bad_signature" in str(api(site, f"devices/{VAN}")), "the refusal is told")
+        assert alerts(site) == []
+        assert "signature" in httpx.get(page, timeout=5).text.lower()
+        publish(site, identity, raw)  # the same message, whole, is taken all the same
+        until(lambda: len(alerts(site)) == 1, "the genuine message is stored")
+
+
+def test_enrolment_and_revocation_take_effect_while_the_central_runs(site: Site) -> None:
+    identity = second_van(site)
+    with (
+        central_of(site) as central,
+        Child(
+            site.folder / "van-02.log", "agent", "--config", str(site.agent_config("van-02"))
+        ) as van,
+    ):
+        central.wait_for("central_started")
+        van.wait_for("not_authorised")
+        store = open_sqlite(site.central_folder / "central.sqlite3")
+        store.enrol(
+            "van-02",
+            tenant=demo_site.TENANT,
+            kind=DeviceKind.VAN,
+            name="the second van",
+            public_pem=identity.evidence_public_pem,
+            at=2,
+        )
+        until(lambda: len(alerts(site)) == 1, "the van is heard once it is enrolled")
+        lines = van.words.count('"event": "link_down"')
+        assert store.revoke("van-02", at=3)
+        until(lambda: van.words.count('"event": "link_down"') > lines, "the van is put out")
+        store.close()
+
+
+def second_van(site: Site) -> Identity:
+    """A van with a good certificate that nobody has enrolled."""
+    folder = site.agent_folder("van-02")
+    identity = Identity.load_or_create(folder, "van-02")
+    authority = Authority.load(site.central_folder / "ca")
+    (folder / "tls.pem").write_bytes(authority.issue_from_csr(identity.csr().encode(), "van-02"))
+    text = site.agent_config(VAN).read_text(encoding="utf-8")
+    site.agent_config("van-02").write_text(text.replace(VAN, "van-02"), encoding="utf-8")
+    return identity
+
+
+def publish(site: Site, identity: Identity, payload: bytes) -> None:
+    files = identity.tls_files(
+        ca=site.central_folder / "ca" / "ca.pem",
+        certificate=site.agent_folder(VAN) / "tls.pem",
+    )
+    address = BrokerAddress(host="127.0.0.1", port=site.broker_port, tls=files)
+    send_one(address, up(demo_site.TENANT, VAN, Lane.EVIDENCE), payload)
+
+
+def send_one(address: BrokerAddress, topic: str, payload: bytes) -> None:
+    import ssl
+
+    import paho.mqtt.client as paho
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    assert address.tls is not None
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id=VAN)
+    context = ssl.create_default_context(cafile=str(address.tls.ca))
+    context.load_cert_chain(str(address.tls.certificate), str(address.tls.private_key))
+    client.tls_set_context(context)
+    client.connect(address.host, address.port)
+    client.loop_start()
+    try:
+        client.publish(topic, payload, qos=1).wait_for_publish(timeout=10)
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+@pytest.mark.parametrize("command", ["agent", "central"])
+def test_a_configuration_mistake_names_key_and_line(tmp_path: Path, command: str) -> None:
+    config = tmp_path / "wrong.toml"
+    config.write_text('tenant = "demo"\n\n[broker]\nprot = 8883\n', encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "qianshao", command, "--config", str(config)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "wrong.toml:4: broker.prot: unknown key" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_pages_refuse_an_address_of_the_network(site: Site) -> None:
+    text = site.central_config.read_text(encoding="utf-8")
+    site.central_config.write_text(text.replace("[http]", '[http]\nhost = "0.0.0.0"'), "utf-8")
+    with central_of(site) as central:
+        central.wait_for("not loopback")
