@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 from contract import (
     Detection,
@@ -16,8 +15,7 @@ from contract import (
     WithdrawalDecision,
     open_envelope,
 )
-from contract.codec import rfc3339, to_json
-from contract.keys import FindKey, KnownKey
+from contract.keys import FindKey
 from contract.topics import VERSION, TopicError, parse_state, parse_up
 from mqtt_bridge.ports import Delivery
 
@@ -30,8 +28,6 @@ class Admitted:
     """A message that verified and came on its sender's own topic."""
 
     envelope: Envelope
-    body_json: dict[str, Any]
-    kid: bytes
     topic: str
     is_retained: bool
 
@@ -52,20 +48,13 @@ class Refused:
 def admit(delivery: Delivery, *, tenant: str, find_key: FindKey) -> Admitted | Refused:
     """Verify one delivery; whatever its bytes and topic are, it raises nothing of its own."""
     claimed = ""
-    asked: list[bytes] = []
-
-    def find(kid: bytes) -> KnownKey | None:
-        asked.append(kid)
-        return find_key(kid)
-
     try:
         claimed, is_state_topic = _sender_of(delivery.topic, tenant)
-        envelope = open_envelope(delivery.payload, tenant=tenant, find_key=find)
+        envelope = open_envelope(delivery.payload, tenant=tenant, find_key=find_key)
         _check_sender(envelope, claimed, is_state_topic)
-        body_json = _readable(envelope)
     except EnvelopeError as error:
         return refused(delivery.topic, delivery.payload, claimed, error)
-    return Admitted(envelope, body_json, asked[0], delivery.topic, delivery.is_retained)
+    return Admitted(envelope, delivery.topic, delivery.is_retained)
 
 
 def refused(topic: str, payload: bytes, claimed: str, error: EnvelopeError) -> Refused:
@@ -110,12 +99,3 @@ def _check_sender(envelope: Envelope, claimed: str, is_state_topic: bool) -> Non
         raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} needs a place in the chain")
     if isinstance(body, State) and payload.seq != 0:
         raise EnvelopeError(Refusal.MALFORMED, "a state stands outside the chain, at seq 0")
-
-
-def _readable(envelope: Envelope) -> dict[str, Any]:
-    """Return the body's JSON view; a time outside the calendar is refused, however well signed."""
-    try:
-        rfc3339(envelope.payload.wall)
-        return to_json(envelope.body)
-    except (OverflowError, ValueError) as error:
-        raise EnvelopeError(Refusal.MALFORMED, "a time outside the years 1 to 9999") from error

@@ -31,6 +31,7 @@ from contract import (
     WithdrawalDecision,
 )
 from contract.clock import UnixMicros
+from contract.codec import to_json
 from contract.words import Presence
 
 
@@ -135,7 +136,7 @@ class Recorder:
         elif isinstance(envelope.body, WithdrawalDecision):
             self._take_decision(envelope.body, item)
         elif isinstance(envelope.body, Health):
-            self._take_health(envelope, item.body_json)
+            self._take_health(envelope, to_json(envelope.body))
 
     def _device(self, device: str) -> Device:
         if device not in self._devices:
@@ -207,7 +208,7 @@ class Recorder:
                 first_seen=detection.first_seen,
                 last_seen=detection.last_seen,
                 time_basis=detection.time_basis,
-                body=item.body_json,
+                body=to_json(item.envelope.body),
                 received_at=self._now,
                 alert_id=alert_id,
             )
@@ -224,7 +225,7 @@ class Recorder:
             reason=decision.reason,
             decided_at=decision.decided_at,
             received_at=self._now,
-            body=item.body_json,
+            body=to_json(item.envelope.body),
             alert_id=None if claim is None else self._raise(claim, counted_by=None),
         )
         self._tx.add_decision(row)
@@ -261,6 +262,6 @@ def _message(item: Admitted, now: int) -> Message:
         received_at=now,
         digest=item.envelope.digest,
         prev=payload.prev,
-        kid=item.kid,
+        kid=item.envelope.kid,
         cose=item.envelope.raw,
     )

@@ -32,6 +32,8 @@ MAX_MESSAGE_BYTES = 64 * 1024
 """Larger input is refused before it is decoded."""
 
 _MIN_KEY, _MAX_KEY = -24, 23
+_FIRST_MOMENT = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z
+_LAST_MOMENT = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
 
 R = TypeVar("R")
 
@@ -223,6 +225,8 @@ def _unpack_plain(hint: Any, place: str, value: Any) -> Any:
         raise DecodeError(place, f"expected {base.__name__}, found {type(value).__name__}")
     if base is int and not _fits_64_bits(value):
         raise DecodeError(place, "outside 64 bits")
+    if hint is UnixMicros and not _FIRST_MOMENT <= value <= _LAST_MOMENT:
+        raise DecodeError(place, "a time outside the years 1 to 9999")
     return value
 
 

@@ -87,6 +87,8 @@ class Envelope:
     payload: Payload
     body: Body
     raw: bytes
+    kid: bytes
+    """The key that signed it."""
 
     @property
     def digest(self) -> bytes:
@@ -209,4 +211,4 @@ def open_envelope(raw: bytes, *, tenant: str, find_key: FindKey) -> Envelope:
         raise EnvelopeError(
             Refusal.WRONG_SENDER, f"{known.owner}'s key signed for {payload.device}"
         )
-    return Envelope(payload, body, raw)
+    return Envelope(payload, body, raw, kid)

@@ -124,6 +124,17 @@ def test_a_wrong_type_is_named_with_its_place(key: int, wrong: Any, place: str) 
         from_map(Receipt, {**to_map(SAMPLES["receipt"]), key: wrong})
 
 
+@pytest.mark.parametrize("moment", [-62_135_596_800_000_001, 253_402_300_800_000_000])
+def test_a_time_that_no_calendar_holds_is_refused(moment: int) -> None:
+    decision = SAMPLES["withdrawal_decision"]
+    with pytest.raises(DecodeError, match="decided_at: a time outside the years 1 to 9999"):
+        from_map(WithdrawalDecision, {**to_map(decision), 10: moment})
+    for edge in (moment + 1, moment - 1):
+        if -62_135_596_800_000_000 <= edge <= 253_402_300_799_999_999:
+            read = from_map(WithdrawalDecision, {**to_map(decision), 10: edge})
+            assert to_json(read)["decided_at"].endswith("Z")
+
+
 @pytest.mark.parametrize(
     ("what", "raw"),
     [
