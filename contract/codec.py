@@ -14,6 +14,7 @@ import math
 import operator
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar, Union
@@ -53,6 +54,11 @@ class DecodeError(ValueError):
         super().__init__(f"{place}: {problem}" if place else problem)
         self.place = place
         self.problem = problem
+
+    def below(self, parent: str) -> DecodeError:
+        """Return the same error as seen from one step further out."""
+        joint = "." if parent and self.place and not self.place.startswith("[") else ""
+        return DecodeError(f"{parent}{joint}{self.place}", self.problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,11 @@ def is_values(hint: Any) -> bool:
 
 
 # -- values to CBOR ---------------------------------------------------------------------------
+# Packers and readers are made once for each type hint: looking at hints for every message took
+# more time than the signature.
+
+Pack = Callable[[Any], Any]
+Read = Callable[[Any], Any]
 
 
 def _pack_scalar(value: Any) -> Scalar:
@@ -137,28 +148,45 @@ def _pack_scalar(value: Any) -> Scalar:
     return value
 
 
-def _pack(hint: Any, value: Any) -> Any:
+def _pack_values(value: Values) -> list[list[Scalar]]:
+    return [[name, _pack_scalar(value[name])] for name in sorted(value)]
+
+
+def _pack_plain(value: Any) -> Any:
+    return value if isinstance(value, bytes) else _pack_scalar(value)
+
+
+@functools.cache
+def _packer(hint: Any) -> Pack:
+    """Return what turns a value of this type into plain CBOR."""
     hint, _ = optional(hint)
     if dataclasses.is_dataclass(hint):
-        return to_map(value)
+        return to_map
     if is_values(hint):
-        return [[name, _pack_scalar(value[name])] for name in sorted(value)]
+        return _pack_values
     if typing.get_origin(hint) is tuple:
-        return [_pack(typing.get_args(hint)[0], item) for item in value]
-    if isinstance(value, StrEnum):
-        return value.value
+        pack = _packer(typing.get_args(hint)[0])
+        return lambda value: [pack(item) for item in value]
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return lambda value: value.value
     if hint is float:
-        return _pack_scalar(float(value))
-    return value if isinstance(value, bytes) else _pack_scalar(value)
+        return lambda value: _pack_scalar(float(value))
+    return _pack_plain
+
+
+@functools.cache
+def _packers(record: Any) -> tuple[tuple[str, int, Pack], ...]:
+    return tuple((field.name, field.key, _packer(field.hint)) for field in plan(record))
 
 
 def to_map(record: Any) -> dict[int, Any]:
     """Return a record as a map of integer keys, absent (None) fields left out."""
     packed: dict[int, Any] = {}
-    for field in plan(type(record)):
-        value = getattr(record, field.name)
+    kind: Any = type(record)
+    for name, key, pack in _packers(kind):
+        value = getattr(record, name)
         if value is not None:
-            packed[field.key] = _pack(field.hint, value)
+            packed[key] = pack(value)
     return packed
 
 
@@ -186,83 +214,131 @@ def decode(raw: bytes, place: str = "") -> Any:
     return value
 
 
-def _unpack_scalar(place: str, value: Any) -> Scalar:
-    if not isinstance(value, bool | int | float | str):
-        raise DecodeError(place, f"{type(value).__name__} is no scalar")
-    if isinstance(value, int) and not _fits_64_bits(value):
-        raise DecodeError(place, "outside 64 bits")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise DecodeError(place, f"{value} has no place in a message")
-    return value
-
-
 def _fits_64_bits(value: int) -> bool:
     return -(2**63) <= value < 2**63
 
 
-def _unpack_values(place: str, value: Any) -> Values:
-    if not isinstance(value, list):
-        raise DecodeError(place, "expected pairs of name and value")
-    values: Values = {}
-    for index, pair in enumerate(value):
-        here = f"{place}[{index}]"
-        if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)):
-            raise DecodeError(here, "expected [name, value]")
-        values[pair[0]] = _unpack_scalar(here, pair[1])
-    if list(values) != sorted(values) or len(values) != len(value):
-        raise DecodeError(place, "names are not sorted and unique")
-    return values
-
-
-def _unpack_plain(hint: Any, place: str, value: Any) -> Any:
-    base = getattr(hint, "__supertype__", hint)  # NewType over int
-    if isinstance(base, type) and issubclass(base, StrEnum):
-        try:
-            return base(value)
-        except ValueError as error:
-            raise DecodeError(place, f"{value!r} is no {base.__name__}") from error
-    if type(value) is not base:
-        raise DecodeError(place, f"expected {base.__name__}, found {type(value).__name__}")
-    if base is int and not _fits_64_bits(value):
-        raise DecodeError(place, "outside 64 bits")
-    if hint is UnixMicros and not _FIRST_MOMENT <= value <= _LAST_MOMENT:
-        raise DecodeError(place, "a time outside the years 1 to 9999")
+def _read_scalar(value: Any) -> Scalar:
+    if not isinstance(value, bool | int | float | str):
+        raise DecodeError("", f"{type(value).__name__} is no scalar")
+    if isinstance(value, int) and not _fits_64_bits(value):
+        raise DecodeError("", "outside 64 bits")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise DecodeError("", f"{value} has no place in a message")
     return value
 
 
-def _unpack(hint: Any, place: str, value: Any) -> Any:
+def _read_values(value: Any) -> Values:
+    if not isinstance(value, list):
+        raise DecodeError("", "expected pairs of name and value")
+    values: Values = {}
+    for index, pair in enumerate(value):
+        if not (isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise DecodeError(f"[{index}]", "expected [name, value]")
+        try:
+            values[pair[0]] = _read_scalar(pair[1])
+        except DecodeError as error:
+            raise error.below(f"[{index}]") from None
+    if list(values) != sorted(values) or len(values) != len(value):
+        raise DecodeError("", "names are not sorted and unique")
+    return values
+
+
+def _tuple_reader(hint: Any) -> Read:
+    read_item = _reader(hint)
+
+    def read(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise DecodeError("", "expected an array")
+        items: list[Any] = []
+        for item in value:
+            try:
+                items.append(read_item(item))
+            except DecodeError as error:
+                raise error.below(f"[{len(items)}]") from None
+        return tuple(items)
+
+    return read
+
+
+def _word_reader(words: type[StrEnum]) -> Read:
+    known = {word.value: word for word in words}
+
+    def read(value: Any) -> StrEnum:
+        word = known.get(value) if isinstance(value, str) else None
+        if word is None:
+            raise DecodeError("", f"{value!r} is no {words.__name__}")
+        return word
+
+    return read
+
+
+def _plain_reader(hint: Any) -> Read:
+    base = getattr(hint, "__supertype__", hint)  # NewType over int
+    first, last = (_FIRST_MOMENT, _LAST_MOMENT) if hint is UnixMicros else (-(2**63), 2**63 - 1)
+    limit = "a time outside the years 1 to 9999" if hint is UnixMicros else "outside 64 bits"
+
+    def read(value: Any) -> Any:
+        if type(value) is not base:
+            raise DecodeError("", f"expected {base.__name__}, found {type(value).__name__}")
+        if base is int and not first <= value <= last:
+            raise DecodeError("", limit)
+        if base is float and not math.isfinite(value):
+            raise DecodeError("", f"{value} has no place in a message")
+        return value
+
+    return read
+
+
+@functools.cache
+def _reader(hint: Any) -> Read:
+    """Return what checks a decoded value of this type; it raises DecodeError."""
     hint, _ = optional(hint)
     if is_scalar(hint):
-        return _unpack_scalar(place, value)
+        return _read_scalar
     if dataclasses.is_dataclass(hint):
-        return from_map(typing.cast(type, hint), value, place)
+        return functools.partial(_read_record, typing.cast(type, hint))
     if is_values(hint):
-        return _unpack_values(place, value)
+        return _read_values
     if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list):
-            raise DecodeError(place, "expected an array")
-        item = typing.get_args(hint)[0]
-        return tuple(_unpack(item, f"{place}[{i}]", v) for i, v in enumerate(value))
-    return _unpack_plain(hint, place, value)
+        return _tuple_reader(typing.get_args(hint)[0])
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return _word_reader(hint)
+    return _plain_reader(hint)
+
+
+@functools.cache
+def _readers(record: Any) -> tuple[tuple[FieldPlan, bool, Read], ...]:
+    return tuple((f, optional(f.hint)[1], _reader(f.hint)) for f in plan(record))
+
+
+def _read_record(record: type[R], value: Any) -> R:
+    if not isinstance(value, dict):
+        raise DecodeError("", f"expected a map for {record.__name__}")
+    arguments: dict[str, Any] = {}
+    kind: Any = record
+    for field, may_be_absent, read in _readers(kind):
+        if field.key in value:
+            try:
+                arguments[field.name] = read(value[field.key])
+            except DecodeError as error:
+                raise error.below(field.name) from None
+        elif may_be_absent:
+            arguments[field.name] = None
+        elif field.is_required:
+            raise DecodeError(field.name, "missing")
+    try:
+        return record(**arguments)
+    except ValueError as error:  # a record's own __post_init__ check
+        raise DecodeError("", str(error)) from error
 
 
 def from_map(record: type[R], value: Any, place: str = "") -> R:
     """Build a record from a decoded map; unknown keys are passed over (fields may be added)."""
-    if not isinstance(value, dict):
-        raise DecodeError(place, f"expected a map for {record.__name__}")
-    arguments: dict[str, Any] = {}
-    for field in plan(record):
-        here = f"{place}.{field.name}" if place else field.name
-        if field.key in value:
-            arguments[field.name] = _unpack(field.hint, here, value[field.key])
-        elif optional(field.hint)[1]:
-            arguments[field.name] = None
-        elif field.is_required:
-            raise DecodeError(here, "missing")
     try:
-        return record(**arguments)
-    except ValueError as error:  # a record's own __post_init__ check
-        raise DecodeError(place, str(error)) from error
+        return _read_record(record, value)
+    except DecodeError as error:
+        raise error.below(place) from error
 
 
 # -- JSON view --------------------------------------------------------------------------------

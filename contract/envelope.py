@@ -6,6 +6,7 @@ and monotonic time with the boot they belong to, and what the device knows of it
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
@@ -106,7 +107,7 @@ def _external_aad(tenant: str) -> bytes:
 
 
 def _to_be_signed(protected: bytes, tenant: str, payload: bytes) -> bytes:
-    return encode(["Signature1", protected, _external_aad(tenant), payload])
+    return cbor2.dumps(["Signature1", protected, _external_aad(tenant), payload])
 
 
 def message_id_of(body: Body, device: str, seq: int, mono: int) -> bytes:
@@ -114,6 +115,11 @@ def message_id_of(body: Body, device: str, seq: int, mono: int) -> bytes:
     if isinstance(body, Detection):
         return content_id("revision", body.detection_id, body.revision)
     return content_id("message", device, seq, mono if seq == 0 else 0)
+
+
+@functools.lru_cache(maxsize=64)
+def _protected(algorithm: int, kid: bytes) -> bytes:
+    return encode({_HEADER_ALG: algorithm, _HEADER_CONTENT_TYPE: CONTENT_TYPE, _HEADER_KID: kid})
 
 
 def seal(
@@ -144,12 +150,7 @@ def seal(
         prev=prev,
     )
     content = encode({**to_map(payload), _BODY_KEY: to_map(body)})
-    header = {
-        _HEADER_ALG: int(signer.algorithm),
-        _HEADER_CONTENT_TYPE: CONTENT_TYPE,
-        _HEADER_KID: signer.kid,
-    }
-    protected = encode(header)
+    protected = _protected(int(signer.algorithm), signer.kid)
     signature = signer.sign(_to_be_signed(protected, tenant, content))
     return encode(cbor2.CBORTag(_COSE_SIGN1, [protected, {}, content, signature]))
 
@@ -168,6 +169,7 @@ def _sign1_parts(raw: bytes) -> tuple[bytes, bytes, bytes]:
     return protected, payload, signature
 
 
+@functools.lru_cache(maxsize=4096)  # one for each key that signs: the same bytes in every message
 def _header(protected: bytes) -> tuple[int, bytes]:
     """Return (algorithm, kid) of the protected header."""
     header: Any = decode(protected, "protected")
