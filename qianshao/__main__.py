@@ -17,6 +17,19 @@ Command = Callable[[argparse.Namespace], int]
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
+EXTRA_OF = {
+    "cv2": "atm",
+    "numpy": "atm",
+    "babel": "central",
+    "fastapi": "central",
+    "jinja2": "central",
+    "sqlalchemy": "central",
+    "starlette": "central",
+    "uvicorn": "central",
+    "skimage": "demo",
+}
+"""Package to the extra that brings it, for installations without it."""
+
 
 def _agent(args: argparse.Namespace) -> int:
     from edge_agent.app import main_agent
@@ -134,6 +147,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Command = args.run
     try:
         return run(args)
+    except ModuleNotFoundError as error:
+        extra = EXTRA_OF.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        print(
+            f"qianshao: this needs {error.name}, which comes with the extra qianshao[{extra}]",
+            file=sys.stderr,
+        )
+        return EXIT_USAGE
     except KeyboardInterrupt:
         return EXIT_FAILED
     except BrokenPipeError:  # the reader of stdout (head, less) went away

@@ -156,9 +156,15 @@ class Presenter:
             "is_revoked": view["revoked_at"] is not None,
         }
 
+    def _part(self, name: str) -> str:
+        """Name a part: ``sensor nas0`` keeps the sensor's own name behind the word."""
+        kind, _, own = name.partition(" ")
+        whole = self.words.word("part", name)
+        return whole if whole != name or not own else f"{self.words.word('part', kind)} {own}"
+
     def _failing(self, health: Json | None) -> str:
         parts = (health or {}).get("parts", ())
-        return ", ".join(part["name"] for part in parts if part["state"] != PartState.OK)
+        return ", ".join(self._part(p["name"]) for p in parts if p["state"] != PartState.OK)
 
     # -- whole pages --------------------------------------------------------------------------
 
@@ -207,6 +213,8 @@ class Presenter:
         return [
             {
                 **part,
+                "name_text": self._part(part["name"]),
+                "detail": self.words.word("detail", part["detail"]),
                 "state_text": self.words.word("part_state", part["state"]),
                 "pairs": self.pairs(part["counters"]),
             }
