@@ -59,7 +59,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """Raw bytes behind a claim, by hash; the bytes stay with the agent until asked for."""
+    """Raw bytes behind a claim, by hash; the bytes stay with the agent."""
 
     name: Annotated[str, Key(0, "what it is, e.g. nas_frames")]
     sha256: Annotated[bytes, Key(1, "SHA-256 of the raw bytes")]

@@ -22,6 +22,7 @@ from contract.messages import State
 from contract.words import PartState, Presence
 from edge_agent.config import AgentConfig, ConfigError, SensorConfig, load_config
 from edge_agent.desk import Desk
+from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
 from edge_agent.identity import Identity, IdentityError, find_central
 from edge_agent.outbox import Outbox, OutboxError, OutboxStats
@@ -62,6 +63,7 @@ class Agent:
             boot_id=self._boot_id,
             central_keys=find_central(config.central.public_key),
         )
+        self._evidence = EvidenceStore(config.state_dir / "evidence")
         self._desk = Desk(self._outbox, self._book)
         self._uplink = Uplink(
             self._address(),
@@ -155,6 +157,7 @@ class Agent:
                 clock=self._clock,
                 desk=self._desk,
                 book=self._book,
+                evidence=self._evidence,
             )
             self._surveys[sensor.name] = survey
             try:
@@ -220,7 +223,11 @@ def _outbox_word(stats: OutboxStats) -> str:
 def _gauges(status: UplinkStatus) -> Values:
     """The numbers of the uplink's status; what is not known now is left out."""
     numbers = asdict(replace(status, problem=None))
-    return {name: value for name, value in numbers.items() if isinstance(value, int | float)}
+    return {
+        name: round(value, 1) if isinstance(value, float) else value
+        for name, value in numbers.items()
+        if isinstance(value, int | float)
+    }
 
 
 def main_agent(config_file: Path) -> int:

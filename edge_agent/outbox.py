@@ -188,6 +188,11 @@ class Outbox:
 
     # -- producers --------------------------------------------------------------------------
 
+    @property
+    def path(self) -> Path:
+        """File of the store."""
+        return self._store.path
+
     def put(self, body: Body, lane: Lane) -> Future[Enqueued]:
         """Hand over one message; the future resolves when it is durable, never before.
 

@@ -9,7 +9,7 @@ from contract.codec import Values
 from contract.messages import Detection, Rival
 from contract.words import RivalVerdict
 from hardware.readings import CellReading, NasReading, NasType, Rat, Stamp
-from rf_watch.dossier import Dossier, RawEvidence
+from rf_watch.dossier import Blobs, Dossier, RawEvidence
 from rf_watch.rules import AUTH_MAC_FAILURE_RUN, Finding, judge
 from rf_watch.settings import CellSettings
 
@@ -59,9 +59,10 @@ class _Episode:
 class AuthenticationWatch:
     """Follows one terminal. Memory: one episode, at most ``mac_failures_min`` frames kept."""
 
-    def __init__(self, device: str, settings: CellSettings) -> None:
+    def __init__(self, device: str, settings: CellSettings, blobs: Blobs) -> None:
         self._device = device
         self._settings = settings
+        self._blobs = blobs
         self._gap_us = settings.episode_gap_s * _MICROS
         self._good = 0
         self._serving: CellReading | None = None
@@ -132,7 +133,7 @@ class AuthenticationWatch:
             last_us=stamp.at_us,
             subject=subject,
             track_id="/".join(["nas", stamp.sensor, *names]),
-            raw=RawEvidence("nas_frames"),
+            raw=RawEvidence("nas_frames", self._blobs),
         )
 
     def _report(self, episode: _Episode, stamp: Stamp) -> list[Detection]:

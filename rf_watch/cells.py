@@ -4,9 +4,9 @@ Pure: no clock, no file, no thread. The same readings in the same order give the
 
 Memory is bounded by the settings: ``cell.tracks_max`` emitters, each with at most CELLS_MAX cell
 ids of LACS_MAX location areas, and as many identities of PLACEMENTS_MAX placements, with one raw
-record for each of these; an emitter not heard for ``cell.lac_window_s`` is forgotten. Each sensor
-has one terminal's episode. An emitter that had to go for want of room and comes back in the same
-window begins again at revision 0 of the same id.
+record for each of these and MAX_RAW_BYTES of its window's records; an emitter not heard for
+``cell.lac_window_s`` is forgotten. Each sensor has one terminal's episode. An emitter that had to
+go for want of room and comes back in the same window begins again at revision 0 of the same id.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contract.messages import Detection, Rival
 from hardware.readings import CellReading, NasReading, Rat
 from rf_watch import rivals
 from rf_watch.authentication import AuthenticationWatch
-from rf_watch.dossier import Dossier, RawEvidence
+from rf_watch.dossier import Blobs, Dossier, RawEvidence
 from rf_watch.rules import (
     GSM_BAND_IMPOSSIBLE,
     GSM_PLMN_IMPOSSIBLE,
@@ -119,9 +119,11 @@ class CellWatch:
             self._window_us, self._settings.tracks_max, self._settings.noise_ratio
         )
         self._terminals: dict[str, AuthenticationWatch] = {}
+        self._blobs: Blobs = {}
 
     def feed(self, reading: CellReading | NasReading) -> list[Detection]:
         """Take one reading; returns new detections and new revisions of earlier ones."""
+        self._blobs.clear()
         terminal = self._terminal(reading.stamp.sensor)
         if isinstance(reading, NasReading):
             return terminal.feed(reading)
@@ -132,6 +134,7 @@ class CellWatch:
 
     def close(self) -> list[Detection]:
         """End everything that is open and return the last revisions."""
+        self._blobs.clear()
         out: list[Detection] = []
         for terminal in self._terminals.values():
             out += terminal.close()
@@ -139,9 +142,13 @@ class CellWatch:
             out += self._end_window(self._tracks.popitem(last=False)[1])
         return out
 
+    def raw_evidence(self, detection: Detection) -> list[bytes]:
+        """The bytes whose hashes a detection of the last feed() or close() names."""
+        return [self._blobs[e.sha256] for e in detection.evidence if e.sha256 in self._blobs]
+
     def _terminal(self, sensor: str) -> AuthenticationWatch:
         if sensor not in self._terminals:
-            self._terminals[sensor] = AuthenticationWatch(self._device, self._settings)
+            self._terminals[sensor] = AuthenticationWatch(self._device, self._settings, self._blobs)
         return self._terminals[sensor]
 
     def _forget_silent(self, now_us: int) -> list[Detection]:
@@ -162,11 +169,11 @@ class CellWatch:
         out: list[Detection] = []
         if track is None or abs(now - track.last_us) > self._window_us:
             out += self._end_window(track) if track else []
-            track = _Track(key, now, window, reading, RawEvidence("cell_records"))
+            track = _Track(key, now, window, reading, RawEvidence("cell_records", self._blobs))
         elif window > track.window:
             out += self._end_window(track)
             track.window, track.first = window, reading
-            track.raw, track.has_partner_raw = RawEvidence("cell_records"), False
+            track.raw, track.has_partner_raw = RawEvidence("cell_records", self._blobs), False
             track.readings = 0
             track.findings.clear()
             track.rivals.clear()

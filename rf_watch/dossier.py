@@ -16,24 +16,37 @@ from rf_watch.rules import OBSERVED, RULES, Finding, Verdict, score
 _ORDER = {rule.id: index for index, rule in enumerate(RULES)}
 
 
-class RawEvidence:
-    """Running SHA-256 over raw records, one after the other in order of arrival."""
+MAX_RAW_BYTES = 8 * 1024
+"""Raw records kept for one detection; the first of its window, later ones add nothing."""
 
-    def __init__(self, name: str) -> None:
+_LENGTH_BYTES = 4
+
+Blobs = dict[bytes, bytes]
+"""Raw evidence by its SHA-256."""
+
+
+class RawEvidence:
+    """The raw records behind one detection: each after its length (4 bytes, big-endian)."""
+
+    def __init__(self, name: str, blobs: Blobs) -> None:
+        """``blobs`` takes the bytes whenever a revision names their hash."""
         self._name = name
-        self._hash = hashlib.sha256()
-        self._size = 0
+        self._blobs = blobs
+        self._bytes = bytearray()
 
     def add(self, raw: bytes) -> None:
-        """Append one record."""
-        self._hash.update(raw)
-        self._size += len(raw)
+        """Append one record, unless there is no room for the whole of it."""
+        if len(self._bytes) + _LENGTH_BYTES + len(raw) <= MAX_RAW_BYTES:
+            self._bytes += len(raw).to_bytes(_LENGTH_BYTES, "big") + raw
 
     def evidence(self) -> tuple[Evidence, ...]:
         """Name, hash and size so far; nothing if no bytes were added."""
-        if not self._size:
+        if not self._bytes:
             return ()
-        return (Evidence(name=self._name, sha256=self._hash.digest(), size_bytes=self._size),)
+        blob = bytes(self._bytes)
+        digest = hashlib.sha256(blob).digest()
+        self._blobs[digest] = blob
+        return (Evidence(name=self._name, sha256=digest, size_bytes=len(blob)),)
 
 
 class Dossier:

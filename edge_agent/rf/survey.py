@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import PurePath
@@ -15,6 +16,7 @@ from contract.messages import Detection
 from contract.words import PartState
 from edge_agent.config import SensorConfig, SensorKind
 from edge_agent.desk import Desk
+from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
 from hardware.captures.reader import CaptureReader
 from hardware.modems import DIALECTS
@@ -33,11 +35,19 @@ class Survey:
     """Runs one sniffer until its recording ends or the agent stops."""
 
     def __init__(
-        self, config: SensorConfig, *, device: str, clock: Clock, desk: Desk, book: HealthBook
+        self,
+        config: SensorConfig,
+        *,
+        device: str,
+        clock: Clock,
+        desk: Desk,
+        book: HealthBook,
+        evidence: EvidenceStore,
     ) -> None:
         self._config = config
         self._desk = desk
         self._book = book
+        self._evidence = evidence
         self._part = f"sensor {config.name}"
         self._port = SerialPort(config.url, clock=clock)
         self._watch = CellWatch(device)
@@ -66,7 +76,20 @@ class Survey:
 
     async def _send(self, detection: Detection) -> None:
         self._counts["detections"] += 1
+        await asyncio.to_thread(self._keep_evidence, self._watch.raw_evidence(detection))
         await self._desk.send_evidence(detection)
+
+    def _keep_evidence(self, blobs: list[bytes]) -> None:
+        """Write what the message will name; a full disk is told, and the message still goes."""
+        try:
+            for blob in blobs:
+                self._evidence.keep(blob)
+        except OSError as error:
+            self._book.report("evidence", PartState.FAILED, f"cannot be written: {error.strerror}")
+            log.warning("evidence_not_kept", sensor=self._config.name, problem=str(error))
+        else:
+            self._book.report("evidence", PartState.OK)
+            self._book.count("evidence", "kept", len(blobs))
 
     def _note_unreadable(self, item: Unreadable) -> None:
         if not item.is_damage:
@@ -123,7 +146,11 @@ class Survey:
             state, detail = PartState.FAILED, "the port cannot be opened or was lost"
         elif counters.last_data_age_s is None or counters.last_data_age_s > SILENT_AFTER_S:
             state, detail = PartState.DEGRADED, "the port is open but says nothing"
-        gauges: Values = {k: v for k, v in asdict(counters).items() if v is not None}
+        gauges: Values = {
+            name: round(value, 1) if isinstance(value, float) else value
+            for name, value in asdict(counters).items()
+            if value is not None
+        }
         self._book.report(self._part, state, detail, {**gauges, **self._counts})
 
 

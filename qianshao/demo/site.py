@@ -82,7 +82,10 @@ def prepare(folder: Path, http_port: int) -> Site:
     public = public_pem(central_signer(settings).public)
     replace_durably(folder / "central.pub.pem", public.encode(), mode=0o644)
     store = open_sqlite(settings.store_path)
-    for device, kind in ((VAN, DeviceKind.VAN), (ATM, DeviceKind.ATM)):
+    for device, kind, name in (
+        (VAN, DeviceKind.VAN, "demo van / 演示巡查车"),
+        (ATM, DeviceKind.ATM, "demo ATM / 演示柜员机"),
+    ):
         identity = Identity.load_or_create(site.agent_folder(device), device)
         certificate = authority.issue_from_csr(identity.csr().encode(), device)
         replace_durably(site.agent_folder(device) / "tls.pem", certificate, mode=0o644)
@@ -90,7 +93,7 @@ def prepare(folder: Path, http_port: int) -> Site:
             device,
             tenant=TENANT,
             kind=kind,
-            name=device,
+            name=name,
             public_pem=identity.evidence_public_pem,
             at=SystemClock().wall(),
         )

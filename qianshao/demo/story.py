@@ -60,7 +60,7 @@ def _line(part: str, event: dict[str, Any]) -> str | None:
     if name == "detection_enqueued" and not event.get("is_known"):
         claim = event.get("alert") or "observed only, no alert"
         if event.get("revision"):
-            claim = f"more evidence, revision {event['revision']}"
+            claim = f"{claim}, more evidence (revision {event['revision']})"
         return (
             f"{part:7} sniffer {event.get('sensor')} on {event.get('source')}: {claim} "
             f"({event.get('rules')}); signed as message {event.get('seq')}"

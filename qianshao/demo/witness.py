@@ -6,6 +6,7 @@ import contextlib
 import datetime as dt
 import http.client
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +27,8 @@ class Witness:
         self._on_alert = on_alert
         self._last_id: str | None = None
         self._stopping = threading.Event()
-        self.alerts: set[int] = set()
+        self.alerts: dict[int, str] = {}
+        """Kind of each alert that the page showed, by its id."""
         self.latencies_ms: list[float] = []
         self._thread = threading.Thread(target=self._run, name="witness", daemon=True)
 
@@ -67,11 +69,13 @@ class Witness:
             self._note(data["alert"], is_live=True)
 
     def _note(self, alert: dict[str, Any], *, is_live: bool) -> None:
-        if alert["id"] in self.alerts:
+        known = self.alerts.get(alert["id"])
+        if known == alert["kind"]:
             return
-        self.alerts.add(alert["id"])
-        latency_ms = _age_ms(alert["fired_at"]) if is_live and alert["fired_at"] else None
-        if latency_ms is not None:
+        self.alerts[alert["id"]] = alert["kind"]
+        latency_ms: float | None = None
+        if is_live and known is None and alert["fired_at"]:
+            latency_ms = _age_ms(alert["fired_at"])
             self.latencies_ms.append(latency_ms)
         self._on_alert(alert, latency_ms)
 
@@ -104,4 +108,4 @@ def percentile(values: list[float], share: float) -> float | None:
     if not values:
         return None
     ordered = sorted(values)
-    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)
+    return round(ordered[max(0, math.ceil(share * len(ordered)) - 1)], 1)

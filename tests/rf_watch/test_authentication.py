@@ -95,7 +95,8 @@ def test_runs_of_one_track_are_one_detection_with_their_lengths() -> None:
     assert [d.revision for d in out] == [0, 1, 2, 3]
     final = out[-1].reasons[0]
     assert final.values == {"cause": 20, "failures": 9, "runs": "4,2,3", "run_count": 3}
-    raw = b"".join(r.raw for r in story("QRQFQFQFQFQRQFQF") if r.cause == 20)
+    frames = [r.raw for r in story("QRQFQFQFQFQRQFQF") if r.cause == 20]
+    raw = b"".join(len(frame).to_bytes(4, "big") + frame for frame in frames)
     assert out[2].evidence[0].sha256 == hashlib.sha256(raw).digest()
     assert out[2].evidence[0].name == "nas_frames"
 

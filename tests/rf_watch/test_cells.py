@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,6 +17,7 @@ from contract.words import AlertKind, Level, RivalVerdict, Severity
 from hardware.readings import CellReading, NasReading, NasType, Rat, Stamp
 from hardware.readings import Direction as Way
 from rf_watch import CellSettings, CellWatch
+from rf_watch.dossier import MAX_RAW_BYTES
 
 SECOND = 1_000_000
 START = 1_750_000_200 * SECOND  # at the beginning of a window of 600 s
@@ -315,8 +317,8 @@ def test_the_last_revision_carries_final_counts_and_only_if_something_changed() 
     assert (first.revision, last.revision) == (0, 1)
     assert (last.first_seen, last.last_seen) == (START, START + 40 * SECOND)
     assert last.source.place == "line 1-41"
-    assert first.evidence[0].size_bytes == 4
-    assert last.evidence[0].size_bytes == 20
+    assert first.evidence[0].size_bytes == 4 + 4  # a record after its length
+    assert last.evidence[0].size_bytes == 5 * (4 + 4)
     assert last.fired_at == first.fired_at
     assert watch(readings[:1])[0] == first
 
@@ -424,3 +426,20 @@ def test_the_order_of_a_cells_soft_readings_does_not_make_an_alert() -> None:
         shuffled = one_reason[:]
         random.Random(seed).shuffle(shuffled)
         assert all(d.alert is None for d in watch(shuffled))
+
+
+def test_the_bytes_behind_a_hash_are_there_and_bounded() -> None:
+    detector = CellWatch("van-1")
+    named = 0
+    for number in range(600):
+        reading = replace(cell(number, plmns=("460-11",)), raw=bytes([number % 256]) * 100)
+        for found in detector.feed(reading):
+            blobs = detector.raw_evidence(found)
+            assert [hashlib.sha256(blob).digest() for blob in blobs] == [
+                evidence.sha256 for evidence in found.evidence
+            ]
+            named += len(blobs)
+    last = detector.close()[-1]
+    assert named
+    assert 0 < last.evidence[0].size_bytes <= MAX_RAW_BYTES
+    assert len(detector.raw_evidence(last)[0]) == last.evidence[0].size_bytes

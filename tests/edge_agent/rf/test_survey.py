@@ -12,6 +12,7 @@ from contract import Detection, SystemClock
 from contract.words import AlertKind, PartState
 from edge_agent.config import SensorConfig, SensorKind
 from edge_agent.desk import Desk
+from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
 from edge_agent.outbox import Outbox
 from edge_agent.rf.survey import Survey, port_name
@@ -35,8 +36,20 @@ def survey_of(
     book = HealthBook(clock=clock, version="test")
     poll_s = 0.05 if kind is SensorKind.QUECTEL else None
     config = SensorConfig(name="nas0", kind=kind, url=url, poll_s=poll_s)
-    survey = Survey(config, device=DEVICE, clock=clock, desk=Desk(outbox, book), book=book)
+    survey = Survey(
+        config,
+        device=DEVICE,
+        clock=clock,
+        desk=Desk(outbox, book),
+        book=book,
+        evidence=EvidenceStore(evidence_folder(outbox)),
+    )
     return survey, book
+
+
+def evidence_folder(outbox: Outbox) -> Path:
+    """Beside the outbox, as in an agent's state folder."""
+    return outbox.path.parent / "evidence"
 
 
 def play(outbox: Outbox, path: Path) -> HealthBook:
@@ -67,6 +80,38 @@ def test_a_replayed_attack_becomes_signed_detections(outbox: Outbox, tmp_path: P
     state, counters = part(book)
     assert state is PartState.OK
     assert counters["detections"] == len(found)
+
+
+def test_the_bytes_behind_every_hash_are_kept(outbox: Outbox, tmp_path: Path) -> None:
+    path = tmp_path / "attack.pcap"
+    path.write_bytes(attack_capture())
+    play(outbox, path)
+    store = EvidenceStore(evidence_folder(outbox))
+    named = [evidence for found in detections(outbox) for evidence in found.evidence]
+    assert named
+    for evidence in named:
+        assert len(store.read(evidence.sha256.hex())) == evidence.size_bytes
+
+
+def test_evidence_that_cannot_be_written_is_told_and_the_alert_goes_out(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    evidence_folder(outbox).write_bytes(b"a file where the folder should be")
+    path = tmp_path / "attack.pcap"
+    path.write_bytes(attack_capture())
+    book = play(outbox, path)
+    assert detections(outbox)
+    assert part(book, "evidence")[0] is PartState.FAILED
+
+
+def test_damaged_evidence_is_noticed(tmp_path: Path) -> None:
+    store = EvidenceStore(tmp_path / "evidence")
+    name = store.keep(b"frames")
+    assert store.keep(b"frames") == name
+    assert store.read(name) == b"frames"
+    (tmp_path / "evidence" / name).write_bytes(b"other frames")
+    with pytest.raises(ValueError, match="another hash"):
+        store.read(name)
 
 
 def test_playing_it_again_adds_nothing(outbox: Outbox, tmp_path: Path) -> None:

@@ -14,14 +14,14 @@ STREAM = b"""retry: 2000
 
 id: 4
 event: snapshot
-data: {"alerts": [{"id": 1, "fired_at": null}]}
+data: {"alerts": [{"id": 1, "kind": "A", "fired_at": null}]}
 
 : still here
 
 id: 5
 event: alert
 data: {"change": "raised",
-data:  "alert": {"id": 2, "fired_at": "2026-01-02T03:04:05.000000Z"}}
+data:  "alert": {"id": 2, "kind": "B", "fired_at": "2026-01-02T03:04:05.000000Z"}}
 
 """
 
@@ -38,13 +38,27 @@ def test_an_alert_counts_once_and_only_live_ones_are_timed() -> None:
     for name, _, data in 2 * list(_frames(cast(Any, io.BytesIO(STREAM)))):
         witness._take(name, data)
     assert told == [(1, False), (2, True)]
-    assert witness.alerts == {1, 2}
+    assert set(witness.alerts) == {1, 2}
     assert len(witness.latencies_ms) == 1
+
+
+def test_an_escalation_is_told_again_but_not_timed_again() -> None:
+    told: list[tuple[str, bool]] = []
+    witness = Witness(1, lambda alert, ms: told.append((alert["kind"], ms is not None)))
+    for kind in ("FAKE_BTS_SUSPECTED", "FAKE_BTS_SUSPECTED", "FAKE_BTS_CONFIRMED"):
+        alert = {"id": 7, "kind": kind, "fired_at": "2026-01-02T03:04:05.000000Z"}
+        witness._take("alert", {"change": "updated", "alert": alert})
+    assert told == [("FAKE_BTS_SUSPECTED", True), ("FAKE_BTS_CONFIRMED", False)]
 
 
 @pytest.mark.parametrize(
     ("values", "share", "expected"),
-    [([], 0.5, None), ([7.0], 0.95, 7.0), ([float(n) for n in range(100)], 0.95, 95.0)],
+    [
+        ([], 0.5, None),
+        ([3.0, 9.0], 0.5, 3.0),
+        ([7.0], 0.95, 7.0),
+        ([float(n) for n in range(100)], 0.95, 94.0),
+    ],
 )
 def test_percentiles(values: list[float], share: float, expected: float | None) -> None:
     assert percentile(values, share) == expected
