@@ -26,6 +26,7 @@ from contract.keyfiles import KeyFileError, evidence_signer
 from contract.keys import KeySigner
 from contract.settings import ConfigError
 from mqtt_bridge.brokers.interface import Broker, BrokerError, DeviceGrant
+from mqtt_bridge.brokers.managed import Listener
 from mqtt_bridge.brokers.nats import NatsBroker
 from mqtt_bridge.intake import Intake
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
@@ -84,10 +85,12 @@ class Central:
         self._granted = self._enrolled()
         broker = NatsBroker(
             settings.folder / "broker",
-            tls=server,
-            grants=[DeviceGrant(settings.tenant, device) for device in self._granted],
-            host=settings.broker_host,
-            port=settings.broker_port,
+            Listener(
+                tls=server,
+                grants=[DeviceGrant(settings.tenant, device) for device in self._granted],
+                host=settings.broker_host,
+                port=settings.broker_port,
+            ),
             binary=settings.broker_binary,
         )
         broker.start()

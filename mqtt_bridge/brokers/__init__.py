@@ -8,6 +8,7 @@ from mqtt_bridge.brokers.interface import (
     DeviceGrant,
     PortTakenError,
 )
+from mqtt_bridge.brokers.managed import Listener
 from mqtt_bridge.brokers.mosquitto import MosquittoBroker
 from mqtt_bridge.brokers.nats import NatsBroker
 
@@ -17,6 +18,7 @@ __all__ = [
     "BrokerFailedError",
     "BrokerMissingError",
     "DeviceGrant",
+    "Listener",
     "MosquittoBroker",
     "NatsBroker",
     "PortTakenError",

@@ -11,112 +11,34 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
-import structlog
-
 from contract import topics
-from mqtt_bridge.brokers.interface import (
-    LOOPBACK,
-    MAX_PAYLOAD_BYTES,
-    MAX_UNACKED,
-    BrokerMissingError,
-    DeviceGrant,
-    own_files,
-)
-from mqtt_bridge.brokers.process import BrokerProcess, free_port
-from mqtt_bridge.ports import BrokerAddress, TlsFiles
+from mqtt_bridge.brokers.interface import MAX_PAYLOAD_BYTES, MAX_UNACKED, BrokerMissingError
+from mqtt_bridge.brokers.managed import Listener, ManagedBroker
 
 MAX_QUEUED = 100_000
 
-log = structlog.get_logger(__name__)
 
+class MosquittoBroker(ManagedBroker):
+    """A single ``mosquitto``. A device that lost its grant may neither send nor read any more."""
 
-class MosquittoBroker:
-    """A single ``mosquitto``; see :class:`mqtt_bridge.brokers.Broker`.
-
-    ``port`` 0 takes any free port and keeps it over restarts. Without ``tls`` everybody may do
-    everything: for tests on the loopback only.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        tls: TlsFiles | None,
-        grants: Sequence[DeviceGrant] = (),
-        central: str = "central",
-        host: str = LOOPBACK,
-        port: int = 0,
-        binary: Path | None = None,
-    ) -> None:
-        self._folder = own_files(folder)
-        self._tls = tls
-        self._grants = tuple(grants)
-        self._central = topics.check_id(central, "central")
-        self._host = host
-        self._wanted_port = port
-        self._port = port
-        self._config = self._folder / "mosquitto.conf"
+    def __init__(self, folder: Path, listener: Listener, *, binary: Path | None = None) -> None:
+        super().__init__(folder, find_mosquitto(binary), "mosquitto.conf", listener)
         self._access = self._folder / "access.acl"
-        self._process = BrokerProcess(
-            self._folder, [str(find_mosquitto(binary)), "-c", str(self._config)], self._config
-        )
 
-    @property
-    def port(self) -> int:
-        """MQTT port; known after start()."""
-        return self._port
+    def _files(self) -> dict[Path, str]:
+        return {self._access: self._make_access(), self._config: self._make_config()}
 
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return self._process.pid
+    def _port_of(self, config: str) -> int:
+        for line in config.splitlines():
+            words = line.split()
+            if words[:1] == ["listener"] and len(words) == 3 and words[1].isdigit():
+                return int(words[1])
+        return 0
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the process lives."""
-        return self._process.pid is not None
-
-    def start(self) -> None:
-        """Start or adopt; raises PortTakenError or BrokerFailedError."""
-        former = self._config.read_text(encoding="utf-8") if self._config.exists() else ""
-        self._port = self._wanted_port or _port_of(former) or free_port(self._host)
-        wanted = self._make_config()
-        _replace(self._access, self._make_access())
-        if self.is_running:
-            if former == wanted:
-                log.info("broker_adopted", pid=self.pid, port=self._port)
-                self._process.hang_up()
-                return
-            log.info("broker_restarted_for_new_settings", pid=self.pid)
-            self._process.stop()
-        _replace(self._config, wanted)
-        self._process.start(self._host, self._port)
-
-    def stop(self) -> None:
-        """End the process, adopted or not."""
-        self._process.stop()
-
-    def reload(self, grants: Sequence[DeviceGrant] | None = None) -> None:
-        """Put grants into force; a device left out may neither send nor read from now on."""
-        if grants is not None:
-            self._grants = tuple(grants)
-        _replace(self._access, self._make_access())
-        self._process.hang_up()
-
-    def ensure(self) -> bool:
-        """Start it again if it died."""
-        if self.is_running:
-            return False
-        log.warning("broker_died", port=self._port)
-        self.start()
-        return True
-
-    def address(self, tls: TlsFiles | None = None) -> BrokerAddress:
-        """Where a client on this machine finds it."""
-        return BrokerAddress(host=self._host, port=self._port, tls=tls)
+    def _may_adopt(self, former: str, wanted: str) -> bool:
+        return former == wanted
 
     def _make_config(self) -> str:
         lines = [
@@ -176,18 +98,3 @@ def find_mosquitto(binary: Path | None = None) -> Path:
     if found is None:
         raise BrokerMissingError("mosquitto", "install the Debian package mosquitto")
     return Path(found)
-
-
-def _replace(path: Path, text: str) -> None:
-    scratch = path.with_suffix(".new")
-    scratch.write_text(text, encoding="utf-8")
-    scratch.chmod(0o600)
-    scratch.replace(path)
-
-
-def _port_of(config: str) -> int:
-    for line in config.splitlines():
-        words = line.split()
-        if words[:1] == ["listener"] and len(words) == 3 and words[1].isdigit():
-            return int(words[1])
-    return 0

@@ -19,11 +19,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import structlog
 
 from contract import topics
 from mqtt_bridge.brokers.interface import (
@@ -32,10 +29,8 @@ from mqtt_bridge.brokers.interface import (
     MAX_UNACKED,
     BrokerMissingError,
     DeviceGrant,
-    own_files,
 )
-from mqtt_bridge.brokers.process import BrokerProcess, free_port
-from mqtt_bridge.ports import BrokerAddress, TlsFiles
+from mqtt_bridge.brokers.managed import Listener, ManagedBroker
 
 STORE_BYTES = 4 * 1024**3
 """The broker's disk share. When it is full it takes nothing more, and devices keep their rows."""
@@ -46,98 +41,36 @@ longer to commit gets duplicates."""
 
 _LOG_BYTES = 10 * 1024**2
 _REMEMBER_SESSION = "$MQTT.sub.>"
-_CENTRAL_USER = "central"
-
-log = structlog.get_logger(__name__)
 
 
-class NatsBroker:
-    """A single ``nats-server``; see :class:`mqtt_bridge.brokers.Broker`.
-
-    ``port`` 0 takes any free port and keeps it over restarts. Without ``tls`` everybody may do
-    everything: for tests on the loopback only.
-    """
+class NatsBroker(ManagedBroker):
+    """A single ``nats-server``. A device that is left out of the grants is disconnected at once."""
 
     def __init__(
         self,
         folder: Path,
+        listener: Listener,
         *,
-        tls: TlsFiles | None,
-        grants: Sequence[DeviceGrant] = (),
-        central: str = _CENTRAL_USER,
-        host: str = LOOPBACK,
-        port: int = 0,
         binary: Path | None = None,
         store_bytes: int = STORE_BYTES,
         ack_wait_s: int = ACK_WAIT_S,
     ) -> None:
-        self._folder = own_files(folder)
-        self._tls = tls
-        self._grants = tuple(grants)
-        self._central = topics.check_id(central, "central")
-        self._host = host
-        self._wanted_port = port
+        super().__init__(folder, find_nats(binary), "nats.conf", listener)
         self._store_bytes = store_bytes
         self._ack_wait_s = ack_wait_s
-        self._config = self._folder / "nats.conf"
-        self._port = port
-        self._process = BrokerProcess(
-            self._folder, [str(find_nats(binary)), "-c", str(self._config)], self._config
-        )
 
-    @property
-    def port(self) -> int:
-        """MQTT port; known after start()."""
-        return self._port
+    def _files(self) -> dict[Path, str]:
+        return {self._config: json.dumps(self._make_config(), indent=2)}
 
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return self._process.pid
+    def _port_of(self, config: str) -> int:
+        try:
+            return int(str(_read(config)["mqtt"]["listen"]).rpartition(":")[2])
+        except (KeyError, TypeError, ValueError):
+            return 0
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the process lives."""
-        return self._process.pid is not None
-
-    def start(self) -> None:
-        """Start or adopt; raises PortTakenError or BrokerFailedError."""
-        former = self._read_config()
-        self._port = self._wanted_port or _port_of(former) or free_port(self._host)
-        wanted = self._make_config()
-        if self.is_running:
-            if _but_permissions(former) == _but_permissions(wanted):
-                log.info("broker_adopted", pid=self.pid, port=self._port)
-                self._write_config(wanted)
-                self._process.hang_up()
-                return
-            log.info("broker_restarted_for_new_settings", pid=self.pid)
-            self._process.stop()
-        self._write_config(wanted)
-        self._process.start(self._host, self._port)
-
-    def stop(self) -> None:
-        """End the process, adopted or not."""
-        self._process.stop()
-
-    def reload(self, grants: Sequence[DeviceGrant] | None = None) -> None:
-        """Put grants and certificate files into force; a device left out is disconnected."""
-        if grants is not None:
-            self._grants = tuple(grants)
-        self._write_config(self._make_config())
-        self._process.hang_up()
-
-    def ensure(self) -> bool:
-        """Start it again if it died."""
-        if self.is_running:
-            return False
-        log.warning("broker_died", port=self._port)
-        self.start()
-        return True
-
-    def address(self, tls: TlsFiles | None = None) -> BrokerAddress:
-        """Where a client on this machine finds it."""
-        return BrokerAddress(host=self._host, port=self._port, tls=tls)
+    def _may_adopt(self, former: str, wanted: str) -> bool:
+        """All but the permissions must be the same: those are reloaded."""
+        return _but_permissions(_read(former)) == _but_permissions(_read(wanted))
 
     # -- configuration: JSON, which nats-server reads as its own format ---------------------------
 
@@ -178,18 +111,6 @@ class NatsBroker:
         central = _user(self._central, [everything], [everything])
         return [central, *(_user(g.device, *_permissions(g)) for g in self._grants)]
 
-    def _read_config(self) -> dict[str, Any]:
-        try:
-            config = json.loads(self._config.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return config if isinstance(config, dict) else {}
-
-    def _write_config(self, config: dict[str, Any]) -> None:
-        scratch = self._config.with_suffix(".new")
-        scratch.write_text(json.dumps(config, indent=2), encoding="utf-8")
-        scratch.replace(self._config)
-
 
 def find_nats(binary: Path | None = None) -> Path:
     """The operator's own program, or the one beside this Python, or the one on PATH.
@@ -228,11 +149,12 @@ def _user(name: str, publish: list[str], subscribe: list[str]) -> dict[str, Any]
     }
 
 
-def _port_of(config: dict[str, Any]) -> int:
+def _read(config: str) -> dict[str, Any]:
     try:
-        return int(str(config["mqtt"]["listen"]).rpartition(":")[2])
-    except (KeyError, TypeError, ValueError):
-        return 0
+        values = json.loads(config)
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _but_permissions(config: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from contract.envelope import EnvelopeError, Refusal
 from contract.topics import Lane
 from contract.words import Presence
 from mqtt_bridge.backoff import Backoff
-from mqtt_bridge.brokers import Broker, DeviceGrant, MosquittoBroker, NatsBroker
+from mqtt_bridge.brokers import Broker, DeviceGrant, Listener, MosquittoBroker, NatsBroker
 from mqtt_bridge.connection import Connection, Ended, Event, Opened, Protocol, Session
 from mqtt_bridge.intake import Intake
 from mqtt_bridge.ports import BrokerAddress, Delivery, OutboxRow, TlsFiles
@@ -216,9 +216,10 @@ def running(*links: Intake | Uplink) -> Iterator[None]:
 def make_broker(kind: str, folder: Path, authority: Authority | None, port: int = 0) -> Broker:
     tls = authority.issue_server(folder / "tls") if authority else None
     grants = [DeviceGrant(TENANT, device) for device in DEVICES]
+    listener = Listener(tls=tls, grants=grants, port=port)
     if kind == "mosquitto":
-        return MosquittoBroker(folder, tls=tls, grants=grants, port=port)
-    return NatsBroker(folder, tls=tls, grants=grants, port=port, ack_wait_s=2)
+        return MosquittoBroker(folder, listener)
+    return NatsBroker(folder, listener, ack_wait_s=2)
 
 
 def enrolled(authority: Authority, folder: Path, device: str) -> TlsFiles:

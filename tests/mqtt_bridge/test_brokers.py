@@ -13,7 +13,13 @@ import pytest
 
 from central.authority import Authority
 from contract.topics import Lane, up
-from mqtt_bridge.brokers import BrokerMissingError, MosquittoBroker, NatsBroker, PortTakenError
+from mqtt_bridge.brokers import (
+    BrokerMissingError,
+    Listener,
+    MosquittoBroker,
+    NatsBroker,
+    PortTakenError,
+)
 from mqtt_bridge.brokers.interface import BrokerFailedError, DeviceGrant
 from mqtt_bridge.connection import Acked, Session
 from tests.mqtt_bridge.doubles import (
@@ -26,6 +32,8 @@ from tests.mqtt_bridge.doubles import (
     running,
     take,
 )
+
+OPEN = Listener(tls=None)
 
 HOLD_BROKER = """
 import sys, time
@@ -123,20 +131,20 @@ def test_a_taken_port_is_said_clearly(broker_kind: str, tmp_path: Path) -> None:
 
 def test_a_missing_program_is_said_clearly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BrokerMissingError, match="no such program"):
-        NatsBroker(tmp_path, tls=None, binary=tmp_path / "nowhere")
+        NatsBroker(tmp_path, OPEN, binary=tmp_path / "nowhere")
     with pytest.raises(BrokerMissingError, match="no such program"):
-        MosquittoBroker(tmp_path, tls=None, binary=tmp_path / "nowhere")
+        MosquittoBroker(tmp_path, OPEN, binary=tmp_path / "nowhere")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BrokerMissingError, match=r"qianshao\[central\]"):
-        NatsBroker(tmp_path, tls=None)
+        NatsBroker(tmp_path, OPEN)
 
 
 def test_a_program_that_ends_at_once_is_quoted(tmp_path: Path) -> None:
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\necho 'no licence for today'\nexit 3\n")
     program.chmod(0o755)
-    broker = NatsBroker(tmp_path / "broker", tls=None, binary=program)
+    broker = NatsBroker(tmp_path / "broker", OPEN, binary=program)
     with pytest.raises(BrokerFailedError, match="no licence for today"):
         broker.start()
     assert not broker.is_running
