@@ -439,6 +439,7 @@ def test_the_bytes_behind_a_hash_are_there_and_bounded() -> None:
                 evidence.sha256 for evidence in found.evidence
             ]
             named += len(blobs)
+        assert len(detector._blobs) <= 1  # nothing piles up between two calls
     last = detector.close()[-1]
     assert named
     assert 0 < last.evidence[0].size_bytes <= MAX_RAW_BYTES

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hardware.captures import CaptureReader
 from hardware.readings import CellReading, Item, NasReading, NasType, Rat, Unreadable
+from hardware.simulators.nas import attack_capture
 from tests.hardware.captures.build import fed, gsmtap, in_chunks, ipv4, pcap, udp
 
 GSM_SI3 = bytes.fromhex("49061bbead64f010123440001e006548790000a81f2b2b")
@@ -221,3 +222,10 @@ def test_damage_never_raises_and_chunks_make_no_difference(
     data[position % len(data)] = value
     whole = read(bytes(data))
     assert read(bytes(data), cuts) == whole
+
+
+def test_frames_of_a_capture_passed_a_check_of_their_own() -> None:
+    reader = CaptureReader("nas0", "capture.pcap")
+    readings = [r for r in reader.feed(attack_capture()) if not isinstance(r, Unreadable)]
+    assert readings
+    assert all(reading.stamp.is_checked for reading in readings)
