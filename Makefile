@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test lint format schemas bench clean lock
+.PHONY: setup demo test lint format schemas bench soak clean lock
 
 setup: $(STAMP)
 
@@ -34,6 +34,11 @@ schemas: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/qianshao bench all
+
+# Long campaigns: random kills of a running demo, then every property with many more examples.
+soak: $(STAMP)
+	$(BIN)/python -m pytest -m soak $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "not soak and not slow and not browser" --hypothesis-profile=soak --timeout=3600 $(PYTEST_ARGS)
 
 clean:
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -101,7 +101,8 @@ def run(args: argparse.Namespace, opener: Opener, out: TextIO, err: TextIO) -> i
             return EXIT_USAGE
     missing = [path for path in args.paths if not path.is_file()]
     for path in missing:
-        err.write(f"PATH: {_plain(str(path))}: no such file\n")
+        problem = "is a folder, name its files" if path.is_dir() else "no such file"
+        err.write(f"PATH: {_plain(str(path))}: {problem}\n")
     if missing:
         return EXIT_USAGE
     summary = Summary()

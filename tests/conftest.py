@@ -7,6 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("soak", max_examples=5000, deadline=None)
 
 REQUIRE_ALL = os.environ.get("QIANSHAO_REQUIRE_ALL") == "1"
 

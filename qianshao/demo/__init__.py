@@ -51,8 +51,10 @@ class Demo:
         self._central_is_up = threading.Event()
         self.witness = Witness(self.site.http_port, self.story.alert)
 
-    def _on_death(self, part: str, status: int) -> None:
-        self.story.tell(f"{part:7} died (status {status}) and is started again")
+    def _on_death(self, part: Part, status: int) -> None:
+        self.story.tell(
+            f"{part.name:7} died (status {status}) and is started again: process {part.pid}"
+        )
 
     def _hear(self, part: str, event: LogEvent) -> None:
         if event["event"] == "central_started":

@@ -112,7 +112,7 @@ def _as_event(line: str) -> LogEvent | None:
 class Crew:
     """All parts of the demo, in order of starting."""
 
-    def __init__(self, on_death: Callable[[str, int], None]) -> None:
+    def __init__(self, on_death: Callable[[Part, int], None]) -> None:
         self._parts: list[Part] = []
         self._on_death = on_death
         self._dead_until: dict[str, float] = {}
@@ -135,7 +135,7 @@ class Crew:
             self._dead_until[part.name] = now + 1.0
             status = part.restart_if_dead()
             if status is not None:
-                self._on_death(part.name, status)
+                self._on_death(part, status)
 
     def pid_of(self, name: str) -> int | None:
         """Process id of a part by its name."""

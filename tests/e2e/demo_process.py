@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-_PROCESS = re.compile(r"s  (\w+) +process (\d+)")
+_PROCESS = re.compile(r"s  (\w+) .*\bprocess (\d+)$")
 _PAGE = re.compile(r"PAGE +(http://\S+)")
 
 
@@ -72,14 +72,14 @@ class DemoProcess:
         raise AssertionError(f"never said {words!r}:\n" + "\n".join(self.words))
 
     def pid_of(self, part: str) -> int:
-        """Pid of a part as the demo told it at the start."""
+        """Pid of a part as the demo told it last."""
         if part == "broker":
             pid_files = list((self.folder / "central" / "broker").glob("*.pid"))
             assert len(pid_files) == 1, pid_files
             return int(pid_files[0].read_text(encoding="ascii").split()[0])
-        found = _PROCESS.search(self.wait_for(f"{part:7} process"))
-        assert found is not None
-        return int(found[2])
+        self.wait_for(f"{part:7} process")
+        told = [found for line in list(self.words) if (found := _PROCESS.search(line))]
+        return int([found[2] for found in told if found[1] == part][-1])
 
     @property
     def page(self) -> str:
@@ -89,8 +89,12 @@ class DemoProcess:
         return found[1]
 
     def kill(self, part: str) -> None:
-        """kill -9 of one part."""
-        os.kill(self.pid_of(part), signal.SIGKILL)
+        """kill -9 of one part; ProcessLookupError or FileNotFoundError if it is dead already."""
+        pid = self.pid_of(part)
+        # A dead part's number may be somebody else's by now: only our own folder's is touched.
+        if str(self.folder).encode() not in Path(f"/proc/{pid}/cmdline").read_bytes():
+            raise ProcessLookupError(pid)
+        os.kill(pid, signal.SIGKILL)
 
     def summary(self, timeout_s: float = 90.0) -> tuple[int, dict[str, Any]]:
         """Wait for the end; returns the exit status and the summary."""

@@ -149,6 +149,12 @@ def test_a_bad_start_time_is_a_usage_error_that_names_the_option(tmp_path: Path,
     assert err.getvalue().startswith("--at: ")
 
 
+def test_a_folder_is_told_apart_from_a_missing_file(tmp_path: Path) -> None:
+    err = io.StringIO()
+    assert run(arguments(str(tmp_path)), failures, io.StringIO(), err) == 2
+    assert "is a folder, name its files" in err.getvalue()
+
+
 def test_a_missing_file_is_a_usage_error_before_anything_is_read(tmp_path: Path) -> None:
     out, err = io.StringIO(), io.StringIO()
     words = [recording(tmp_path), str(tmp_path / "none.pcap")]
