@@ -12,6 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+# A network that inspects TLS puts its own authority here; pip already reads it.
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -68,23 +71,14 @@ def install(selection: str, target: Path) -> None:
     pip = [python, "-m", "pip", "--disable-pip-version-check"]
     run(*pip, "install", "-q", "--require-hashes", "--only-binary", ":all:",
         "-r", ROOT / "requirements" / "bootstrap.txt")  # fmt: skip
-    uv = python.with_name("uv")
-    run(uv, "pip", "sync", "-q", "--require-hashes", "--no-build", "-p", python, lock)
+    uv: list[str | Path] = [python.with_name("uv"), "pip"]
+    quietly = ["-q", *(["--system-certs"] if SYSTEM_CERTIFICATES.is_file() else [])]
+    run(*uv, "sync", *quietly, "--require-hashes", "--no-build", "-p", python, lock)
     if selection == "all":
         # sync removes whatever the lock does not name, the project included: it goes in last,
         # built by the locked backend (with isolation an unhashed one would be fetched).
-        run(
-            uv,
-            "pip",
-            "install",
-            "-q",
-            "--no-deps",
-            "--no-build-isolation",
-            "-p",
-            python,
-            "-e",
-            ROOT,
-        )
+        options = [*quietly, "--no-deps", "--no-build-isolation"]
+        run(*uv, "install", *options, "-p", python, "-e", ROOT)
     seconds = time.monotonic() - started
     megabytes = folder_bytes(target) / 1e6
     print(f"setup: {selection} installed in {seconds:.1f} s, {megabytes:.0f} MB in {target.name}")
