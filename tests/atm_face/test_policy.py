@@ -80,7 +80,7 @@ def every_visit() -> Iterator[Visit]:
 
 
 def reasons_that_hold(visit: Visit, floor: Pad) -> Iterator[str]:
-    """Independent reading of scenario/SCHEMA.md section 4.1, each row by itself, in its order."""
+    """Independent reading of the scenario format, section 4.1, each row by itself, in its order."""
     goes_out = visit.business.value != "deposit"
     strengths = ["none", "challenge", "ir", "depth"]
     too_weak = strengths.index(visit.pad.value) < strengths.index(floor.value)
