@@ -75,6 +75,7 @@ def prepare(folder: Path, http_port: int) -> Site:
     """Make authority, keys and enrolments in ``folder``, or take those of an earlier run."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     site = Site(folder, http_port or _free_port(), _free_port())
+    site.central_folder.mkdir(exist_ok=True, mode=0o700)
     settings = CentralSettings(tenant=TENANT, folder=site.central_folder)
     authority_folder = site.central_folder / "ca"
     is_new = not authority_folder.exists()
