@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from central.store.interface import AlertRow
-from contract import Detection, WithdrawalDecision
+from contract import Detection, FaceEvidence, WithdrawalDecision
 from contract.codec import Values, encode
 from contract.words import (
     AlertKind,
@@ -108,11 +108,13 @@ def claim_of_detection(detection: Detection, *, device: str, seq: int) -> Claim 
 
 
 def claim_of_decision(decision: WithdrawalDecision, *, device: str, seq: int) -> Claim | None:
-    """Return an alert for a face that matches and does not live; None for any other outcome."""
-    is_attack = (
-        decision.decision is Decision.DENY and decision.reason is DecisionReason.LIVENESS_FAILED
-    )
-    if not is_attack:
+    """Return an alert for a face that matches and does not live; None for any other outcome.
+
+    Somebody who is not the owner and did not turn the head has shown nobody's face to the camera.
+    """
+    if decision.decision is not Decision.DENY or not _matched(decision.face):
+        return None
+    if decision.reason is not DecisionReason.LIVENESS_FAILED:
         return None
     subject: Values = {
         "atm": device,
@@ -138,6 +140,10 @@ def claim_of_decision(decision: WithdrawalDecision, *, device: str, seq: int) ->
         time_basis=TimeBasis.LIVE,
         fired_at=decision.decided_at,
     )
+
+
+def _matched(face: FaceEvidence | None) -> bool:
+    return face is not None and face.similarity is not None and face.similarity >= face.threshold
 
 
 def apply_claim(

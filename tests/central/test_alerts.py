@@ -29,7 +29,7 @@ from contract.words import (
     Severity,
     TimeBasis,
 )
-from tests.central.kit import a_decision
+from tests.central.kit import a_decision, an_attack
 from tests.samples import a_detection
 
 SUSPECTED: dict[str, Any] = {
@@ -123,6 +123,19 @@ def test_of_decisions_only_a_denied_failed_liveness_alerts(
     assert (made is not None) == is_attack
     if made is not None:
         assert (made.kind, made.level) == (AlertKind.PRESENTATION_ATTACK, Level.SUSPECTED)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "is_attack"), [(0.363, True), (0.362, False), (None, False)]
+)
+def test_only_a_face_that_matches_can_be_an_attack(
+    similarity: float | None, is_attack: bool
+) -> None:
+    face = an_attack().face
+    assert face is not None
+    decision = an_attack(face=dataclasses.replace(face, similarity=similarity))
+    assert (claim_of_decision(decision, device="atm-1", seq=1) is not None) == is_attack
+    assert claim_of_decision(an_attack(face=None), device="atm-1", seq=1) is None
 
 
 @given(st.lists(st.sampled_from([SUSPECTED, {}]), min_size=1, max_size=6))
