@@ -213,6 +213,11 @@ def _outbox_word(stats: OutboxStats) -> str:
     """What is not as it should be, in plain words; empty when all is well."""
     if stats.quarantined is not None:
         return f"a damaged store was put aside: {stats.quarantined.name}"
+    if stats.receipts_refused:
+        return (
+            f"{stats.receipts_refused} receipts were not signed by the central that this agent "
+            "knows (central.public_key); nothing is deleted on their word"
+        )
     if stats.mismatches:
         return f"{stats.mismatches} receipts do not fit what was sent"
     if any(stats.refused.values()):

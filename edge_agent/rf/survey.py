@@ -143,13 +143,14 @@ class Survey:
         elif self._has_ended:
             detail = "end of the recording"
         elif not counters.is_open:
-            state, detail = PartState.FAILED, "the port cannot be opened or was lost"
+            problem = counters.problem or "not open yet"
+            state, detail = PartState.FAILED, f"{self._config.url}: {problem}"
         elif counters.last_data_age_s is None or counters.last_data_age_s > SILENT_AFTER_S:
             state, detail = PartState.DEGRADED, "the port is open but says nothing"
         gauges: Values = {
             name: round(value, 1) if isinstance(value, float) else value
             for name, value in asdict(counters).items()
-            if value is not None
+            if isinstance(value, int | float)
         }
         self._book.report(self._part, state, detail, {**gauges, **self._counts})
 

@@ -91,6 +91,8 @@ class PortCounters:
     is_open: bool = False
     last_data_age_s: float | None = None
     """None while no byte has ever come."""
+    problem: str | None = None
+    """Why the port is not open now, in words; None while it is."""
 
 
 class _Mailbox:
@@ -278,6 +280,7 @@ class SerialPort:
                 if lost is None:
                     return
                 problem = lost
+            self._counters = replace(self._counters, problem=problem)
             if problem != told:  # a device that stays away is told once, not at every attempt
                 log.warning("port_lost", port=self.name, problem=problem)
                 mailbox.put(PortLost(self.name, problem))
@@ -289,6 +292,7 @@ class SerialPort:
     def _read_until_lost(self, transport: Transport, mailbox: _Mailbox) -> str | None:
         """Move bytes until the device is lost (why), or reading is over (None)."""
         self._count(opens=1)
+        self._counters = replace(self._counters, problem=None)
         self._transport = transport
         log.info("port_opened", port=self.name)
         try:

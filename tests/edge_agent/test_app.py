@@ -122,6 +122,17 @@ def test_an_unsynced_clock_is_said_and_not_guessed(
     agent._outbox.close()
 
 
+def test_receipts_of_a_stranger_are_told_in_health(config: Path) -> None:
+    agent = Agent(load_config(config))
+    with pytest.raises(EnvelopeError):
+        agent._outbox.apply_receipt(agent._make_state(Presence.ONLINE))
+    agent._refresh_book()
+    outbox = next(p for p in agent._book.snapshot().parts if p.name == "outbox")
+    assert outbox.state is PartState.DEGRADED
+    assert "central.public_key" in outbox.detail
+    agent._outbox.close()
+
+
 def test_a_foreign_signature_is_no_state_of_this_device(config: Path) -> None:
     agent = Agent(load_config(config))
     known = KnownKey("van-01", KeySigner(ED25519).public)

@@ -155,6 +155,8 @@ def test_a_port_that_is_not_there_fails_in_health_and_is_tried_again(
 
     asyncio.run(asyncio.wait_for(watch(), 10))
     assert part(book)[0] is PartState.FAILED
+    told = next(p for p in book.snapshot().parts if p.name == "sensor nas0")
+    assert told.detail.endswith("nothing: No such file or directory")
 
 
 def test_a_fake_cell_on_a_polled_modem_is_confirmed(outbox: Outbox, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 import serial
@@ -99,7 +100,9 @@ def test_two_readers_cannot_share_a_port(pty: Pty) -> None:
 @pytest.mark.parametrize("is_asserted", [True, False])
 def test_control_lines_are_set_where_there_are_some(pty: Pty, is_asserted: bool) -> None:
     settings = LineSettings(is_dtr_asserted=is_asserted, is_rts_asserted=is_asserted)
-    open_transport(pty.path, settings).close()
+    opened: Any = open_transport(pty.path, settings)
+    assert (opened._port.dtr, opened._port.rts) == (is_asserted, is_asserted)
+    opened.close()
 
 
 @pytest.mark.parametrize(
