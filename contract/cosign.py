@@ -48,10 +48,10 @@ class OrderError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class OrderKey:
-    """A key that may sign orders, whose it is and in what capacity."""
+    """A key that may sign orders, whose it is and in what capacities."""
 
     owner: str
-    signatory: Signatory
+    signatories: frozenset[Signatory]
     public: PublicKey
 
 
@@ -227,11 +227,10 @@ def _read(content: bytes) -> tuple[Order, OrderBody]:
 def _check_signers(type_: OrderType, keys: Sequence[OrderKey]) -> None:
     rule = RULES[type_]
     for key in keys:
-        if key.signatory is not rule.signatory:
+        if rule.signatory not in key.signatories:
             raise OrderError(
                 OrderRefusal.UNKNOWN_SIGNER,
-                f"{key.owner} signs as {key.signatory.value}, "
-                f"{type_.value} needs {rule.signatory.value}",
+                f"{key.owner} does not sign as {rule.signatory.value}",
             )
     people = {key.owner for key in keys}
     if len(people) < rule.signatures:

@@ -59,9 +59,9 @@ def find_order_key(kid: bytes) -> OrderKey | None:
     """All officers and the central, which is its own root here."""
     for name, key in OFFICERS.items():
         if key_id(key.public_key()) == kid:
-            return OrderKey(name, Signatory.OFFICER, key.public_key())
+            return OrderKey(name, frozenset({Signatory.OFFICER}), key.public_key())
     if kid == key_id(CENTRAL_KEY.public_key()):
-        return OrderKey("central", Signatory.CENTRAL, CENTRAL_KEY.public_key())
+        return OrderKey("central", frozenset({Signatory.CENTRAL}), CENTRAL_KEY.public_key())
     return None
 
 

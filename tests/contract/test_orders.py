@@ -157,7 +157,7 @@ def test_a_key_inside_a_chip_may_sign_too() -> None:
         from contract.cosign import OrderKey
 
         if kid == KeySigner(P256).kid:
-            return OrderKey("chen", Signatory.OFFICER, P256.public_key())
+            return OrderKey("chen", frozenset({Signatory.OFFICER}), P256.public_key())
         return FIND(kid)
 
     opened = open_order(signed(by=[LI, P256]), tenant=TENANT, find_key=find)
@@ -240,12 +240,13 @@ def test_bundles_refuse_what_would_undo_them() -> None:
     entry = officers("li").officers[0]
     with pytest.raises(ValueError, match="signing twice"):
         Officers(bundle=1, officers=(entry, dataclasses.replace(entry, officer="wang")))
-    for name, value in [
+    attempts: list[tuple[str, Any]] = [
         ("liveness.floor", 0),
         ("health.period_s", 0.0),
         ("health.period_s", "7"),
         ("health.period_s", True),
-    ]:
+    ]
+    for name, value in attempts:
         with pytest.raises(ValueError, match=r"cannot be set|is not within"):
             Configuration(bundle=1, settings={name: value})
     with pytest.raises(ValueError, match="begin at 1"):
