@@ -261,3 +261,13 @@ def claimed_id(raw: bytes) -> bytes:
         return _claims(_parts(raw)[0])[0]
     except DecodeError:
         return b""
+
+
+def read_order(raw: bytes) -> Order:
+    """Head of an order from one's own store, where only verified ones are."""
+    return _read(_parts(raw)[0])[0]
+
+
+def read_body(raw: bytes) -> OrderBody:
+    """Body of an order from one's own store, where only verified ones are."""
+    return _read(_parts(raw)[0])[1]

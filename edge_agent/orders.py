@@ -25,6 +25,7 @@ from contract.cosign import (
     claimed_id,
     open_order,
     order_digest,
+    read_body,
 )
 from contract.envelope import EnvelopeError, message_digest, open_envelope
 from contract.keys import CENTRAL, FindKey, key_id, load_public_pem
@@ -59,6 +60,9 @@ MAX_REFUSALS_A_MINUTE = 20
 
 MAX_STARTS = 3
 """Starts of the agent with a configuration that never proved itself, then it is rolled back."""
+
+TRIAL_US = 600 * 1_000_000
+"""A configuration under which the central was not heard for so long is rolled back."""
 
 _MINUTE_US = 60 * 1_000_000
 _IDLE_S = 1.0
@@ -112,6 +116,7 @@ class OrderDesk:
         self._work = threading.Condition()
         self._is_stopping = False
         self._minute, self._refusals = 0, 0
+        self._trial_since: int | None = None
         self.counters = {"received": 0, "applied": 0, "refused": 0, "ended": 0, "unreported": 0}
         self._count_start()
 
@@ -161,7 +166,7 @@ class OrderDesk:
         found = self._store.bundle("configuration")
         if found is None:
             return None
-        body = _trusted_body(found[2])
+        body = read_body(found[2])
         value = body.settings.get(name) if isinstance(body, Configuration) else None
         return None if value is None else float(value)
 
@@ -194,6 +199,7 @@ class OrderDesk:
             self._apply_all()
         self._apply_all()
         self._end_terms()
+        self._end_trial()
         self._report_all()
 
     def _judge(self, inbox_id: int, raw: bytes) -> None:
@@ -310,7 +316,7 @@ class OrderDesk:
 
     def _apply(self, row: OrderRow) -> None:
         """Verified to applied; what lies in the store changes in the same transaction."""
-        body = _trusted_body(row.raw)
+        body = read_body(row.raw)
         problem = ""
         if RULES[OrderType(row.type)].channel is Channel.COMMANDS:
             try:
@@ -403,6 +409,15 @@ class OrderDesk:
         log.warning("configuration_rolled_back", version=version)
         return True
 
+    def _end_trial(self) -> None:
+        found = self._store.bundle("configuration")
+        if found is None or found[1] != "trial":
+            self._trial_since = None
+        elif self._trial_since is None:
+            self._trial_since = self._clock.mono()
+        elif self._clock.mono() - self._trial_since >= TRIAL_US:
+            self.roll_back()
+
     def _count_start(self) -> None:
         """An agent that dies again and again with a new configuration goes back to the former."""
         with self._store.transaction() as db:
@@ -413,7 +428,7 @@ class OrderDesk:
 
     def _officers(self) -> tuple[Any, ...]:
         found = self._store.bundle("officers")
-        body = None if found is None else _trusted_body(found[2])
+        body = None if found is None else read_body(found[2])
         return body.officers if isinstance(body, Officers) else ()
 
     def _order_keys(self) -> Callable[[bytes], OrderKey | None]:
@@ -503,9 +518,3 @@ class OrderDesk:
 
     def _put_result(self, db: Connection, result: OrderResult) -> None:
         db.execute("INSERT INTO results (body) VALUES (?)", (encode(to_map(result)),))
-
-
-def _trusted_body(raw: bytes) -> OrderBody:
-    """Read the body of an order from our own store: it was verified before it came there."""
-    content = decode(decode(raw).value[2])
-    return from_map(RULES[OrderType(content[2])].body, content[11])

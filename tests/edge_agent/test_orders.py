@@ -20,7 +20,7 @@ from contract.messages import OrderResult, TimeHint, order_result_id
 from contract.orders import AccountRelease, Configuration, ReportHealth
 from contract.topics import Channel
 from contract.words import DecisionReason, DeviceKind, OrderOutcome, OrderRefusal, OrderType
-from edge_agent.orders import MAX_REFUSALS_A_MINUTE, OrderDesk
+from edge_agent.orders import MAX_REFUSALS_A_MINUTE, TRIAL_US, OrderDesk
 from tests.edge_agent.order_desks import BOOT, Bench, with_officers
 from tests.orders import (
     CARD,
@@ -239,6 +239,18 @@ def test_a_configuration_that_never_proves_itself_is_rolled_back(
         bench.store.close()
         desk = bench.open()
     assert desk.setting("health.period_s") == 7.0
+
+
+def test_a_configuration_under_which_the_central_is_silent_is_rolled_back(
+    bench: Bench, desk: OrderDesk
+) -> None:
+    told(bench, desk, configuration(1, 7.0, 10))
+    bench.clock.advance(TRIAL_US - 1)
+    desk.step()
+    assert desk.setting("health.period_s") == 7.0
+    bench.clock.advance(1)
+    desk.step()
+    assert desk.setting("health.period_s") is None
 
 
 def test_the_centrals_time_bounds_a_wrong_clock(bench: Bench, desk: OrderDesk) -> None:
