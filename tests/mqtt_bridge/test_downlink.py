@@ -6,10 +6,12 @@ import dataclasses
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from central.orders import OrderDispatcher, order_keys
 from contract.clock import SystemClock, UnixMicros
 from contract.keys import KeySigner
+from contract.messages import OrderResult
 from contract.orders import AccountHold
 from contract.topics import Channel, Lane, down
 from contract.words import DecisionReason, DeviceKind, OrderType
@@ -52,10 +54,13 @@ class Machine:
             ),
             clock=SystemClock(),
             time=CentralTime(SystemClock(), BOOT),
-            report=lambda result: self.outbox.put(result, Lane.DECISIONS).result() and None,
+            report=self._report,
             act=lambda body: None,
         )
         threading.Thread(target=self.desk.run, daemon=True).start()
+
+    def _report(self, result: OrderResult) -> None:
+        self.outbox.put(result, Lane.DECISIONS).result()
 
     def uplink(self) -> Uplink:
         return Uplink(
@@ -88,16 +93,13 @@ def test_an_order_is_applied_within_five_seconds_of_the_machines_return(
     central.intake = intake  # type: ignore[assignment]
     ingest = central.new_ingest(clock=SystemClock(), on_heard=dispatcher.heard)
     now = SystemClock().wall()
-    times = {"issued_at": now, "not_before": now, "expires": now + HOUR_US}
+    times: dict[str, Any] = {"issued_at": now, "not_before": now, "expires": now + HOUR_US}
     since, until = UnixMicros(now - HOUR_US), UnixMicros(now + HOUR_US)
     people = officers()
     people = dataclasses.replace(
         people,
         officers=tuple(
-            dataclasses.replace(
-                o, valid_from=UnixMicros(now - HOUR_US), valid_until=UnixMicros(now + HOUR_US)
-            )
-            for o in people.officers
+            dataclasses.replace(o, valid_from=since, valid_until=until) for o in people.officers
         ),
     )
     hold = AccountHold(account=CARD, until=UnixMicros(now + HOUR_US))
