@@ -31,6 +31,7 @@ from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
 from edge_agent.identity import Identity, IdentityError
 from edge_agent.identity import find_central as find_central_key
+from edge_agent.metrics import serve as serve_metrics
 from edge_agent.order_store import OrderStore
 from edge_agent.orders import CannotApplyError, OrderDesk, Receiver
 from edge_agent.outbox import Outbox, OutboxError, OutboxStats
@@ -170,6 +171,7 @@ class Agent:
                 running = [tasks.create_task(self._report_for_ever())]
                 running += [tasks.create_task(work) for work in self._work()]
                 running.append(tasks.create_task(self._tell_systemd(orders)))
+                running.append(tasks.create_task(self._serve_metrics()))
                 self._watchdog.ready()
                 await stopping.wait()
                 self._watchdog.stopping()
@@ -181,6 +183,20 @@ class Agent:
             await asyncio.to_thread(orders.join, ORDERS_STOP_S)
             await asyncio.to_thread(self._outbox.close)
             log.info("agent_stopped", device=self._config.device)
+
+    async def _serve_metrics(self) -> None:
+        """Answer Prometheus where a port is set; one that is taken stops nothing else."""
+        port = self._config.metrics_port
+        if port is None:
+            return
+        try:
+            server = await serve_metrics(port, self._book.snapshot)
+        except OSError as error:
+            self._book.report("metrics", PartState.FAILED, f"port {port}: {error.strerror}")
+            return
+        self._book.report("metrics", PartState.OK)
+        async with server:
+            await server.serve_forever()
 
     async def _tell_systemd(self, orders: threading.Thread) -> None:
         """Say that the agent lives while its threads do; the loop itself is proved by saying it."""
