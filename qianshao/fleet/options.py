@@ -42,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--patience", type=float, default=900.0, metavar="S", help="end after so long (default 900)"
     )
-    parser.add_argument("--folder", type=Path, help="keep everything here (default: nothing kept)")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="keep everything here (default: keep nothing, stations in memory)",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import sys
@@ -25,6 +26,8 @@ from qianshao.logs import configure_logs
 
 EXIT_FAILED = 1
 MAX_RESTARTS = 5
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+"""Each real station has a disk of its own; many on one disk would only measure that disk."""
 _TICK_S = 0.2
 _TELL_S = 5.0
 
@@ -35,7 +38,7 @@ def plans_of(site: FleetSite, processes: int, **traffic: Any) -> list[Plan]:
     return [
         Plan(
             tenant=TENANT,
-            folder=str(site.folder),
+            folder=str(site.stations_folder),
             stations=site.stations[number::count],
             broker_host="127.0.0.1",
             broker_port=site.broker.port,
@@ -54,22 +57,26 @@ def main_simulate(args: argparse.Namespace) -> int:
     if args.folder is not None and args.folder.exists() and any(args.folder.iterdir()):
         print(f"qianshao fleet: {args.folder} is not empty", file=sys.stderr)
         return EXIT_FAILED
+    memory = None
+    if args.folder is None and MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
+        memory = Path(tempfile.mkdtemp(prefix="qianshao-fleet-", dir=MEMORY))
     try:
-        result = _simulate(folder.resolve(), args)
+        result = _simulate(folder.resolve(), memory, args)
     except BrokerError as error:
         print(f"qianshao fleet: {error}", file=sys.stderr)
         return EXIT_FAILED
     finally:
-        if args.folder is None:
-            shutil.rmtree(folder, ignore_errors=True)
+        for path in (folder if args.folder is None else None, memory):
+            if path is not None:
+                shutil.rmtree(path, ignore_errors=True)
     print(json.dumps(result) if args.json else _told(result))
     return 0 if result["is_clean"] and result["is_drained"] else EXIT_FAILED
 
 
-def _simulate(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+def _simulate(folder: Path, memory: Path | None, args: argparse.Namespace) -> dict[str, Any]:
     stations = [f"station-{number:04d}" for number in range(1, args.stations + 1)]
     _tell(f"{args.stations} stations are enrolled; the broker is {args.broker}")
-    site = prepare(folder, stations, args.broker)
+    site = prepare(folder, stations, args.broker, memory)
     plans = plans_of(
         site,
         args.processes,

@@ -29,6 +29,8 @@ class FleetSite:
     """Where everything of a fleet lies."""
 
     folder: Path
+    stations_folder: Path
+    """Holds a folder for each station."""
     stations: tuple[str, ...]
     broker: Broker
 
@@ -58,15 +60,18 @@ class FleetSite:
         return self.folder / "ca" / "ca.pem"
 
 
-def prepare(folder: Path, stations: Sequence[str], broker: str) -> FleetSite:
+def prepare(
+    folder: Path, stations: Sequence[str], broker: str, stations_folder: Path | None = None
+) -> FleetSite:
     """Make authority, keys and enrolments, and start the broker (``nats`` or ``mosquitto``).
 
-    Raises BrokerError where there is no such broker on this machine.
+    The stations lie in ``folder`` as well unless they get one of their own. Raises BrokerError
+    where there is no such broker on this machine.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority = Authority.create(folder / "ca")
     started = _start_broker(folder, authority, stations, broker)
-    site = FleetSite(folder, tuple(stations), started)
+    site = FleetSite(folder, stations_folder or folder, tuple(stations), started)
     site.central_folder.mkdir(mode=0o700)
     settings = CentralSettings(tenant=TENANT, folder=site.central_folder)
     public = public_pem(central_signer(settings).public)
@@ -104,7 +109,7 @@ def _enrol(site: FleetSite, authority: Authority, store_path: Path) -> None:
     store = open_sqlite(store_path)
     now = SystemClock().wall()
     for device in site.stations:
-        folder = site.folder / device
+        folder = site.stations_folder / device
         identity = Identity.load_or_create(folder, device)
         certificate = authority.issue_from_csr(identity.csr().encode(), device)
         replace_durably(folder / "tls.pem", certificate, mode=0o644)
