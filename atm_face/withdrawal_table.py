@@ -189,7 +189,7 @@ def _in_checking() -> Iterable[Row]:
         Event.STATUS_PRESENTED,
         Outcome.PARTIALLY_REVERSED,
         (Effect.QUEUE_PARTIAL_REVERSAL,),
-        (Guard.PARTIAL_ALLOWED, Guard.COUNT_PART, Guard.COUNT_AS_DISPENSED),
+        (Guard.COUNT_AS_DISPENSED,),
         faults=(9, 12),
     )
     yield _closing(here, Event.STATUS_PRESENTED, Outcome.SUSPENSE, _UNKNOWN, faults=(12,))
