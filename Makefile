@@ -33,6 +33,7 @@ format: $(STAMP)
 schemas: $(STAMP)
 	$(BIN)/python -m contract.documents docs/contract
 	$(BIN)/python -m rf_watch.documents docs/rules.md
+	$(BIN)/python -m atm_face.withdrawal_document docs/withdrawal.md
 
 bench: $(STAMP)
 	$(BIN)/qianshao bench all

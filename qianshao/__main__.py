@@ -65,6 +65,12 @@ def _verify(args: argparse.Namespace) -> int:
     return main_verify(args)
 
 
+def _atm_simulate(args: argparse.Namespace) -> int:
+    from qianshao.atm import main_simulate
+
+    return main_simulate(args)
+
+
 def _bench(args: argparse.Namespace) -> int:
     from qianshao.bench import main_bench
 
@@ -130,6 +136,15 @@ def _add_fleet(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     simulate = kinds.add_parser("simulate", help=sentence, description=sentence)
     add_arguments(simulate)
     simulate.set_defaults(run=_fleet)
+def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.atm import add_simulate_arguments
+
+    atm = commands.add_parser("atm", help="the withdrawal: simulate it under every fault")
+    kinds = atm.add_subparsers(required=True, metavar="WHAT")
+    sentence = "withdrawals through a simulated ATM with faults and power cuts"
+    simulate = kinds.add_parser("simulate", help=sentence, description=sentence)
+    add_simulate_arguments(simulate)
+    simulate.set_defaults(run=_atm_simulate)
 
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -155,6 +170,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rf(commands)
     _add_face(commands)
     _add_fleet(commands)
+    _add_atm(commands)
     _add_bench(commands)
     return parser
 

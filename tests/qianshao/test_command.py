@@ -35,6 +35,8 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "rf replay",
         "face",
         "face verify",
+        "atm",
+        "atm simulate",
         "bench",
     }
 
