@@ -32,7 +32,7 @@ format: $(STAMP)
 # The generated documents of the contract; a test fails when they are stale.
 schemas: $(STAMP)
 	$(BIN)/python -m contract.documents docs/contract
-	$(BIN)/python -m rf_watch.documents docs/rules.md
+	$(BIN)/python -m rf_watch.documents docs/detection-cells.md
 
 bench: $(STAMP)
 	$(BIN)/qianshao bench all
