@@ -172,6 +172,8 @@ class SignalType(StrEnum):
     RRC_RELEASE = "rrc_connection_release"
     RRC_SECURITY_MODE_COMMAND = "rrc_security_mode_command"
     RRC_OTHER = "rrc_other"
+    CONNECTION_START = "connection_start"
+    """CM service request or paging response: a dedicated connection begins."""
     CHANNEL_RELEASE = "channel_release"
     CIPHERING_MODE_COMMAND = "ciphering_mode_command"
     LU_REQUEST = "location_updating_request"

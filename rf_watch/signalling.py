@@ -169,6 +169,8 @@ class TerminalWatch:
         match reading.type:
             case SignalType.LU_REQUEST:
                 self.gsm = _Gsm(is_lu_asked=True, is_ciphered=False)
+            case SignalType.CONNECTION_START:
+                self.gsm = _Gsm(is_ciphered=False)
             case SignalType.MM_AUTHENTICATION_REQUEST | SignalType.MM_AUTHENTICATION_RESPONSE:
                 gsm.is_authenticated = True
             case SignalType.CIPHERING_MODE_COMMAND:
