@@ -32,8 +32,8 @@ format: $(STAMP)
 # The generated documents of the contract; a test fails when they are stale.
 schemas: $(STAMP)
 	$(BIN)/python -m contract.documents docs/contract
-	$(BIN)/python -m rf_watch.documents docs/rules.md
 	$(BIN)/python -m atm_face.withdrawal_document docs/withdrawal.md
+	$(BIN)/python -m rf_watch.documents docs/detection-cells.md
 
 bench: $(STAMP)
 	$(BIN)/qianshao bench all

@@ -14,6 +14,14 @@ TimeBasisWord = Literal["live", "recorded", "synthetic"]
 """Where a reading's time comes from: now, the recording, or one poll a second from 1970-01-01."""
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A WGS-84 position in degrees."""
+
+    lat: float
+    lon: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
     """Where and when a reading was taken."""
@@ -27,6 +35,8 @@ class Stamp:
     """Name of the port or recording, without a folder."""
     place: str
     """``packet 12``, ``line 3`` or ``offset 77``."""
+    position: Position | None = None
+    """Where the receiver was, if it knows."""
     is_checked: bool = False
     """The bytes passed a check of their own on the way (the air interface's CRC or Fire code)."""
     received_us: int | None = None
@@ -73,6 +83,23 @@ class CellReading:
     rxlev_access_min: int | None = None
     neighbours: int | None = None
     """Length of the neighbour list the cell announces."""
+    neighbour_channels: tuple[int, ...] | None = None
+    """The list itself (ARFCN of SI2, EARFCN of SIB5), where it was read whole."""
+    hysteresis_db: int | None = None
+    """CELL_RESELECT_HYSTERESIS (GSM) or Q-Hyst (LTE)."""
+    ms_txpwr_max_cch: int | None = None
+    """MS_TXPWR_MAX_CCH, the control level of TS 45.005 section 4.1."""
+    is_barred: bool | None = None
+    bandwidth_rb: int | None = None
+    """Downlink bandwidth in resource blocks (LTE)."""
+    priority: int | None = None
+    """Reselection priority of the cell's own carrier (SIB3), 0..7."""
+    priority_lte: int | None = None
+    """Highest priority given to another LTE carrier (SIB5)."""
+    priority_utra: int | None = None
+    """Highest priority given to a UTRA carrier (SIB6)."""
+    priority_geran: int | None = None
+    """Highest priority given to a group of GSM carriers (SIB7)."""
 
 
 class Direction(StrEnum):
@@ -97,6 +124,7 @@ class NasType(StrEnum):
     TAU_COMPLETE = "tracking_area_update_complete"
     TAU_REJECT = "tracking_area_update_reject"
     SERVICE_REQUEST = "service_request"
+    EXTENDED_SERVICE_REQUEST = "extended_service_request"
     SERVICE_REJECT = "service_reject"
     GUTI_REALLOCATION_COMMAND = "guti_reallocation_command"
     AUTHENTICATION_REQUEST = "authentication_request"
@@ -137,6 +165,74 @@ class NasReading:
     """PLMNs named in the message (TAI list of an accept)."""
 
 
+class SignalType(StrEnum):
+    """Signalling besides EPS NAS that a detector looks at."""
+
+    RRC_SETUP = "rrc_connection_setup"
+    RRC_RELEASE = "rrc_connection_release"
+    RRC_SECURITY_MODE_COMMAND = "rrc_security_mode_command"
+    RRC_OTHER = "rrc_other"
+    CONNECTION_START = "connection_start"
+    """CM service request or paging response: a dedicated connection begins."""
+    CHANNEL_RELEASE = "channel_release"
+    CIPHERING_MODE_COMMAND = "ciphering_mode_command"
+    LU_REQUEST = "location_updating_request"
+    LU_ACCEPT = "location_updating_accept"
+    LU_REJECT = "location_updating_reject"
+    MM_AUTHENTICATION_REQUEST = "mm_authentication_request"
+    MM_AUTHENTICATION_RESPONSE = "mm_authentication_response"
+    MM_AUTHENTICATION_REJECT = "mm_authentication_reject"
+    MM_IDENTITY_REQUEST = "mm_identity_request"
+    MM_OTHER = "mm_other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignallingReading:
+    """One message of LTE RRC, GSM RR or GSM MM between the test terminal and a cell.
+
+    Never carries a subscriber's identity.
+    """
+
+    stamp: Stamp
+    raw: bytes = field(repr=False)
+    """The bytes it was read from: for hashing, never for a log."""
+    rat: Rat
+    type: SignalType
+    direction: Direction
+    channel: int | None = None
+    cause: int | None = None
+    """Reject cause (TS 24.008 section 10.5.3.6) or RR cause."""
+    identity_type: int | None = None
+    """Of an identity request: 1 IMSI, 2 IMEI, 3 IMEISV, 4 TMSI."""
+    ciphering: int | None = None
+    """Selected algorithm: EEA n, or 0 for A5/0 and n for A5/n."""
+    integrity: int | None = None
+    redirect: Rat | None = None
+    """Technology that a release sends the terminal to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageReading:
+    """One short message that the test terminal received.
+
+    The text is evidence: it stays with the agent, in no alert, log or repr.
+    """
+
+    stamp: Stamp
+    raw: bytes = field(repr=False)
+    """The TPDU, for hashing."""
+    sender: str = field(repr=False)
+    text: str = field(repr=False)
+    sent: str | None = None
+    """Service centre time stamp, as RFC 3339 text; a fake one may be anything."""
+    rat: Rat = Rat.GSM
+    channel: int | None = None
+    is_ciphered: bool | None = None
+    """None: the link did not say (an AT modem never does)."""
+    part: tuple[int, int, int] | None = None
+    """Reference, number of parts and this part's number of a concatenated message."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
     """Bytes that a codec could not read: kept, counted and reported, never fatal."""
@@ -151,6 +247,6 @@ class Unreadable:
     """False: a well-formed thing of a kind that this reader passes over (counted, not an error)."""
 
 
-Reading = CellReading | NasReading
+Reading = CellReading | NasReading | SignallingReading | MessageReading
 Item = Reading | Unreadable
 """What a codec yields."""

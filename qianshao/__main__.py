@@ -136,6 +136,8 @@ def _add_fleet(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     simulate = kinds.add_parser("simulate", help=sentence, description=sentence)
     add_arguments(simulate)
     simulate.set_defaults(run=_fleet)
+
+
 def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from qianshao.atm import add_simulate_arguments
 

@@ -16,6 +16,7 @@ from contract.messages import Detection
 from contract.words import RivalVerdict
 from hardware.readings import Item, Unreadable
 from hardware.recordings import read_recording
+from qianshao import rf_context as context
 from rf_watch import RULES, CellWatch
 
 SCHEMA = "qianshao.detection/1"
@@ -78,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="replay", help="device id that detection ids derive from"
     )
+    context.add_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object per detection")
 
 
@@ -105,10 +107,14 @@ def run(args: argparse.Namespace, opener: Opener, out: TextIO, err: TextIO) -> i
         err.write(f"PATH: {_plain(str(path))}: {problem}\n")
     if missing:
         return EXIT_USAGE
-    summary = Summary()
+    known = context.load(args, err)
+    if known is None:
+        return EXIT_USAGE
+    summary = Summary(unreadable=known.bad_rows)
     show = json_line if args.json else text_line
     for path in args.paths:
-        for detection in _replay_file(path, args.device, opener, start_us, summary, err):
+        watch = CellWatch(args.device, context=known.context)
+        for detection in _replay_file(path, watch, opener, start_us, summary, err):
             summary.detections += 1
             summary.alerts += detection.alert is not None
             out.write(show(detection) + "\n")
@@ -119,14 +125,13 @@ def run(args: argparse.Namespace, opener: Opener, out: TextIO, err: TextIO) -> i
 
 def _replay_file(
     path: Path,
-    device: str,
+    watch: CellWatch,
     opener: Opener,
     start_us: int | None,
     summary: Summary,
     err: TextIO,
 ) -> Iterable[Detection]:
     """Return the last revision of every detection of one file, in order of first firing."""
-    watch = CellWatch(device)
     last: dict[bytes, Detection] = {}
     summary.files += 1
     for item in opener(path, start_us):

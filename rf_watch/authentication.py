@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from contract.clock import UnixMicros
 from contract.codec import Values
@@ -10,8 +11,12 @@ from contract.messages import Detection, Rival
 from contract.words import RivalVerdict
 from hardware.readings import CellReading, NasReading, NasType, Rat, Stamp
 from rf_watch.dossier import Blobs, Dossier, RawEvidence
-from rf_watch.rules import AUTH_MAC_FAILURE_RUN, Finding, judge
+from rf_watch.rule_table import AUTH_MAC_FAILURE_RUN
+from rf_watch.rules import Finding, judge
 from rf_watch.settings import CellSettings
+
+if TYPE_CHECKING:
+    from rf_watch.signalling import TerminalFinding
 
 EMM_CAUSE_MAC_FAILURE = 20  # TS 24.301 annex A
 EMM_CAUSE_SYNCH_FAILURE = 21
@@ -67,6 +72,8 @@ class AuthenticationWatch:
         self._good = 0
         self._serving: CellReading | None = None
         self._episode: _Episode | None = None
+        self._extra: dict[str, TerminalFinding] = {}
+        """What else the terminal went through, the latest of each rule."""
 
     def see_serving_cell(self, reading: CellReading) -> None:
         """Remember the LTE cell that the terminal camps on: it names the network of a run."""
@@ -85,6 +92,27 @@ class AuthenticationWatch:
             elif reading.cause == EMM_CAUSE_SYNCH_FAILURE and self._episode is not None:
                 self._episode.synch_failures += 1
         return out
+
+    @property
+    def is_reporting(self) -> bool:
+        """Whether a run is under way that has been reported."""
+        return self._episode is not None and self._episode.dossier is not None
+
+    def add(self, found: TerminalFinding) -> list[Detection]:
+        """Take what else the terminal went through; it is told with a run of failures."""
+        self._extra[found.finding.rule.id] = found
+        episode = self._episode
+        if episode is None or episode.dossier is None:
+            return []
+        episode.raw.add(found.raw)
+        return self._report(episode, found.stamp)
+
+    def _extras(self, episode: _Episode) -> list[TerminalFinding]:
+        return [
+            found
+            for found in self._extra.values()
+            if abs(found.stamp.at_us - episode.last_us) <= self._gap_us
+        ]
 
     def close(self) -> list[Detection]:
         """End what is open and return its last revision."""
@@ -137,8 +165,8 @@ class AuthenticationWatch:
         )
 
     def _report(self, episode: _Episode, stamp: Stamp) -> list[Detection]:
-        finding = self._finding(episode)
-        verdict = judge([finding], self._settings.misreads_min)
+        findings = [self._finding(episode), *(f.finding for f in self._extras(episode))]
+        verdict = judge(findings, self._settings.misreads_min)
         if episode.dossier is None:
             episode.dossier = Dossier(
                 device=self._device,
@@ -147,7 +175,7 @@ class AuthenticationWatch:
                 window_start=UnixMicros(episode.first.at_us),
                 first=episode.first,
             )
-        if not episode.dossier.update([finding], verdict, stamp):
+        if not episode.dossier.update(findings, verdict, stamp):
             return []
         return episode.dossier.issue(self._rivals(episode), episode.raw)
 
@@ -166,19 +194,21 @@ class AuthenticationWatch:
         return episode.dossier.issue(self._rivals(episode), episode.raw)
 
     def _finding(self, episode: _Episode) -> Finding:
-        runs = [*episode.runs, episode.run][:RUNS_LISTED]
+        is_running = episode.run >= self._settings.mac_failures_min
+        runs = [*episode.runs, *([episode.run] if is_running else [])][:RUNS_LISTED]
         return Finding(
             rule=AUTH_MAC_FAILURE_RUN,
             values={
                 "cause": EMM_CAUSE_MAC_FAILURE,
                 "failures": episode.failures,
                 "runs": ",".join(str(length) for length in runs),
-                "run_count": episode.runs_ended + 1,
+                "run_count": episode.runs_ended + is_running,
             },
             misreads=max(episode.longest, episode.run),
         )
 
     def _rivals(self, episode: _Episode) -> tuple[Rival, ...]:
+        """What else it could be."""
         longest = max(episode.longest, episode.run)
         return (
             Rival(
@@ -196,4 +226,5 @@ class AuthenticationWatch:
                 verdict=RivalVerdict.RULED_OUT,
                 values={"synch_failures": episode.synch_failures},
             ),
+            *(rival for found in self._extras(episode) for rival in found.rivals),
         )

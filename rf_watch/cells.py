@@ -13,92 +13,55 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict
-from dataclasses import dataclass, field
 
 from contract.clock import UnixMicros
 from contract.codec import Values
 from contract.messages import Detection, Rival
-from hardware.readings import CellReading, NasReading, Rat
-from rf_watch import rivals
-from rf_watch.authentication import AuthenticationWatch
-from rf_watch.dossier import Blobs, Dossier, RawEvidence
-from rf_watch.rules import (
-    GSM_BAND_IMPOSSIBLE,
-    GSM_PLMN_IMPOSSIBLE,
-    IDENTITY_CLASH,
-    LAC_CHANGES,
-    Finding,
-    Rule,
-    judge,
+from hardware.readings import (
+    CellReading,
+    MessageReading,
+    NasReading,
+    Rat,
+    Reading,
+    SignallingReading,
+    Stamp,
 )
+from rf_watch import rivals
+from rf_watch import rule_table as table
+from rf_watch.authentication import AuthenticationWatch
+from rf_watch.cell_rules import CellRules, date_of, note_neighbour_list
+from rf_watch.context import CellContext
+from rf_watch.dossier import Blobs, Dossier, RawEvidence
+from rf_watch.emitters import CELLS_MAX, CellMemory, Track
+from rf_watch.rules import Finding, Strength, judge
 from rf_watch.settings import CellSettings
 from rf_watch.sightings import (
-    LACS_MAX,
-    Clash,
     EmitterKey,
     IdentityIndex,
-    Recent,
-    Tally,
     key_of,
     known_cell_id,
     known_lac,
     known_physical_id,
-    misreads,
     reading_weight,
 )
-from rf_watch.tables.china_gsm import MCC_CHINA, ChinaGsm
+from rf_watch.signalling import TerminalFinding, TerminalWatch
+from rf_watch.surroundings import Surroundings
+
+__all__ = ["CELLS_MAX", "CellWatch"]
 
 _MICROS = 1_000_000
-
-
-CELLS_MAX = 16
-"""Cell ids remembered for one emitter."""
-
-
-@dataclass(slots=True)
-class _Cell:
-    """What was heard of one cell id of an emitter."""
-
-    lacs: Recent[int] = field(default_factory=lambda: Recent[int](LACS_MAX))
-    physical_ids: set[int] = field(default_factory=set)
-    clash: Clash | None = None
-    clash_us: int = 0
-
-
-@dataclass(slots=True)
-class _Track:
-    """One emitter, as long as it is heard without a gap."""
-
-    key: EmitterKey
-    last_us: int
-    window: int
-    first: CellReading
-    """First reading of the window."""
-    raw: RawEvidence
-    tally: Tally = field(default_factory=Tally)
-    is_complete: bool = False
-    cells: OrderedDict[int, _Cell] = field(default_factory=OrderedDict)
-    """By cell id, the last heard at the end."""
-    has_partner_raw: bool = False
-    readings: int = 0
-    """Readings in this window."""
-    findings: dict[str, Finding] = field(default_factory=dict)
-    """Latest finding of each rule in this window."""
-    rivals: dict[str, list[Rival]] = field(default_factory=dict)
-    """What else it could be, by the same rules."""
-    dossier: Dossier | None = None
-
-    def cell(self, cell_id: int) -> _Cell:
-        cell = self.cells.pop(cell_id, None) or _Cell()
-        self.cells[cell_id] = cell
-        if len(self.cells) > CELLS_MAX:
-            self.cells.popitem(last=False)
-        return cell
-
-    def last_cell(self) -> tuple[int | None, _Cell]:
-        """The cell heard last: a record that names no cell id belongs to it."""
-        cell_id = next(reversed(self.cells), None)
-        return cell_id, _Cell() if cell_id is None else self.cells[cell_id]
+_TERMINAL_RULES = frozenset(
+    {
+        table.REJECT_CAUSE_15.id,
+        table.REJECT_THEN_GERAN_REDIRECT.id,
+        table.IDENTITY_WITHOUT_SECURITY.id,
+        table.NULL_CIPHER.id,
+        table.LU_ACCEPTED_WITHOUT_AUTHENTICATION.id,
+        table.SMS_WITHOUT_SECURITY.id,
+        table.SPOOFED_SENDER.id,
+    }
+)
+"""Rules about what the terminal went through: they hold for the rest of the window."""
 
 
 class CellWatch:
@@ -108,35 +71,53 @@ class CellWatch:
         self,
         device: str,
         settings: CellSettings | None = None,
-        tables: ChinaGsm | None = None,
+        context: CellContext | None = None,
     ) -> None:
         self._device = device
         self._settings = settings or CellSettings()
-        self._gsm = tables or ChinaGsm()
+        self._context = context or CellContext()
         self._window_us = self._settings.lac_window_s * _MICROS
-        self._tracks: OrderedDict[EmitterKey, _Track] = OrderedDict()
+        self._tracks: OrderedDict[EmitterKey, Track] = OrderedDict()
         self._identities = IdentityIndex(
             self._window_us, self._settings.tracks_max, self._settings.noise_ratio
         )
-        self._terminals: dict[str, AuthenticationWatch] = {}
+        self._surroundings = Surroundings(self._window_us)
+        self._rules = CellRules(self._context, self._settings, self._surroundings)
+        self._carriers: dict[tuple[str, Rat, int | None], EmitterKey] = {}
+        """Emitter heard last on a channel of a sensor."""
+        self._serving: dict[str, EmitterKey] = {}
+        """Emitter that a sensor's terminal camps on."""
+        self._authentications: dict[str, AuthenticationWatch] = {}
+        self._terminals: dict[str, TerminalWatch] = {}
         self._blobs: Blobs = {}
 
-    def feed(self, reading: CellReading | NasReading) -> list[Detection]:
+    def feed(self, reading: Reading) -> list[Detection]:
         """Take one reading; returns new detections and new revisions of earlier ones."""
         self._blobs.clear()
-        terminal = self._terminal(reading.stamp.sensor)
+        sensor = reading.stamp.sensor
+        if isinstance(reading, CellReading):
+            self._authentication(sensor).see_serving_cell(reading)
+            out = self._forget_silent(reading.stamp.at_us)
+            return out + self._feed_cell(reading)
+        terminal = self._terminals.get(sensor)
+        if terminal is None:
+            terminal = self._terminals[sensor] = TerminalWatch()
         if isinstance(reading, NasReading):
-            return terminal.feed(reading)
-        terminal.see_serving_cell(reading)
-        out = self._forget_silent(reading.stamp.at_us)
-        key = key_of(reading)
-        return out if key is None else out + self._follow(key, reading)
+            out = self._authentication(sensor).feed(reading)
+            found = terminal.feed_nas(reading)
+        elif isinstance(reading, SignallingReading):
+            out, found = [], terminal.feed_signalling(reading)
+        else:
+            out, found = self._feed_message(reading), terminal.feed_message(reading)
+        for one in found:
+            out += self._blame(one)
+        return out
 
     def close(self) -> list[Detection]:
         """End everything that is open and return the last revisions."""
         self._blobs.clear()
         out: list[Detection] = []
-        for terminal in self._terminals.values():
+        for terminal in self._authentications.values():
             out += terminal.close()
         while self._tracks:
             out += self._end_window(self._tracks.popitem(last=False)[1])
@@ -146,10 +127,40 @@ class CellWatch:
         """The bytes whose hashes a detection of the last feed() or close() names."""
         return [self._blobs[e.sha256] for e in detection.evidence if e.sha256 in self._blobs]
 
-    def _terminal(self, sensor: str) -> AuthenticationWatch:
-        if sensor not in self._terminals:
-            self._terminals[sensor] = AuthenticationWatch(self._device, self._settings, self._blobs)
-        return self._terminals[sensor]
+    def _authentication(self, sensor: str) -> AuthenticationWatch:
+        if sensor not in self._authentications:
+            self._authentications[sensor] = AuthenticationWatch(
+                self._device, self._settings, self._blobs
+            )
+        return self._authentications[sensor]
+
+    # -- cells -----------------------------------------------------------------------------------
+
+    def _feed_cell(self, reading: CellReading) -> list[Detection]:
+        key = key_of(reading)
+        carrier = (reading.stamp.sensor, reading.rat, reading.channel)
+        if key is None:
+            return self._supplement(carrier, reading) if _is_supplement(reading) else []
+        self._carriers[carrier] = key
+        if reading.is_serving:
+            self._serving[reading.stamp.sensor] = key
+        self._surroundings.note(reading)
+        out, track = self._follow(key, reading.stamp)
+        self._note(track, reading)
+        return out + self._report(track, reading)
+
+    def _supplement(
+        self, carrier: tuple[str, Rat, int | None], reading: CellReading
+    ) -> list[Detection]:
+        """System information that names no network belongs to the cell heard on its channel."""
+        key = self._carriers.get(carrier)
+        track = None if key is None else self._tracks.get(key)
+        if track is None or abs(reading.stamp.at_us - track.last_us) > self._window_us:
+            return []
+        track.last_cell()[1].note(reading, self._window_us)
+        note_neighbour_list(self._surroundings, track)
+        track.raw.add(reading.raw)
+        return self._report(track, reading)
 
     def _forget_silent(self, now_us: int) -> list[Detection]:
         out: list[Detection] = []
@@ -158,46 +169,54 @@ class CellWatch:
             is_silent = abs(now_us - track.last_us) > self._window_us
             if not is_silent and len(self._tracks) <= self._settings.tracks_max:
                 break
-            del self._tracks[track.key]
+            self._drop(track)
             out += self._end_window(track)
         return out
 
-    def _follow(self, key: EmitterKey, reading: CellReading) -> list[Detection]:
-        now = reading.stamp.at_us
+    def _drop(self, track: Track) -> None:
+        del self._tracks[track.key]
+        for carrier in [c for c, key in self._carriers.items() if key == track.key]:
+            del self._carriers[carrier]
+        if self._serving.get(track.key.sensor) == track.key:
+            del self._serving[track.key.sensor]
+
+    def _follow(self, key: EmitterKey, stamp: Stamp) -> tuple[list[Detection], Track]:
+        now = stamp.at_us
         window = now // self._window_us
         track = self._tracks.pop(key, None)
         out: list[Detection] = []
         if track is None or abs(now - track.last_us) > self._window_us:
             out += self._end_window(track) if track else []
-            track = _Track(key, now, window, reading, RawEvidence("cell_records", self._blobs))
+            track = Track(key, now, window, stamp, self._new_raw())
         elif window > track.window:
             out += self._end_window(track)
-            track.window, track.first = window, reading
-            track.raw, track.has_partner_raw = RawEvidence("cell_records", self._blobs), False
-            track.readings = 0
-            track.findings.clear()
-            track.rivals.clear()
+            track.begin_window(window, stamp, self._new_raw())
         self._tracks[key] = track
-        self._note(track, reading)
-        return out + self._report(track, reading)
+        track.last_us = now
+        return out, track
 
-    def _note(self, track: _Track, reading: CellReading) -> None:
-        track.last_us = reading.stamp.at_us
+    def _new_raw(self) -> RawEvidence:
+        return RawEvidence("cell_records", self._blobs)
+
+    def _note(self, track: Track, reading: CellReading) -> None:
         track.readings += 1
         track.tally.add(reading_weight(reading), reading.stamp.at_us // self._window_us)
         cell_id, lac = known_cell_id(reading), known_lac(reading)
-        track.is_complete |= None not in {cell_id, lac, reading.channel}
+        has_name = cell_id is not None or known_physical_id(reading) is not None
+        track.is_complete |= has_name and None not in {lac, reading.channel}
+        if track.key.rat is Rat.GSM:
+            track.is_complete &= cell_id is not None or track.last_cell()[0] is not None
+        cell = track.cell(cell_id)
+        cell.note(reading, self._window_us)
         if cell_id is not None:
-            cell = track.cell(cell_id)
-            physical_id = known_physical_id(reading)
-            if physical_id is not None:
-                cell.physical_ids.add(physical_id)
-            if lac is not None:
-                cell.lacs.note(lac, reading, self._window_us)
             self._note_clash(track, cell, reading)
+        if reading.neighbour_channels is not None:
+            note_neighbour_list(self._surroundings, track)
+        car = self._context.register.match(reading, date_of(reading.stamp))
+        track.plate = None if car is None else car.plate
         track.raw.add(reading.raw)
 
-    def _note_clash(self, track: _Track, cell: _Cell, reading: CellReading) -> None:
+    def _note_clash(self, track: Track, cell: CellMemory, reading: CellReading) -> None:
         clash = self._identities.note(reading)
         now = reading.stamp.at_us
         if clash is not None:
@@ -208,99 +227,104 @@ class CellWatch:
         elif abs(now - cell.clash_us) > self._window_us:
             cell.clash = None
 
-    def _report(self, track: _Track, reading: CellReading) -> list[Detection]:
-        findings = self._findings(track, reading)
-        if not findings:
-            return []
+    # -- terminals -------------------------------------------------------------------------------
+
+    def _feed_message(self, reading: MessageReading) -> list[Detection]:
+        """Count a message on the serving cell; its text goes no further than the classifier."""
+        out, track = self._serving_track(reading.stamp, reading.rat, reading.channel)
+        if track is not None and (reading.part is None or reading.part[2] == 1):
+            track.messages[self._context.classify(reading.text)] += 1
+            track.raw.add(reading.raw)
+            out += self._judge(track, reading.stamp)
+        return out
+
+    def _blame(self, found: TerminalFinding) -> list[Detection]:
+        """Put a terminal's finding on its serving cell, or on the terminal where none is known."""
+        out, track = self._serving_track(found.stamp, found.rat, found.channel)
+        if track is None:
+            authentication = self._authentication(found.stamp.sensor)
+            out += authentication.add(found)
+            if authentication.is_reporting:
+                return out
+            key = EmitterKey(found.stamp.sensor, found.rat, "", None, None)
+            ended, track = self._follow(key, found.stamp)
+            out += ended
+        rule = found.finding.rule.id
+        track.findings[rule] = found.finding
+        track.rivals[rule] = list(found.rivals)
+        track.raw.add(found.raw)
+        return out + self._judge(track, found.stamp)
+
+    def _serving_track(
+        self, stamp: Stamp, rat: Rat, channel: int | None
+    ) -> tuple[list[Detection], Track | None]:
+        """The track of the cell that serves a terminal now, if it is heard."""
+        key = None
+        if channel is not None:
+            key = self._carriers.get((stamp.sensor, rat, channel))
+        if key is None:
+            key = self._serving.get(stamp.sensor)
+        track = None if key is None else self._tracks.get(key)
+        if track is None or key is None or key.rat is not rat:
+            return [], None
+        if abs(stamp.at_us - track.last_us) > self._window_us:
+            return [], None
+        return self._follow(key, stamp)
+
+    # -- judging ---------------------------------------------------------------------------------
+
+    def _report(self, track: Track, reading: CellReading) -> list[Detection]:
+        at = date_of(reading.stamp)
+        findings = self._rules.findings(
+            track,
+            reading,
+            lambda: self._readings_otherwise(track, at),
+            has_more=not _TERMINAL_RULES.isdisjoint(track.findings),
+        )
         for finding in findings:
             track.findings[finding.rule.id] = finding
-            track.rivals[finding.rule.id] = _rivals_of(finding.rule, track)
-        verdict = judge(findings, self._settings.misreads_min)
+            track.rivals[finding.rule.id] = rivals.of_finding(finding, track, self._context)
+        track.current = findings
+        return self._judge(track, reading.stamp)
+
+    def _judge(self, track: Track, stamp: Stamp) -> list[Detection]:
+        """Weigh what the cell broadcasts now with what its terminal went through."""
+        all_findings = [
+            *track.current,
+            *(f for rule, f in track.findings.items() if rule in _TERMINAL_RULES),
+        ]
+        if all(f.rule.strength is Strength.SUPPORTING for f in all_findings):
+            return []
+        if track.messages:
+            all_findings.append(_messages_heard(track))
+            track.findings[table.MESSAGES_HEARD.id] = all_findings[-1]
+        verdict = judge(
+            all_findings, self._settings.misreads_min, is_registered=track.plate is not None
+        )
         if track.dossier is None:
             track.dossier = Dossier(
                 device=self._device,
                 subject=_subject(track.key),
                 track_id=_track_id(track.key),
                 window_start=UnixMicros(track.window * self._window_us),
-                first=track.first.stamp,
+                first=track.first,
             )
-        if not track.dossier.update(findings, verdict, reading.stamp):
+        if not track.dossier.update(all_findings, verdict, stamp):
             return []
         return track.dossier.issue(self._rivals(track), track.raw)
 
-    def _end_window(self, track: _Track) -> list[Detection]:
+    def _end_window(self, track: Track) -> list[Detection]:
         dossier, track.dossier = track.dossier, None
         return [] if dossier is None else dossier.issue(self._rivals(track), track.raw)
 
-    def _rivals(self, track: _Track) -> list[Rival]:
+    def _rivals(self, track: Track) -> list[Rival]:
         found = [rivals.decode_error(list(track.findings.values()), self._settings.misreads_min)]
         for rival in itertools.chain.from_iterable(track.rivals.values()):
             if rival not in found:
                 found.append(rival)
         return found
 
-    # -- rules ---------------------------------------------------------------------------------
-
-    def _findings(self, track: _Track, reading: CellReading) -> list[Finding]:
-        """Return the rules that hold for the emitter, the soft ones for the cell heard last."""
-        found = self._plan_findings(track, reading)
-        cell_id, cell = track.last_cell()
-        if cell.clash is not None:
-            found.append(_clash_finding(cell.clash))
-        is_carrier_known = track.key.rat is Rat.GSM and track.key.channel is not None
-        if (
-            is_carrier_known
-            and cell_id is not None
-            and len(cell.lacs.seen) >= self._settings.lac_changes_min
-        ):
-            values: Values = {
-                "cell_id": cell_id,
-                "lacs": ",".join(str(lac) for lac in sorted(cell.lacs.seen)),
-                "lac_count": len(cell.lacs.seen),
-                "window_s": self._settings.lac_window_s,
-            }
-            needed = cell.lacs.misreads(self._settings.noise_ratio)
-            found.append(Finding(rule=LAC_CHANGES, values=values, misreads=needed))
-        return found
-
-    def _plan_findings(self, track: _Track, reading: CellReading) -> list[Finding]:
-        key = track.key
-        if key.rat is not Rat.GSM:
-            return []
-        stamp = reading.stamp
-        # A synthetic time is no date: only what no version of the plan allows counts then.
-        at = None if stamp.time_basis == "synthetic" else UnixMicros(stamp.at_us)
-        found: list[Finding] = []
-        row = self._gsm.impossible_plmn(key.plmn, at)
-        if row is not None:
-            values: Values = {"plmn": key.plmn, "operator": row.operator}
-            found.append(self._hard(track, GSM_PLMN_IMPOSSIBLE, values, at))
-        block = None
-        if key.channel is not None and key.plmn.startswith(f"{MCC_CHINA}-"):
-            block = self._gsm.impossible_channel(key.channel, at)
-        if block is not None:
-            values = {"plmn": key.plmn, "holder": block.holder}
-            found.append(self._hard(track, GSM_BAND_IMPOSSIBLE, values, at))
-        return found
-
-    def _hard(self, track: _Track, rule: Rule, values: Values, at: UnixMicros | None) -> Finding:
-        innocent = self._readings_otherwise(track, at)
-        if track.key.channel is not None:
-            values["channel"] = track.key.channel
-        cell_id, cell = track.last_cell()
-        if cell_id is not None:
-            values["cell_id"] = cell_id
-        if cell.lacs.last is not None:
-            values["lac"] = cell.lacs.last
-        weight = track.tally.total
-        return Finding(
-            rule=rule,
-            values={**values, "readings": track.readings, "is_also_read_otherwise": innocent > 0},
-            misreads=misreads(weight, weight + innocent, self._settings.noise_ratio),
-            is_plain=track.is_complete and not innocent,
-        )
-
-    def _readings_otherwise(self, track: _Track, at: UnixMicros | None) -> int:
+    def _readings_otherwise(self, track: Track, at: UnixMicros | None) -> int:
         """Return how often this cell was lately read under a possible PLMN or channel.
 
         One flipped digit makes an impossible cell of a genuine one; the genuine readings of the
@@ -313,51 +337,52 @@ class CellWatch:
                 for other in self._tracks.values()
                 if other.key.rat is Rat.GSM
                 and (other.key.channel == key.channel) != (other.key.plmn == key.plmn)
-                and not other.cells.keys().isdisjoint(track.cells)
-                and not self._is_impossible(other.key, at)
+                and other.shares_cell_id(track)
+                and not self._rules.is_impossible(other.key.plmn, other.key.channel, at)
             ),
             default=0,
         )
 
-    def _is_impossible(self, key: EmitterKey, at: UnixMicros | None) -> bool:
-        if self._gsm.impossible_plmn(key.plmn, at) is not None:
-            return True
-        return key.channel is not None and self._gsm.impossible_channel(key.channel, at) is not None
+
+def _is_supplement(reading: CellReading) -> bool:
+    """Whether a reading without a network tells of the cell that broadcasts it, not of another."""
+    return reading.physical_id is None and any(
+        value is not None
+        for value in (
+            reading.neighbours,
+            reading.neighbour_channels,
+            reading.hysteresis_db,
+            reading.priority,
+            reading.priority_lte,
+            reading.priority_utra,
+            reading.priority_geran,
+        )
+    )
 
 
-def _rivals_of(rule: Rule, track: _Track) -> list[Rival]:
-    cell = track.last_cell()[1]
-    if rule is IDENTITY_CLASH and cell.clash is not None:
-        return rivals.of_clash(cell.clash)
-    if rule is LAC_CHANGES:
-        return rivals.of_lac_changes(cell.lacs, len(cell.physical_ids))
-    return [rivals.foreign_network(track.key.plmn)]
-
-
-def _clash_finding(clash: Clash) -> Finding:
-    there = clash.others[-1]
-    values: Values = {"plmn": clash.identity.plmn, "cell_id": clash.identity.cell_id}
-    if clash.identity.lac is not None:
-        values["lac"] = clash.identity.lac
-    values["channels"] = f"{clash.here.channel},{there.channel}"
-    if clash.here.physical_id is not None and there.physical_id is not None:
-        values["physical_ids"] = f"{clash.here.physical_id},{there.physical_id}"
-    return Finding(rule=IDENTITY_CLASH, values=values, misreads=clash.misreads)
+def _messages_heard(track: Track) -> Finding:
+    classes = ",".join(f"{name} {count}" for name, count in sorted(track.messages.items()))
+    values: Values = {"messages": track.messages.total(), "classes": classes}
+    return Finding(rule=table.MESSAGES_HEARD, values=values, misreads=1)
 
 
 def _subject(key: EmitterKey) -> Values:
+    if not key.plmn:
+        return {"rat": key.rat.value, "terminal": key.sensor}
     subject: Values = {"rat": key.rat.value, "plmn": key.plmn}
-    if key.channel is not None:
-        subject["channel"] = key.channel
-    if key.cell_id is not None:
-        subject["cell_id"] = key.cell_id
+    named = {"channel": key.channel, "cell_id": key.cell_id, "physical_id": key.physical_id}
+    subject.update({name: value for name, value in named.items() if value is not None})
     return subject
 
 
 def _track_id(key: EmitterKey) -> str:
+    if not key.plmn:
+        return f"signalling/{key.rat.value.lower()}/{key.sensor}"
     parts: list[object] = [key.rat.value.lower(), key.plmn, "-"]
     if key.channel is not None:
         parts[2] = key.channel
     if key.cell_id is not None:
         parts.append(key.cell_id)
+    if key.physical_id is not None:
+        parts.append(f"pci{key.physical_id}")
     return "/".join(str(part) for part in parts)

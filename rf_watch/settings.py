@@ -35,6 +35,9 @@ class CellSettings:
     misreads_min: int = 2
     noise_ratio: int = 20
     tracks_max: int = 4096
+    cro_extreme_db: int = 60
+    t3212_short_decihours: int = 2
+    pci_earfcn_min: int = 2
     mac_failures_min: int = 2
     episode_gap_s: int = 3600
 
@@ -95,6 +98,27 @@ SETTINGS: tuple[SettingRow, ...] = (
         "cells",
         16,
         "choice: bound of memory; the cell not heard for the longest time is forgotten first",
+    ),
+    SettingRow(
+        "cell.cro_extreme_db",
+        "cro_extreme_db",
+        "dB",
+        2,
+        "choice: so far above what the operator's genuine cells use",
+    ),
+    SettingRow(
+        "cell.t3212_short_decihours",
+        "t3212_short_decihours",
+        "decihours",
+        1,
+        "choice: 12 minutes; genuine networks use hours",
+    ),
+    SettingRow(
+        "cell.pci_earfcn_min",
+        "pci_earfcn_min",
+        "EARFCNs",
+        2,
+        "choice: one PCI on so many unplanned carriers",
     ),
     SettingRow(
         "nas.mac_failures_min",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -28,7 +29,8 @@ class EmitterKey(NamedTuple):
     """What a detection of the cell detector is about.
 
     In GSM a carrier of a network (cells of one area share none, and some system information names
-    no cell id); elsewhere a carrier is reused by every cell, so the cell id belongs to the key.
+    no cell id); elsewhere a carrier is reused by every cell, so the cell id belongs to the key, or
+    the physical id over all carriers where no cell id was read.
     """
 
     sensor: str
@@ -36,6 +38,7 @@ class EmitterKey(NamedTuple):
     plmn: str
     channel: int | None
     cell_id: int | None
+    physical_id: int | None = None
 
 
 class Identity(NamedTuple):
@@ -109,6 +112,18 @@ class Recent(Generic[V]):
         if len(self.seen) > self.limit:
             del self.seen[next(iter(self.seen))]
 
+    def odd(self, is_odd: Callable[[V], bool], noise_ratio: int) -> tuple[V, int] | None:
+        """Return the last odd value and how many misreads explain all odd ones; None: no odd one.
+
+        Readings of the other values speak for a misread.
+        """
+        odd = [value for value in self.seen if is_odd(value)]
+        if not odd:
+            return None
+        count = sum(self.seen[value].tally.total for value in odd)
+        total = sum(entry.tally.total for entry in self.seen.values())
+        return odd[-1], misreads(count, total, noise_ratio)
+
     def misreads(self, noise_ratio: int) -> int:
         """Readings that would have to be wrong for the property to have but one value."""
         counts = [entry.tally.total for entry in self.seen.values()]
@@ -155,9 +170,13 @@ def key_of(reading: CellReading) -> EmitterKey | None:
     """Return what a reading is about, None if it names no network."""
     if not reading.plmns:
         return None
-    is_carrier_enough = reading.rat is Rat.GSM and reading.channel is not None
-    cell_id = None if is_carrier_enough else known_cell_id(reading)
-    return EmitterKey(reading.stamp.sensor, reading.rat, reading.plmns[0], reading.channel, cell_id)
+    sensor, rat, plmn = reading.stamp.sensor, reading.rat, reading.plmns[0]
+    if rat is Rat.GSM and reading.channel is not None:
+        return EmitterKey(sensor, rat, plmn, reading.channel, None)
+    cell_id, physical_id = known_cell_id(reading), known_physical_id(reading)
+    if cell_id is None and physical_id is not None and rat in {Rat.LTE, Rat.NR}:
+        return EmitterKey(sensor, rat, plmn, None, None, physical_id)
+    return EmitterKey(sensor, rat, plmn, reading.channel, cell_id)
 
 
 def identity_of(reading: CellReading) -> Identity | None:

@@ -1,9 +1,14 @@
-"""GSM system information as a cell broadcasts it on its BCCH (TS 44.018), to cell readings."""
+"""GSM system information as a cell broadcasts it (TS 44.018), to cell readings.
+
+SI2, SI3 and SI4 on the BCCH, SI5 and SI6 on the SACCH. SI1 (the cell's own carriers), SI13 (GPRS)
+and the continuations of SI2 and SI5 say nothing that a rule asks for: they are passed over.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hardware.captures.gsm_lists import neighbour_channels
 from hardware.captures.plmn import plmn_from_bcd
 from hardware.captures.refusal import Refused, passed_over
 from hardware.readings import CellReading, Rat, Stamp
@@ -11,39 +16,88 @@ from hardware.readings import CellReading, Rat, Stamp
 FRAME_BYTES = 23
 """Length of a layer 2 frame on BCCH and CCCH (TS 44.006 section 3)."""
 
-_RADIO_RESOURCES = 6  # protocol discriminator, TS 24.007 section 11.2.3.1.1
-_SI2, _SI3, _SI4 = 0x1A, 0x1B, 0x1C
-_PADDING = 0x2B2B2B2B
+RADIO_RESOURCES = 6  # protocol discriminator, TS 24.007 section 11.2.3.1.1
+_SI2, _SI3, _SI4, _SI5, _SI6 = 0x1A, 0x1B, 0x1C, 0x1D, 0x1E
+_NAMES = {
+    0x19: "SI1",
+    0x00: "SI13",
+    0x02: "SI2bis",
+    0x03: "SI2ter",
+    0x07: "SI2quater",
+    0x05: "SI5bis",
+    0x06: "SI5ter",
+}
+_HYSTERESIS_STEP_DB = 2
 
 
 def decode_system_information(
     frame: bytes, stamp: Stamp, *, arfcn: int | None = None, level_dbm: float | None = None
 ) -> CellReading:
-    """Return what SI2, SI3 or SI4 says about its cell.
+    """Return what a BCCH or CCCH frame says about its cell.
 
     ``frame`` is the layer 2 frame of 23 octets with its pseudo length. A passive receiver does not
     know which cell a terminal would camp on, so that ``is_serving`` is False. SI2 names no cell:
-    its reading has the ARFCN and the number of neighbours. Raises Refused.
+    its reading has the ARFCN and the neighbours. Raises Refused.
     """
     if len(frame) < 3:
         raise Refused(f"GSM layer 2 frame of {len(frame)} bytes")
-    if frame[0] & 0x03 != 1 or frame[1] & 0x0F != _RADIO_RESOURCES:
+    if frame[0] & 0x03 != 1 or frame[1] & 0x0F != RADIO_RESOURCES:
         raise passed_over("GSM frame other than radio resources")
+    if frame[2] in _NAMES:
+        raise passed_over(f"GSM {_NAMES[frame[2]]}")
     if frame[2] not in {_SI2, _SI3, _SI4}:
         raise passed_over("GSM radio resources message other than SI2, SI3, SI4")
     if len(frame) < FRAME_BYTES:
         raise Refused(f"system information of {len(frame)} bytes, {FRAME_BYTES} are needed")
     if frame[2] == _SI2:
-        return CellReading(
-            stamp=stamp,
-            raw=frame,
-            rat=Rat.GSM,
-            is_serving=False,
-            channel=arfcn,
-            level_dbm=level_dbm,
-            neighbours=count_neighbours(frame[3:19]),
-        )
+        return _neighbours(frame, frame[3:19], stamp, arfcn, level_dbm)
     return _cell(frame, stamp, arfcn, level_dbm)
+
+
+def decode_associated(
+    message: bytes, raw: bytes, stamp: Stamp, *, arfcn: int | None, level_dbm: float | None
+) -> CellReading:
+    """Return what SI5 or SI6 on a SACCH says; ``message`` begins with the discriminator."""
+    if len(message) < 2 or message[0] & 0x0F != RADIO_RESOURCES:
+        raise passed_over("GSM frame other than radio resources")
+    if message[1] in _NAMES:
+        raise passed_over(f"GSM {_NAMES[message[1]]}")
+    if message[1] == _SI5:
+        if len(message) < 18:
+            raise Refused(f"SI5 of {len(message)} bytes, 18 are needed")
+        return _neighbours(raw, message[2:18], stamp, arfcn, level_dbm)
+    if message[1] != _SI6:
+        raise passed_over("GSM SACCH message other than SI5 and SI6")
+    if len(message) < 9:  # section 9.1.40: cell identity, location area
+        raise Refused(f"SI6 of {len(message)} bytes, 9 are needed")
+    plmn = plmn_from_bcd(message[4:7])
+    return CellReading(
+        stamp=stamp,
+        raw=raw,
+        rat=Rat.GSM,
+        is_serving=True,
+        plmns=() if plmn is None else (plmn,),
+        channel=arfcn,
+        lac_tac=int.from_bytes(message[7:9]),
+        cell_id=int.from_bytes(message[2:4]),
+        level_dbm=level_dbm,
+    )
+
+
+def _neighbours(
+    raw: bytes, description: bytes, stamp: Stamp, arfcn: int | None, level_dbm: float | None
+) -> CellReading:
+    channels = neighbour_channels(description)
+    return CellReading(
+        stamp=stamp,
+        raw=raw,
+        rat=Rat.GSM,
+        is_serving=False,
+        channel=arfcn,
+        level_dbm=level_dbm,
+        neighbours=len(channels),
+        neighbour_channels=channels,
+    )
 
 
 def _cell(frame: bytes, stamp: Stamp, arfcn: int | None, level_dbm: float | None) -> CellReading:
@@ -51,6 +105,7 @@ def _cell(frame: bytes, stamp: Stamp, arfcn: int | None, level_dbm: float | None
     is_si3 = frame[2] == _SI3
     area = frame[5:10] if is_si3 else frame[3:8]
     selection = frame[14:16] if is_si3 else frame[8:10]
+    access = frame[16] if is_si3 else frame[10]
     # SI4 may name a cell broadcast channel first: its pseudo length tells where the rest begins
     rest = frame[19:23] if is_si3 else frame[1 + (frame[0] >> 2) :]
     parameters = _selection_parameters(rest)
@@ -69,6 +124,9 @@ def _cell(frame: bytes, stamp: Stamp, arfcn: int | None, level_dbm: float | None
         penalty_time=parameters.penalty_time if parameters else None,
         t3212_decihours=frame[12] if is_si3 else None,
         rxlev_access_min=selection[1] & 0x3F,
+        hysteresis_db=_HYSTERESIS_STEP_DB * (selection[0] >> 5),  # section 10.5.2.4
+        ms_txpwr_max_cch=selection[0] & 0x1F,
+        is_barred=bool(access & 0x02),  # CELL_BAR_ACCESS, section 10.5.2.29
     )
 
 
@@ -88,42 +146,3 @@ def _selection_parameters(rest: bytes) -> _SelectionParameters | None:
         return None
     bits = int.from_bytes(rest[:2])
     return _SelectionParameters(cro_db=2 * (bits >> 8 & 0x3F), penalty_time=bits & 0x1F)
-
-
-def count_neighbours(description: bytes) -> int:
-    """Return the length of a neighbour cell description of 16 octets.
-
-    Sections 10.5.2.22 and 10.5.2.13. Only the frequencies are counted, which needs no arithmetic
-    of the range formats: in these a list ends at the first W(i) that is zero. Raises Refused for an
-    unknown format and where the list is said to be continued elsewhere (EXT-IND), for then this is
-    no length of it.
-    """
-    if description[0] & 0x20:
-        raise passed_over("SI2 with a part of the neighbour list")
-    value = int.from_bytes(description)
-    if description[0] & 0xC0 == 0x00:  # bit map 0: ARFCN 124 to 1
-        return (value & ((1 << 124) - 1)).bit_count()
-    form = description[0] & 0xCE
-    if form == 0x8E:  # variable bit map: ORIG-ARFCN and 111 bits relative to it
-        return 1 + (value & ((1 << 111) - 1)).bit_count()
-    if form & 0xC8 == 0x80:  # range 1024: F0 says whether ARFCN 0 belongs to the list
-        return (form >> 2 & 1) + _count_w(value, 122, _widths(10))
-    if form in {0x88, 0x8A, 0x8C}:  # ranges 512, 256 and 128, with ORIG-ARFCN
-        return 1 + _count_w(value, 111, _widths({0x88: 9, 0x8A: 8, 0x8C: 7}[form]))
-    raise Refused(f"neighbour list of unknown format 0x{description[0]:02x}")
-
-
-def _widths(first: int) -> list[int]:
-    """Widths of W(1), W(2)...: one of the first, two one bit less, four two bits less..."""
-    return [first - level for level in range(first) for _ in range(1 << level)]
-
-
-def _count_w(value: int, bits: int, widths: list[int]) -> int:
-    """Count the W(i) in the lowest ``bits`` bits before the first zero."""
-    count = 0
-    for width in widths:
-        bits -= width
-        if bits < 0 or not value >> bits & ((1 << width) - 1):
-            break
-        count += 1
-    return count

@@ -43,6 +43,8 @@ class GsmtapFrame:
     """ARFCN or EARFCN. The field has 14 bits: writers leave 0 where an EARFCN is longer."""
     level_dbm: float | None
     is_uplink: bool
+    timeslot: int
+    sub_slot: int
     payload: bytes
 
 
@@ -57,7 +59,9 @@ def parse(data: bytes) -> GsmtapFrame:
         raise passed_over(f"GSMTAP version {data[0]}")
     if len(data) < _HEADER.size:
         raise Refused(f"GSMTAP header of {len(data)} bytes, {_HEADER.size} are needed")
-    _, words, kind, _, arfcn, signal, _, _, sub_type, *_ = _HEADER.unpack_from(data)
+    _, words, kind, timeslot, arfcn, signal, _, _, sub_type, _, sub_slot, _ = _HEADER.unpack_from(
+        data
+    )
     start = 4 * words
     if not _HEADER.size <= start <= len(data):
         raise Refused(f"GSMTAP header claims {start} bytes of a packet of {len(data)}")
@@ -69,6 +73,8 @@ def parse(data: bytes) -> GsmtapFrame:
         channel=arfcn & _ARFCN_MASK or None,
         level_dbm=float(signal) if signal < 0 else None,  # no receiver is above 0 dBm: not said
         is_uplink=bool(arfcn & _UPLINK_FLAG),
+        timeslot=timeslot,
+        sub_slot=sub_slot,
         payload=data[start:],
     )
 

@@ -1,31 +1,70 @@
-"""SIB1 of LTE: who a cell says it is (TS 36.331 section 6.2.2), read with a minimal UPER decoder.
+"""System information of LTE (TS 36.331 section 6.2.2), read with a minimal UPER decoder.
 
-Only as far as the cell identity; unaligned PER (X.691) needs no more than fixed-width bit fields
-up to there.
+Who a cell says it is (SIB1), how wide it is (MIB) and where it sends phones (SIB3, SIB5 to SIB7).
 """
 
 from __future__ import annotations
 
+from hardware.captures.bits import BitReader
+from hardware.captures.lte_sib import Steering, read_information
 from hardware.captures.refusal import Refused, passed_over
 from hardware.readings import CellReading, Rat, Stamp
 
+BCCH_BCH = 4
+"""GSMTAP_LTE_RRC_SUB_BCCH_BCH_Message."""
 BCCH_DL_SCH = 5
 """GSMTAP_LTE_RRC_SUB_BCCH_DL_SCH_Message."""
 
+_BANDWIDTHS_RB = (6, 15, 25, 50, 75, 100)
 
-class BitReader:
-    """Reads bit fields from the most significant end; raises Refused where the message ends."""
 
-    def __init__(self, data: bytes) -> None:
-        self._value = int.from_bytes(data)
-        self._left = 8 * len(data)
+def decode_mib(
+    message: bytes, stamp: Stamp, *, earfcn: int | None = None, level_dbm: float | None = None
+) -> CellReading:
+    """Return the bandwidth that a MasterInformationBlock names. Raises Refused."""
+    index = BitReader(message).take(3, "dl-Bandwidth")
+    if index >= len(_BANDWIDTHS_RB):
+        raise Refused(f"dl-Bandwidth {index} has no meaning")
+    return CellReading(
+        stamp=stamp,
+        raw=message,
+        rat=Rat.LTE,
+        is_serving=True,
+        channel=earfcn,
+        level_dbm=level_dbm,
+        bandwidth_rb=_BANDWIDTHS_RB[index],
+    )
 
-    def take(self, width: int, what: str) -> int:
-        """Return the next ``width`` bits as a number; ``what`` names them in the error."""
-        if width > self._left:
-            raise Refused(f"the message ends inside {what}")
-        self._left -= width
-        return self._value >> self._left & ((1 << width) - 1)
+
+def decode_bcch(
+    message: bytes, stamp: Stamp, *, earfcn: int | None = None, level_dbm: float | None = None
+) -> CellReading:
+    """Return what a BCCH-DL-SCH-Message says of its cell: SIB1, or SIB3 and SIB5 to SIB7.
+
+    Other messages of the channel are passed over. Raises Refused.
+    """
+    bits = BitReader(message)
+    if bits.take(1, "the message type"):
+        raise passed_over("LTE system information of a later release")
+    if bits.take(1, "the message type"):
+        return decode_sib1(message, stamp, earfcn=earfcn, level_dbm=level_dbm)
+    found = read_information(bits)
+    if found == Steering():
+        raise passed_over("LTE system information other than SIB1, SIB3, SIB5, SIB6 and SIB7")
+    return CellReading(
+        stamp=stamp,
+        raw=message,
+        rat=Rat.LTE,
+        is_serving=True,
+        channel=earfcn,
+        level_dbm=level_dbm,
+        hysteresis_db=found.hysteresis_db,
+        priority=found.priority,
+        priority_lte=found.priority_lte,
+        priority_utra=found.priority_utra,
+        priority_geran=found.priority_geran,
+        neighbour_channels=found.lte_channels,
+    )
 
 
 def decode_sib1(
@@ -53,6 +92,7 @@ def decode_sib1(
         channel=earfcn,
         lac_tac=bits.take(16, "trackingAreaCode"),
         cell_id=bits.take(28, "cellIdentity"),
+        is_barred=bits.take(1, "cellBarred") == 0,
         level_dbm=level_dbm,
     )
 

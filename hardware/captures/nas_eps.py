@@ -33,7 +33,7 @@ _TYPES: dict[int, tuple[NasType, Direction]] = {
     0x49: (NasType.TAU_ACCEPT, _DOWN),
     0x4A: (NasType.TAU_COMPLETE, _UP),
     0x4B: (NasType.TAU_REJECT, _DOWN),
-    0x4C: (NasType.OTHER, _UP),  # extended service request
+    0x4C: (NasType.EXTENDED_SERVICE_REQUEST, _UP),  # a call over circuit switching
     0x4E: (NasType.SERVICE_REJECT, _DOWN),
     0x50: (NasType.GUTI_REALLOCATION_COMMAND, _DOWN),
     0x51: (NasType.OTHER, _UP),  # GUTI reallocation complete

@@ -72,12 +72,139 @@ NO_GSM_BLOCKS: tuple[NoGsmBlock, ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GsmBlock:
+    """Blocks of ARFCN, both ends included, that one operator holds for GSM between two dates."""
+
+    operator: str
+    ranges: tuple[tuple[int, int], ...]
+    downlink_mhz: str
+    source: str
+    source_date: str
+    valid_from: dt.date | None = None
+    valid_to: dt.date | None = None
+
+    def holds(self, arfcn: int) -> bool:
+        """Whether the channel lies in one of the ranges."""
+        return any(first <= arfcn <= last for first, last in self.ranges)
+
+
+_MOBILE, _UNICOM, _RAILWAY = "China Mobile", "China Unicom", "China Railway (GSM-R)"
+_BAND_PAGE = "operators' band page and the ministry's notes of 2018"
+_MOVED_FROM, _MOVED_TO = dt.date(2018, 1, 1), dt.date(2019, 12, 31)
+"""904-909 MHz changed hands city by city: in these two years both plans count."""
+
+GSM_BLOCKS: tuple[GsmBlock, ...] = (
+    GsmBlock(
+        operator=_MOBILE,
+        ranges=((1, 94), (1000, 1023)),
+        downlink_mhz="930-954",
+        source=_BAND_PAGE,
+        source_date="2018",
+        valid_to=_MOVED_TO,
+    ),
+    GsmBlock(
+        operator=_UNICOM,
+        ranges=((96, 124),),
+        downlink_mhz="954-960",
+        source=_BAND_PAGE,
+        source_date="2018",
+        valid_to=_MOVED_TO,
+    ),
+    GsmBlock(
+        operator=_MOBILE,
+        ranges=((0, 69), (1020, 1023)),
+        downlink_mhz="934-949",
+        source=_BAND_PAGE,
+        source_date="2024-11-15",
+        valid_from=_MOVED_FROM,
+    ),
+    GsmBlock(
+        operator=_UNICOM,
+        ranges=((71, 124),),
+        downlink_mhz="949-960",
+        source=_BAND_PAGE,
+        source_date="2024-11-15",
+        valid_from=_MOVED_FROM,
+    ),
+    GsmBlock(
+        operator=_MOBILE,
+        ranges=((512, 635),),
+        downlink_mhz="1805-1830",
+        source=_BAND_PAGE,
+        source_date="2024-11-15",
+    ),
+    GsmBlock(
+        operator=_UNICOM,
+        ranges=((637, 785),),
+        downlink_mhz="1830-1860",
+        source=_BAND_PAGE,
+        source_date="2024-11-15",
+    ),
+    GsmBlock(
+        operator=_RAILWAY,
+        ranges=((1000, 1018),),
+        downlink_mhz="930-934",
+        source=_BAND_PAGE,
+        source_date="2024-11-15",
+    ),
+)
+"""China Mobile and the railway share 930-934 MHz by region: neither is blamed for being there."""
+
+GSM_OPERATORS: dict[str, str] = {
+    "460-00": _MOBILE,
+    "460-02": _MOBILE,
+    "460-07": _MOBILE,
+    "460-08": _MOBILE,
+    "460-01": _UNICOM,
+    "460-06": _UNICOM,
+    "460-09": _UNICOM,
+    "460-20": _RAILWAY,
+}
+"""Whose network a PLMN is. Recalled rows (460-10, -13) and the disputed 460-04 are left out."""
+
+_SHARED = frozenset({(_MOBILE, _RAILWAY)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchedOff:
+    """A PLMN whose GSM network is declared switched off here, from a date on (None: always)."""
+
+    plmn: str
+    valid_from: dt.date | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ChinaGsm:
     """The rows in use, replaceable by a deployment's own."""
 
     plmns: tuple[NoGsmPlmn, ...] = NO_GSM_PLMNS
     blocks: tuple[NoGsmBlock, ...] = NO_GSM_BLOCKS
+    allocations: tuple[GsmBlock, ...] = GSM_BLOCKS
+    switched_off: tuple[SwitchedOff, ...] = ()
+
+    def others_block(self, plmn: str, arfcn: int, at: UnixMicros | None) -> GsmBlock | None:
+        """Return the block of another operator that a cell stands in, None if it may be there.
+
+        Without a time every version of the plan counts in the cell's favour.
+        """
+        operator = GSM_OPERATORS.get(plmn)
+        if operator is None:
+            return None
+        here = [
+            row
+            for row in self.allocations
+            if row.holds(arfcn) and (at is None or _is_in_force(row.valid_from, row.valid_to, at))
+        ]
+        if any(row.operator == operator or (operator, row.operator) in _SHARED for row in here):
+            return None
+        return here[0] if here else None
+
+    def is_switched_off(self, plmn: str, at: UnixMicros | None) -> bool:
+        """Whether GSM under this PLMN is declared off the air at this time."""
+        return any(
+            row.plmn == plmn and _is_in_force(row.valid_from, None, at) for row in self.switched_off
+        )
 
     def impossible_plmn(self, plmn: str, at: UnixMicros | None) -> NoGsmPlmn | None:
         """Return the row that forbids GSM under this PLMN at this time; None as time: undated."""

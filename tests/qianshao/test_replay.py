@@ -192,7 +192,8 @@ def test_recorded_attacks_alert(
     (line,) = [json.loads(text) for text in out.splitlines()]
     assert (line["kind"], line["alert"]) == ("fake_base_station", "FAKE_BTS_SUSPECTED")
     assert line["severity"] == "high"
-    (reason,) = line["reasons"]
+    reason = line["reasons"][0]
+    assert reason["rule"] == "EMM-AUTH-MAC-FAILURE-RUN"
     assert (reason["values"]["runs"], reason["values"]["failures"]) == (runs, failures)
     assert "001010123456789" not in out + err
     assert replay([path], capsys) == (code, out, err)
@@ -211,3 +212,82 @@ def test_recorded_ordinary_networks_do_not_alert(
         json.loads(text)["alert"] for text in out.splitlines() if '"alert": null' not in text
     ] == []
     assert " 0 readings" not in err
+
+
+# -- what a deployment knows ----------------------------------------------------------------------
+
+PLAN_HEADER = (
+    "rat,plmn,channel,lac_tac,ci,pci,lat,lon,cro_db,penalty_time,t3212_decihours,"
+    "valid_from,valid_to\n"
+)
+REGISTER_HEADER = "plate,unit,rat,plmn,channel,lac_tac,ci,valid_from,valid_to\n"
+
+
+def odd_cell(path: Path, start_us: int | None) -> Iterator[Item]:
+    """An unplanned LAC with an extreme offset, twice."""
+    for number in (1, 2):
+        yield CellReading(
+            stamp=stamp(path, number, start_us),
+            raw=b"",
+            rat=Rat.GSM,
+            is_serving=True,
+            plmns=("460-00",),
+            channel=8,
+            lac_tac=64001,
+            cell_id=2,
+            cro_db=126,
+        )
+
+
+def written(folder: Path, name: str, text: str) -> str:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_the_plan_and_the_register_are_asked(tmp_path: Path) -> None:
+    plan = written(tmp_path, "plan.csv", PLAN_HEADER + "GSM,460-00,20,20481,30511,,,,30,,,,\n")
+    cars = REGISTER_HEADER + "E-TEST9,MU,GSM,460-00,8,64001,2,,\n"
+    register = written(tmp_path, "register.csv", cars)
+    words = [recording(tmp_path), "--json", "--plan", plan]
+    out = io.StringIO()
+    assert run(arguments(*words), odd_cell, out, io.StringIO()) == 0
+    found = json.loads(out.getvalue())
+    assert found["alert"] == "FAKE_BTS_SUSPECTED"
+    assert {r["rule"] for r in found["reasons"]} == {"LAC_NOT_IN_PLAN", "CRO_EXTREME"}
+    out = io.StringIO()
+    assert run(arguments(*words, "--register", register), odd_cell, out, io.StringIO()) == 0
+    assert json.loads(out.getvalue())["alert"] is None
+    assert "E-TEST9" in out.getvalue()
+
+
+def test_a_network_declared_off_is_suspected(tmp_path: Path) -> None:
+    out = io.StringIO()
+    words = [recording(tmp_path), "--json", "--gsm-off", "460-00"]
+    assert run(arguments(*words), odd_cell, out, io.StringIO()) == 0
+    assert json.loads(out.getvalue())["reasons"][0]["rule"] == "GSM-AFTER-SUNSET"
+
+
+def test_a_bad_row_of_the_plan_is_told_with_its_line_and_the_rest_is_used(tmp_path: Path) -> None:
+    rows = "GSM,460-00,x,20481,30511,,,,30,,,,\nGSM,460-00,20,20481,30511,,,,30,,,,\n"
+    plan = written(tmp_path, "plan.csv", PLAN_HEADER + rows)
+    out, err = io.StringIO(), io.StringIO()
+    words = [recording(tmp_path), "--json", "--plan", plan]
+    assert run(arguments(*words), odd_cell, out, err) == 3
+    assert "plan.csv: line 2: channel 'x' is no whole number\n" in err.getvalue()
+    assert json.loads(out.getvalue())["alert"] == "FAKE_BTS_SUSPECTED"
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [("--plan", "a,b\n"), ("--register", ""), ("--baseline", "{}"), ("--baseline", "[")],
+)
+def test_an_unusable_table_is_a_usage_error_that_names_it(
+    tmp_path: Path, option: str, text: str
+) -> None:
+    err = io.StringIO()
+    words = [recording(tmp_path), option, written(tmp_path, "table", text)]
+    assert run(arguments(*words), odd_cell, io.StringIO(), err) == 2
+    assert f"{option}: " in err.getvalue()
+    words[-1] = str(tmp_path / "missing")
+    assert run(arguments(*words), odd_cell, io.StringIO(), err) == 2

@@ -40,7 +40,7 @@ def cell(at_s: float = 0, **changes: object) -> CellReading:
         rat=Rat.GSM,
         is_serving=True,
         plmns=("460-00",),
-        channel=82,
+        channel=62,
         lac_tac=0x247C,
         cell_id=0x1327,
         physical_id=35,
@@ -248,7 +248,7 @@ def test_a_rotating_lac_alone_is_observed_and_no_more() -> None:
     [
         (cell(0), cell(1)),
         (cell(0), cell(1, lac_tac=0x24A5, cell_id=0x1241)),
-        (cell(0), cell(1, lac_tac=0x24A5, channel=83)),
+        (cell(0), cell(1, lac_tac=0x24A5, channel=63)),
         (cell(0), cell(1, lac_tac=0xFFFE)),
         (cell(0), cell(1, lac_tac=None)),
         (cell(0), cell(601, lac_tac=0x24A5)),

@@ -10,7 +10,7 @@ import pytest
 from contract.clock import UnixMicros
 from contract.words import Level
 from rf_watch import RULES, SETTINGS, CellSettings, SettingError, Strength
-from rf_watch.documents import rules_document
+from rf_watch.documents import renewed
 from rf_watch.rules import FAMILY_CAP, Finding, judge, score
 from rf_watch.tables.china_gsm import NO_GSM_PLMNS, ChinaGsm, NoGsmPlmn
 from rf_watch.tables.eutra import downlink_100khz, is_same_carrier
@@ -119,6 +119,8 @@ def test_settings_have_the_defaults_of_the_scenario_format() -> None:
 
 
 def test_the_document_of_the_rules_is_up_to_date() -> None:
-    path = Path(__file__).parents[2] / "docs" / "rules.md"
-    stale = "stale: run python -m rf_watch.documents docs/rules.md"
-    assert path.read_text(encoding="utf-8") == rules_document(), stale
+    text = (Path(__file__).parents[2] / "docs" / "detection-cells.md").read_text(encoding="utf-8")
+    stale = "stale: run python -m rf_watch.documents docs/detection-cells.md"
+    assert renewed(text) == text, stale
+    with pytest.raises(ValueError, match="marks"):
+        renewed("no marks here")

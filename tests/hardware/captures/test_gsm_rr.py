@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.captures.gsm_rr import count_neighbours, decode_system_information
+from hardware.captures.gsm_lists import neighbour_channels
+from hardware.captures.gsm_rr import decode_system_information
 from hardware.captures.plmn import plmn_from_bcd, plmn_to_bcd
 from hardware.captures.refusal import Refused
 from hardware.readings import CellReading, Rat, Stamp
@@ -35,6 +36,9 @@ def test_si3_names_the_cell() -> None:
         level_dbm=-61.0,
         t3212_decihours=30,
         rxlev_access_min=8,
+        hysteresis_db=6,
+        ms_txpwr_max_cch=5,
+        is_barred=False,
     )
 
 
@@ -94,7 +98,7 @@ def test_a_network_code_without_digits_is_left_out() -> None:
     ],
 )
 def test_neighbours_are_counted_in_every_format(description: str, count: int) -> None:
-    assert count_neighbours(bytes.fromhex(description)) == count
+    assert len(neighbour_channels(bytes.fromhex(description))) == count
 
 
 def test_si2_gives_the_length_of_the_neighbour_list() -> None:
@@ -142,3 +146,35 @@ def test_network_codes_survive_their_octets(mcc: int, mnc: int, is_short: bool) 
 def test_what_is_no_network_code_is_not_written(plmn: str) -> None:
     with pytest.raises(ValueError, match="no PLMN"):
         plmn_to_bcd(plmn)
+
+
+@pytest.mark.parametrize(
+    ("description", "channels"),
+    [  # every format, as tshark 4.0.17 reads it
+        (
+            "817fc6103d92089b25fa5e0000000000",
+            (204, 257, 267, 301, 383, 447, 555, 768, 774, 987),
+        ),
+        ("89b0d53c6b43baef0000000000000000", (30, 45, 166, 181, 284, 865, 867, 931)),
+        ("89996885000000000000000000000000", (212, 818, 1000)),
+        (
+            "8a9d297a50d5c1cf6a00000000000000",
+            (314, 342, 352, 390, 393, 396, 406, 418, 436, 475),
+        ),
+        ("8db2fbd3586800000000000000000000", (869, 912, 918, 964, 980, 992)),
+        ("8ffe" + "80" * 14, (*range(5, 102, 8), 1021)),
+        ("08" + "00" * 14 + "03", (1, 2, 124)),
+    ],
+)
+def test_neighbours_are_named_in_every_format(description: str, channels: tuple[int, ...]) -> None:
+    assert neighbour_channels(bytes.fromhex(description)) == tuple(sorted(channels))
+
+
+@given(st.binary(min_size=16, max_size=16))
+def test_any_list_is_read_or_refused(description: bytes) -> None:
+    try:
+        channels = neighbour_channels(description)
+    except Refused:
+        return
+    assert list(channels) == sorted(set(channels))
+    assert all(0 <= channel <= 1023 for channel in channels)

@@ -36,6 +36,8 @@ def test_a_frame_is_found_behind_every_link_layer(link_type: int, data: bytes) -
         channel=None,
         level_dbm=None,
         is_uplink=False,
+        timeslot=0,
+        sub_slot=0,
         payload=b"\x07\x44\x08",
     )
 

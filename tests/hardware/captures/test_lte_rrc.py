@@ -15,7 +15,7 @@ PLMNS = st.lists(st.from_regex(r"[0-9]{3}-[0-9]{2,3}", fullmatch=True), min_size
 
 
 def sib1(plmns: list[str], tac: int, cell: int, *, is_mcc_repeated: bool) -> bytes:
-    """Write a SIB1 as far as the cell identity, then ones."""
+    """Write a SIB1 as far as cellBarred, then ones."""
     bits = "01" + "000" + "0" + f"{len(plmns) - 1:03b}"
     before = ""
     for plmn in plmns:
@@ -26,7 +26,7 @@ def sib1(plmns: list[str], tac: int, cell: int, *, is_mcc_repeated: bool) -> byt
             bits += "1" + "".join(f"{int(digit):04b}" for digit in mcc)
         before = mcc
         bits += str(len(mnc) - 2) + "".join(f"{int(digit):04b}" for digit in mnc) + "1"
-    bits += f"{tac:016b}{cell:028b}"
+    bits += f"{tac:016b}{cell:028b}" + "1"  # not barred
     bits += "1" * (-len(bits) % 8)
     return int(bits, 2).to_bytes(len(bits) // 8)
 
@@ -58,11 +58,10 @@ def bits(text: str) -> bytes:
     [
         (b"", "ends inside the message type", True),
         (b"\x80", "later release", False),
-        (b"\x00\x00", "other than SIB1", False),
         (b"\x40", "ends inside plmn-IdentityList", True),
         (bits("01 000 0 000 0 0 0000 0000 1"), "first PLMN of SIB1 has no MCC", True),
         (bits("01 000 0 000 1 1010 0000 0000 0"), "mcc of SIB1 holds a digit above 9", True),
-        (sib1(["460-00"], 1, 2, is_mcc_repeated=True)[:-1], "ends inside cellIdentity", True),
+        (sib1(["460-00"], 1, 2, is_mcc_repeated=True)[:-1], "ends inside cell", True),
         (bits("01 000 0 111" + "1 0000 0000 0000 0 0000 0000 0" * 8), "at most 6", True),
     ],
 )

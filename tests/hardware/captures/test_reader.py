@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.captures import CaptureReader
-from hardware.readings import CellReading, Item, NasReading, NasType, Rat, Unreadable
+from hardware.readings import (
+    CellReading,
+    Item,
+    NasReading,
+    NasType,
+    Rat,
+    SignallingReading,
+    Unreadable,
+)
 from hardware.simulators.nas import attack_capture
 from tests.hardware.captures.build import fed, gsmtap, in_chunks, ipv4, pcap, udp
 
@@ -78,13 +86,29 @@ def test_ordinary_networks_read_as_published(field_data: Path) -> None:
     assert len(items) == 3583
     places = [i.place if isinstance(i, Unreadable) else i.stamp.place for i in items]
     assert places == [f"packet {number}" for number in range(1, 3584)]
-    assert Counter((cell.plmns, cell.lac_tac) for cell in cells(items)) == {
+    named = [cell for cell in cells(items) if cell.plmns]
+    assert Counter((cell.plmns, cell.lac_tac) for cell in named) == {
         (("310-410", "313-100"), 0x4E0C): 420,
         (("310-260", "311-490"), 0xA4FB): 163,
         (("311-480",), 0xE60B): 130,
         (("310-120", "310-830", "312-530", "311-882"), 0xA4FB): 20,
     }
     assert {cell.channel for cell in cells(items)} >= {5230, 1150, 2425, 976, 700}
+    # SIB3, SIB5 and SIB6 as tshark 4.0.17 reads them
+    others = [cell for cell in cells(items) if not cell.plmns]
+    hysteresis = Counter((c.hysteresis_db, c.priority) for c in others if c.priority is not None)
+    assert hysteresis == {(2, 3): 51, (2, 4): 36, (2, 6): 47, (4, 2): 95}
+    inter = Counter((c.neighbour_channels, c.priority_lte) for c in others if c.priority_lte)
+    assert inter == {
+        ((2250, 1025, 5035), 6): 46,
+        ((2350, 2100, 1075, 2561), 5): 44,
+        ((5230, 2350, 2100, 2561), 5): 4,
+        ((9820, 850, 5330, 2175, 2000, 5815), 4): 27,
+    }
+    assert Counter(c.priority_utra for c in others if c.priority_utra) == {3: 46, 6: 15}
+    commands = [s for s in items if isinstance(s, SignallingReading) and s.ciphering is not None]
+    assert {(s.ciphering, s.integrity) for s in commands} == {(2, 2)}
+    assert len(commands) == 50
     accepts = [r for r in nas(items) if r.type is NasType.ATTACH_ACCEPT]
     assert [(r.cause, r.plmns) for r in accepts] == [(18, ("311-480",))] * 51
     reasons = Counter(refusal.reason for refusal in refusals(items))
