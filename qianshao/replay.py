@@ -16,7 +16,8 @@ from contract.messages import Detection
 from contract.words import RivalVerdict
 from hardware.readings import Item, Unreadable
 from hardware.recordings import read_recording
-from rf_watch import RULES, CellWatch
+from rf_watch import RULES
+from rf_watch.watch import RadioWatch
 
 SCHEMA = "qianshao.detection/1"
 SENSOR = "replay"
@@ -126,7 +127,7 @@ def _replay_file(
     err: TextIO,
 ) -> Iterable[Detection]:
     """Return the last revision of every detection of one file, in order of first firing."""
-    watch = CellWatch(device)
+    watch = RadioWatch(device)
     last: dict[bytes, Detection] = {}
     summary.files += 1
     for item in opener(path, start_us):
