@@ -6,6 +6,7 @@ are dBm, channels are 3GPP numbers (ARFCN, EARFCN, NR-ARFCN).
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
@@ -20,6 +21,29 @@ class Position:
 
     lat: float
     lon: float
+
+
+class FixQuality(StrEnum):
+    """What a position is worth (the quality indicator of NMEA 0183 GGA)."""
+
+    NONE = "none"
+    GNSS = "gnss"
+    DIFFERENTIAL = "differential"
+    RTK = "rtk"
+    RTK_FLOAT = "rtk_float"
+    ESTIMATED = "estimated"
+    """Dead reckoning: the receiver goes on counting without satellites."""
+    MANUAL = "manual"
+    SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """How good a reading's position is, and how old it was then."""
+
+    quality: FixQuality
+    age_s: float
+    hdop: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +65,8 @@ class Stamp:
     """The bytes passed a check of their own on the way (the air interface's CRC or Fire code)."""
     received_us: int | None = None
     """Agent's wall time when the bytes came in; None in a replay of a file."""
+    fix: Fix | None = None
+    """Quality and age of the position."""
 
 
 class Rat(StrEnum):
@@ -247,6 +273,137 @@ class Unreadable:
     """False: a well-formed thing of a kind that this reader passes over (counted, not an error)."""
 
 
-Reading = CellReading | NasReading | SignallingReading | MessageReading
+class SweepDevice(StrEnum):
+    """What made a sweep; receivers differ in calibration, selectivity and phantoms."""
+
+    TINYSA = "tinysa"
+    RF_EXPLORER = "rf_explorer"
+    RTL_POWER = "rtl_power"
+    HACKRF_SWEEP = "hackrf_sweep"
+    FM_TUNER = "fm_tuner"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepReading:
+    """One sweep of a spectrum analyser: levels at equal steps of frequency."""
+
+    stamp: Stamp
+    raw: bytes = field(repr=False)
+    """The bytes it was read from: for hashing."""
+    device: SweepDevice
+    start_hz: float
+    step_hz: float
+    levels_dbm: array[float] = field(repr=False)
+    """Type code ``f``; NaN where the device gave no usable number."""
+    at_hz: array[float] | None = field(default=None, repr=False)
+    """Type code ``d``: each point's frequency, where the steps are not all equal."""
+    rbw_hz: float | None = None
+    """Resolution bandwidth; None: not said, the step is taken for it."""
+    is_calibrated: bool = False
+    """False: the levels are dB against an unknown reference."""
+    rejected: int = 0
+    """Points that were NaN, infinite or no number."""
+    duration_s: float = 0.0
+    """How long the device took, or integrated; 0: not said."""
+    averages: float | None = None
+    """Spectra averaged into each level, where the device says it."""
+
+    @property
+    def stop_hz(self) -> float:
+        """Frequency of the last point."""
+        return self.start_hz + self.step_hz * max(0, len(self.levels_dbm) - 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunerReading:
+    """What a broadcast tuner says of the frequency it stands on."""
+
+    stamp: Stamp
+    raw: bytes = field(repr=False)
+    mhz: float | None
+    """None: the device has not said where it stands."""
+    level_dbf: float | None = None
+    """Antenna input level, dBf (0 dBf = -120 dBm)."""
+    is_stereo: bool | None = None
+    """A 19 kHz pilot is there."""
+    cochannel_percent: float | None = None
+    adjacent_percent: float | None = None
+    bandwidth_hz: int | None = None
+    pi: int | None = None
+    """PI code that the device itself made out."""
+    pi_doubt: int = 0
+    """Question marks behind it, 0 (sure) to 3."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RdsReading:
+    """One RDS group and what it completed (EN 50067, IEC 62106)."""
+
+    stamp: Stamp
+    raw: bytes = field(repr=False)
+    mhz: float | None
+    pi: int | None
+    """Programme identification; None where block A (and C') could not be read."""
+    is_clean: bool
+    """Every block came without an error that had to be corrected."""
+    group: str | None = None
+    """``0A`` to ``15B``; None where block B could not be read."""
+    programme_type: str | None = None
+    ps: str | None = None
+    """Programme service name, when this group completed it."""
+    radiotext: str | None = None
+    """RadioText, when this group completed it."""
+    clock_time: str | None = None
+    """RFC 3339 local time of a 4A group."""
+    pty_name: str | None = None
+    alternative_mhz: tuple[float, ...] = ()
+    """Alternative frequencies named in this group."""
+    other_pi: int | None = None
+    """PI of the other network of a 14A or 14B group."""
+    other_ps: str | None = None
+    other_programme_type: str | None = None
+    long_ps: str | None = None
+    enhanced_radiotext: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierReading:
+    """One carrier of the broadcast or the aviation band, measured by itself."""
+
+    stamp: Stamp
+    raw: bytes = field(repr=False)
+    mhz: float
+    level_dbm: float
+    width_khz: float | None = None
+    """Occupied bandwidth."""
+    audio: tuple[float, ...] | None = field(default=None, repr=False)
+    """Features of about 10 s of the demodulated programme; compared by correlation."""
+    bearing_deg: float | None = None
+    """True bearing, clockwise from north."""
+    bearing_sigma_deg: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixReading:
+    """What a GNSS receiver says: a position, or that it has none."""
+
+    stamp: Stamp
+    raw: bytes = field(repr=False)
+    position: Position | None
+    quality: FixQuality
+    fix_us: int | None = None
+    """Time of the fix by the satellites' clock; None without a date."""
+    satellites: int | None = None
+    hdop: float | None = None
+    altitude_m: float | None = None
+    speed_ms: float | None = None
+    course_deg: float | None = None
+
+
+SpectrumReading = SweepReading | TunerReading | RdsReading | CarrierReading
+"""What the broadcast detector takes."""
+Reading = (
+    CellReading | NasReading | SignallingReading | MessageReading | SpectrumReading | FixReading
+)
 Item = Reading | Unreadable
 """What a codec yields."""

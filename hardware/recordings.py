@@ -13,6 +13,7 @@ from hardware.captures.pcap import is_pcap, is_pcapng
 from hardware.captures.reader import CaptureReader
 from hardware.modems.quectel import looks_like_transcript, read_transcript
 from hardware.readings import Item, Unreadable
+from hardware.spectrum_files import SPECTRUM_FILES, SpectrumFileKind
 
 HEAD_BYTES = 4096
 """So many bytes of a file are enough to recognise it."""
@@ -28,6 +29,13 @@ class RecordingKind(StrEnum):
     PCAPNG = "pcapng"
     GSM_L2_TEXT = "gsm_l2_text"
     QUECTEL_TRANSCRIPT = "quectel_transcript"
+    QTTINYSA_ARRAY = SpectrumFileKind.QTTINYSA_ARRAY.value
+    SWEEP_CSV = SpectrumFileKind.SWEEP_CSV.value
+    TINYSA_CONSOLE = SpectrumFileKind.TINYSA_CONSOLE.value
+    RF_EXPLORER = SpectrumFileKind.RF_EXPLORER.value
+    FM_TUNER_LINES = SpectrumFileKind.FM_TUNER_LINES.value
+    RDS_GROUPS = SpectrumFileKind.RDS_GROUPS.value
+    NMEA = SpectrumFileKind.NMEA.value
 
 
 _Open = Callable[[BinaryIO, str, str, int | None], Iterator[Item]]
@@ -56,6 +64,7 @@ _KINDS: tuple[tuple[RecordingKind, Callable[[bytes], bool], _Open], ...] = (
     (RecordingKind.PCAPNG, is_pcapng, _read_capture),
     (RecordingKind.GSM_L2_TEXT, looks_like_gsm_text, _read_gsm_text),
     (RecordingKind.QUECTEL_TRANSCRIPT, looks_like_transcript, _read_quectel),
+    *((RecordingKind(kind.value), fits, read) for kind, fits, read in SPECTRUM_FILES),
 )
 """Kind, how its first HEAD_BYTES bytes are told, and its reader; the first that fits is taken."""
 

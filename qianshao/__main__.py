@@ -19,7 +19,7 @@ EXIT_USAGE = 2
 
 EXTRA_OF = {
     "cv2": "atm",
-    "numpy": "atm",
+    "numpy": "rf",
     "babel": "central",
     "fastapi": "central",
     "jinja2": "central",
@@ -153,7 +153,10 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     sentence = "ratios against named peers, measured side by side in one run"
     bench = commands.add_parser("bench", help=sentence, description=sentence)
     bench.add_argument(
-        "what", nargs="?", default="all", choices=["outbox", "envelope", "face", "size", "all"]
+        "what",
+        nargs="?",
+        default="all",
+        choices=["outbox", "envelope", "face", "spectrum", "size", "all"],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
     bench.set_defaults(run=_bench)

@@ -216,10 +216,19 @@ def _van_memory() -> Row:
     )
 
 
+def _bench_spectrum() -> list[Row]:
+    from qianshao.bench_spectrum import parse_steps
+
+    times = _side_by_side(*parse_steps(), 20)
+    name = "a struct.unpack_from loop over the points"
+    return [_less_is_better("tinysa_2050_points", *times, name, "us", RUNS)]
+
+
 BENCHES: dict[str, Callable[[], list[Row]]] = {
     "envelope": _bench_envelope,
     "outbox": _bench_outbox,
     "face": _bench_face,
+    "spectrum": _bench_spectrum,
     "size": _bench_size,
 }
 

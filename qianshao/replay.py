@@ -17,7 +17,8 @@ from contract.words import RivalVerdict
 from hardware.readings import Item, Unreadable
 from hardware.recordings import read_recording
 from qianshao import rf_context as context
-from rf_watch import RULES, CellWatch
+from rf_watch import RULES
+from rf_watch.watch import RadioWatch
 
 SCHEMA = "qianshao.detection/1"
 SENSOR = "replay"
@@ -113,7 +114,7 @@ def run(args: argparse.Namespace, opener: Opener, out: TextIO, err: TextIO) -> i
     summary = Summary(unreadable=known.bad_rows)
     show = json_line if args.json else text_line
     for path in args.paths:
-        watch = CellWatch(args.device, context=known.context)
+        watch = RadioWatch(args.device, context=known.context)
         for detection in _replay_file(path, watch, opener, start_us, summary, err):
             summary.detections += 1
             summary.alerts += detection.alert is not None
@@ -125,7 +126,7 @@ def run(args: argparse.Namespace, opener: Opener, out: TextIO, err: TextIO) -> i
 
 def _replay_file(
     path: Path,
-    watch: CellWatch,
+    watch: RadioWatch,
     opener: Opener,
     start_us: int | None,
     summary: Summary,

@@ -23,7 +23,7 @@ from hardware.modems import DIALECTS
 from hardware.modems.poller import ModemPoller
 from hardware.readings import Item, Unreadable
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
-from rf_watch.cells import CellWatch
+from rf_watch.watch import RadioWatch
 
 SILENT_AFTER_S = 30.0
 """A port that is open but says nothing for so long is degraded: "alive but no data"."""
@@ -50,7 +50,7 @@ class Survey:
         self._evidence = evidence
         self._part = f"sensor {config.name}"
         self._port = SerialPort(config.url, clock=clock)
-        self._watch = CellWatch(device)
+        self._watch = RadioWatch(device)
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
         self._has_ended = False
         self._failure: str | None = None
