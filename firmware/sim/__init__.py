@@ -1,0 +1,1 @@
+"""Simulated chips, for tests and the simulated board; never in the manifest."""
