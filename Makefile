@@ -34,7 +34,6 @@ schemas: $(STAMP)
 	$(BIN)/python -m contract.documents docs/contract
 	$(BIN)/python -m atm_face.withdrawal_document docs/withdrawal.md
 	$(BIN)/python -m rf_watch.documents docs/detection-cells.md
-	$(BIN)/python -m rf_watch.documents docs/rules.md
 	$(BIN)/python -m hardware.board.generate
 
 bench: $(STAMP)

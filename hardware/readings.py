@@ -402,8 +402,8 @@ class FixReading:
 
 SpectrumReading = SweepReading | TunerReading | RdsReading | CarrierReading
 """What the broadcast detector takes."""
-Reading = (
-    CellReading | NasReading | SignallingReading | MessageReading | SpectrumReading | FixReading
-)
+NetworkReading = CellReading | NasReading | SignallingReading | MessageReading
+"""What the cell detector takes."""
+Reading = NetworkReading | SpectrumReading | FixReading
 Item = Reading | Unreadable
 """What a codec yields."""

@@ -21,8 +21,8 @@ from hardware.readings import (
     CellReading,
     MessageReading,
     NasReading,
+    NetworkReading,
     Rat,
-    Reading,
     SignallingReading,
     Stamp,
 )
@@ -91,7 +91,7 @@ class CellWatch:
         self._terminals: dict[str, TerminalWatch] = {}
         self._blobs: Blobs = {}
 
-    def feed(self, reading: Reading) -> list[Detection]:
+    def feed(self, reading: NetworkReading) -> list[Detection]:
         """Take one reading; returns new detections and new revisions of earlier ones."""
         self._blobs.clear()
         sensor = reading.stamp.sensor

@@ -3,13 +3,7 @@
 from __future__ import annotations
 
 from contract.messages import Detection
-from hardware.readings import (
-    CellReading,
-    MessageReading,
-    NasReading,
-    Reading,
-    SignallingReading,
-)
+from hardware.readings import NetworkReading, Reading
 from rf_watch.cells import CellWatch
 from rf_watch.context import CellContext
 
@@ -22,7 +16,7 @@ class RadioWatch:
 
     def feed(self, reading: Reading) -> list[Detection]:
         """Take one reading; returns new detections and new revisions of earlier ones."""
-        if isinstance(reading, CellReading | NasReading | SignallingReading | MessageReading):
+        if isinstance(reading, NetworkReading):
             return self._cells.feed(reading)
         return []
 
