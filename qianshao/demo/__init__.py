@@ -85,18 +85,22 @@ class Demo:
         for line in site.write_van(self.site, self.recordings, invented):
             self.story.tell(f"van     {line}")
         modem = ["hardware.simulators.modem", "--link", str(self.site.modem_link)]
-        transcript = self._transcript()
-        modem += ["--transcript", str(transcript)] if transcript else ["--scene", "fake_cell"]
+        modem += ["--scene", self._scene()]
         self._start("modem", *modem)
         self._start("van", "qianshao", "agent", "--config", str(self.site.agent_config(site.VAN)))
 
-    def _transcript(self) -> Path | None:
-        if self.recordings is None:
-            self.story.tell(
-                "van     no recordings (QIANSHAO_FIELD_DATA): invented cells and an invented attack"
-            )
-            return None
-        return self.recordings / "cellular" / "modem_logs" / "quectel_ec2x_qeng_cn.txt"
+    def _scene(self) -> str:
+        """Cells of the simulated modem.
+
+        Recorded ones would come in as today's, and today's spectrum plan is not that of their day:
+        where recordings of attacks are played, the cells around them are invented genuine ones.
+        """
+        if self.recordings is not None:
+            return "genuine"
+        self.story.tell(
+            "van     no recordings (QIANSHAO_FIELD_DATA): invented cells and an invented attack"
+        )
+        return "fake_cell"
 
     def _start_atm(self) -> None:
         faces = self.recordings / "faces" / "lfw" / "images" if self.recordings else None
