@@ -27,6 +27,7 @@ EXTRA_OF = {
     "starlette": "central",
     "uvicorn": "central",
     "skimage": "demo",
+    "sklearn": "learn",
 }
 """Package to the extra that brings it, for installations without it."""
 
@@ -57,6 +58,12 @@ def _replay(args: argparse.Namespace) -> int:
     from qianshao.replay import main_replay
 
     return main_replay(args)
+
+
+def _learn_sms(args: argparse.Namespace) -> int:
+    from qianshao.rf_learn_sms import main_learn_sms
+
+    return main_learn_sms(args)
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -102,6 +109,16 @@ def _add_rf(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     replay = kinds.add_parser("replay", help=sentence, description=sentence)
     add_arguments(replay)
     replay.set_defaults(run=_replay)
+    _add_rf_learn(kinds)
+
+
+def _add_rf_learn(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao import rf_learn_sms
+
+    sentence = "learn what short messages are about from a folder of labelled ones"
+    learn_sms = kinds.add_parser("learn-sms", help=sentence, description=sentence)
+    rf_learn_sms.add_arguments(learn_sms)
+    learn_sms.set_defaults(run=_learn_sms)
 
 
 def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
