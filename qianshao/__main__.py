@@ -27,6 +27,7 @@ EXTRA_OF = {
     "starlette": "central",
     "uvicorn": "central",
     "skimage": "demo",
+    "sklearn": "learn",
 }
 """Package to the extra that brings it, for installations without it."""
 
@@ -57,6 +58,24 @@ def _replay(args: argparse.Namespace) -> int:
     from qianshao.replay import main_replay
 
     return main_replay(args)
+
+
+def _learn(args: argparse.Namespace) -> int:
+    from qianshao.rf_learn import main_learn
+
+    return main_learn(args)
+
+
+def _campaign(args: argparse.Namespace) -> int:
+    from qianshao.rf_campaign import main_campaign
+
+    return main_campaign(args)
+
+
+def _learn_sms(args: argparse.Namespace) -> int:
+    from qianshao.rf_learn_sms import main_learn_sms
+
+    return main_learn_sms(args)
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -102,12 +121,30 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _add_rf(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from qianshao.replay import add_arguments
 
-    rf = commands.add_parser("rf", help="radio: replay recordings")
+    rf = commands.add_parser("rf", help="radio: replay recordings, learn baselines, measure")
     kinds = rf.add_subparsers(required=True, metavar="WHAT")
     sentence = "run the real parsers and detectors over recordings"
     replay = kinds.add_parser("replay", help=sentence, description=sentence)
     add_arguments(replay)
     replay.set_defaults(run=_replay)
+    _add_rf_learn(kinds)
+
+
+def _add_rf_learn(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao import rf_campaign, rf_learn, rf_learn_sms
+
+    sentence = "learn what genuine cells look like here, from recordings or a live drive"
+    learn = kinds.add_parser("learn", help=sentence, description=sentence)
+    rf_learn.add_arguments(learn)
+    learn.set_defaults(run=_learn)
+    sentence = "learn what short messages are about from a folder of labelled ones"
+    learn_sms = kinds.add_parser("learn-sms", help=sentence, description=sentence)
+    rf_learn_sms.add_arguments(learn_sms)
+    learn_sms.set_defaults(run=_learn_sms)
+    sentence = "false alarms in a simulated city, and time to find a passing blaster"
+    campaign = kinds.add_parser("campaign", help=sentence, description=sentence)
+    rf_campaign.add_arguments(campaign)
+    campaign.set_defaults(run=_campaign)
 
 
 def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

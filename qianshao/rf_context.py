@@ -10,7 +10,9 @@ from typing import TextIO, TypeVar
 
 from rf_watch import CellContext
 from rf_watch.baseline import Baseline, BaselineError, merge, parse_baseline
+from rf_watch.context import Classifier, unclassified
 from rf_watch.plan import BadRow, CellPlan, VehicleRegister, parse_plan, parse_register
+from rf_watch.sms_class import ModelError, parse_model
 from rf_watch.tables.china_gsm import ChinaGsm, SwitchedOff
 
 _MAX_BYTES = 64 * 1024 * 1024
@@ -51,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="what genuine cells look like here, from rf learn; may be repeated",
     )
+    parser.add_argument(
+        "--sms-model",
+        type=Path,
+        metavar="FILE",
+        help="classes of short messages, from rf learn-sms; without it all are unclassified",
+    )
 
 
 def load(args: argparse.Namespace, err: TextIO) -> Known | None:
@@ -60,12 +68,17 @@ def load(args: argparse.Namespace, err: TextIO) -> Known | None:
         plan = _table("--plan", args.plan, parse_plan, CellPlan(), bad, err)
         register = _table("--register", args.register, parse_register, VehicleRegister(), bad, err)
         baseline = _baseline(args.baseline)
+        classify = _classifier(args.sms_model)
     except _UnusableError as problem:
         err.write(f"{problem}\n")
         return None
     off = tuple(SwitchedOff(plmn=plmn) for plmn in args.gsm_off)
     context = CellContext(
-        gsm=ChinaGsm(switched_off=off), plan=plan, register=register, baseline=baseline
+        gsm=ChinaGsm(switched_off=off),
+        plan=plan,
+        register=register,
+        baseline=baseline,
+        classify=classify,
     )
     return Known(context, len(bad))
 
@@ -99,12 +112,26 @@ def _baseline(paths: Sequence[Path]) -> Baseline:
     return merge(found)
 
 
+def _classifier(path: Path | None) -> Classifier:
+    if path is None:
+        return unclassified
+    try:
+        return parse_model(_bytes("--sms-model", path)).classify
+    except ModelError as error:
+        raise _UnusableError(f"--sms-model: {path}: {error}") from None
+
+
 def _text(option: str, path: Path) -> str:
+    try:
+        return _bytes(option, path).decode()
+    except UnicodeDecodeError as error:
+        raise _UnusableError(f"{option}: {path}: offset {error.start}: no UTF-8") from None
+
+
+def _bytes(option: str, path: Path) -> bytes:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise _UnusableError(f"{option}: {path}: above {_MAX_BYTES} bytes")
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes()
     except OSError as error:
         raise _UnusableError(f"{option}: {path}: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise _UnusableError(f"{option}: {path}: offset {error.start}: no UTF-8") from None

@@ -24,6 +24,8 @@ from rf_watch.tables.china_gsm import MCC_CHINA
 AREAS_RESERVED = frozenset({0x0000, 0xFFFE})  # TS 23.003 section 4.1
 CONSTANTS_NATS_MIN = 4.6
 """Unusual constants count from here, -ln 0.01: more than any single one can reach."""
+ONE_CONSTANT_NATS_MIN = 3.0
+"""Below it, ln 20, a constant is not odd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ class CellRules:
                 track, "t3212", table.T3212_SHORT, lambda v: 1 <= v <= short, "t3212_decihours"
             )
             yield from self._cro_extreme(track)
-        yield from self._unusual(track, cell)
+        yield from self._unusual(track, cell, table.UNUSUAL_CONSTANTS)
 
     def _property(
         self,
@@ -191,7 +193,8 @@ class CellRules:
         ]
         return max(known) if known else None
 
-    def _unusual(self, track: Track, cell: CellMemory) -> Iterator[Finding]:
+    def _unusual(self, track: Track, cell: CellMemory, rule: Rule) -> Iterator[Finding]:
+        """Compare the constants with the baseline; one odd constant makes the weaker rule."""
         baseline = self.context.baseline
         if not baseline.networks:
             return
@@ -206,11 +209,12 @@ class CellRules:
                 count = recent.odd(value.__eq__, self.settings.noise_ratio)
                 odd[name] = (value, nats, count[1] if count else 0)
         total = sum(nats for _, nats, _ in odd.values())
-        if total < CONSTANTS_NATS_MIN:
+        is_unusual = total >= CONSTANTS_NATS_MIN
+        if total < ONE_CONSTANT_NATS_MIN or is_unusual is not (rule is table.UNUSUAL_CONSTANTS):
             return
         values: Values = {name: value for name, (value, _, _) in odd.items()}
         yield Finding(
-            rule=table.UNUSUAL_CONSTANTS,
+            rule=rule,
             values={**values, "nats": round(total, 2), "region": baseline.region},
             misreads=min(count for _, _, count in odd.values()),
             own_weight=total,
@@ -262,6 +266,7 @@ class CellRules:
         key, around = track.key, self.surroundings
         cell = track.last_cell()[1]
         weight = track.tally.total
+        yield from self._unusual(track, cell, table.ODD_CONSTANT)
         if cell.neighbour_channels is not None:
             asymmetry = around.asymmetry(key.rat, key.plmn, key.channel, cell.neighbour_channels)
             if asymmetry is not None and cell.neighbour_channels:

@@ -176,6 +176,19 @@ UNUSUAL_CONSTANTS = Rule(
     "their operator's values",
     false_positives="A new tuning campaign: the drift report of rf learn shows it",
 )
+ODD_CONSTANT = Rule(
+    id="ODD_CONSTANT",
+    observed="One broadcast constant that this operator's cells do not use here, too few for "
+    "UNUSUAL_CONSTANTS",
+    family=Family.CONSTANTS,
+    strength=Strength.SUPPORTING,
+    weight=2.3,
+    weight_basis="measured as for UNUSUAL_CONSTANTS, from 3.0 (one of 20) and held at ln 10: 2.5 % "
+    "of genuine cells had a CRO above 40 where their neighbours had none",
+    source="the learned baseline (qianshao rf learn); SnoopSnitch K2, whose fixed threshold flags "
+    "every China Mobile cell",
+    false_positives="One cell in 40 is tuned unlike its neighbours",
+)
 LAC_CHANGES = Rule(
     id="LAC_CHANGES",
     observed="One GSM carrier and cell identity with cell.lac_changes_min location area codes "
@@ -370,6 +383,7 @@ RULES: tuple[Rule, ...] = (
     LU_ACCEPTED_WITHOUT_AUTHENTICATION,
     IDENTITY_WITHOUT_SECURITY,
     NULL_CIPHER,
+    ODD_CONSTANT,
     NEIGHBOUR_ASYMMETRY,
     LONELY_CELL,
     STRONG_WHILE_OTHERS_SINK,

@@ -190,6 +190,15 @@ CASES: dict[str, Case] = {
         ),
         LEARNED,
     ),
+    "ODD_CONSTANT": Case(
+        [gsm(t3212_decihours=5, neighbours=0)],
+        (
+            [gsm(t3212_decihours=5)],  # alone it is not even told
+            [gsm(t3212_decihours=5, rxlev_access_min=0, neighbours=0)],  # two: the stronger rule
+            [gsm(neighbours=0)],
+        ),
+        LEARNED,
+    ),
     "REJECT_CAUSE_15": Case(
         [lte(), nas(1, NasType.ATTACH_REQUEST), nas(2, NasType.ATTACH_REJECT, cause=15)],
         (
