@@ -200,14 +200,12 @@ def _check_terms(
         counted = [s for s in steps if s.happened.event is Event.RETRACTED]
         if any(step.happened.count_fen == step.before.dispensed_fen for step in counted):
             yield "TERMS", "a counted retract was not reversed"
-    offered = any(step.happened.event is Event.CARD_LEFT for step in world.steps)
-    captured = scenario.bank.code in CAPTURE_CODES and terms.captures_cards
-    captured = captured and scenario.bank.reply in {
-        ReplyFault.NONE,
-        ReplyFault.STALE,
-        ReplyFault.WRONG_AMOUNT,
-    }
-    if world.slot.place is CardResult.RETAINED and not offered and not captured:
+    is_wanted = (
+        scenario.bank.code in CAPTURE_CODES
+        and terms.captures_cards
+        and scenario.bank.reply in _BELIEVED
+    )
+    if world.slot.place is CardResult.RETAINED and not world.slot.was_left and not is_wanted:
         yield "TERMS", "a card was kept without a reason"
 
 

@@ -202,6 +202,11 @@ class Journal:
             id=opening.id, stan=stan, terminal=opening.terminal, amount_fen=opening.amount_fen
         )
 
+    def take_stan(self) -> str:
+        """Give out a STAN for a message that is no withdrawal; durable first."""
+        with self._transaction():
+            return self._next_stan()
+
     def _next_stan(self) -> str:
         row = self._db.execute("SELECT value FROM counters WHERE name = 'stan'").fetchone()
         number = 1 if row is None or row[0] >= _LAST_STAN else row[0] + 1
