@@ -35,7 +35,7 @@ MAX_PORT = 65535
 DAY_S = 86_400.0
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_SCHEMES = ("socket", "rfc2217", "replay")
+_SCHEMES = ("usb", "socket", "rfc2217", "replay")
 
 
 class SensorKind(StrEnum):
@@ -87,7 +87,7 @@ class SensorConfig:
     name: str
     kind: SensorKind
     url: str
-    """Port (``/dev/ttyUSB2``, ``COM3``), ``socket://``, ``rfc2217://`` or ``replay://`` + path."""
+    """``/dev/ttyUSB2``, ``usb://``, ``socket://``, ``rfc2217://`` or ``replay://`` + path."""
     poll_s: float | None
     """Seconds between polls of a modem; None for a capture."""
 
