@@ -4,8 +4,8 @@ A further modem is one file with a :class:`LineDialect` and its lines in the tab
 """
 
 from hardware.modems.families import DIALECTS, DialectFactory, family_of, read_log
-from hardware.modems.interface import Arrival, ModemDialect
-from hardware.modems.lines import LineDialect, LongCommand
+from hardware.modems.interface import Arrival, LongCommand, ModemDialect
+from hardware.modems.lines import LineDialect
 from hardware.modems.poller import ModemPoller, PollerCounters
 from hardware.modems.quectel import QuectelDialect, looks_like_transcript, read_transcript
 from hardware.modems.simcom import SimcomDialect

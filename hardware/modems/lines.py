@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from hardware.modems.at import (
     Line,
@@ -16,7 +15,7 @@ from hardware.modems.at import (
     without_long_numbers,
 )
 from hardware.modems.cells import CellLine, LineError
-from hardware.modems.interface import Arrival
+from hardware.modems.interface import Arrival, LongCommand
 from hardware.readings import Item, Stamp, Unreadable
 
 _RAW_BYTES = 512
@@ -34,14 +33,6 @@ FAMILY_OF: dict[bytes, str] = {
     b"+CGED": "ublox",
 }
 """Names of answers that only one family of modems gives."""
-
-
-@dataclass(frozen=True, slots=True)
-class LongCommand:
-    """A survey that keeps a modem busy; any byte sent to it ends it early (V.250 5.6.1)."""
-
-    command: bytes
-    timeout_s: float
 
 
 class LineDialect:

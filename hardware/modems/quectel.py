@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from hardware.modems.cells import CellLine
-from hardware.modems.lines import LineDialect, LongCommand
+from hardware.modems.interface import LongCommand
+from hardware.modems.lines import LineDialect
 from hardware.modems.quectel_lines import is_cell_line, is_serving_header, parse
 from hardware.modems.transcripts import BOM, Round, read_rounds
 from hardware.modems.transcripts import rounds as rounds_of

@@ -7,7 +7,8 @@ from. AT+CNETSCAN (SIM800: every GSM carrier, about a minute) is a survey on req
 from __future__ import annotations
 
 from hardware.modems.cells import CellLine
-from hardware.modems.lines import LineDialect, LongCommand
+from hardware.modems.interface import LongCommand
+from hardware.modems.lines import LineDialect
 from hardware.modems.simcom_ceng import parse_ceng
 from hardware.modems.simcom_lines import parse_ccinfo, parse_cnetscan, parse_cpsi
 

@@ -7,7 +7,8 @@ penalty time, T3212) and needs no SIM; it keeps the modem busy for up to two min
 from __future__ import annotations
 
 from hardware.modems.cells import CellLine
-from hardware.modems.lines import LineDialect, LongCommand
+from hardware.modems.interface import LongCommand
+from hardware.modems.lines import LineDialect
 from hardware.modems.telit_lines import SurveyReader, is_survey_line, parse_moni
 
 

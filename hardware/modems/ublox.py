@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 from hardware.modems.cells import CellLine, LineError, level_of_rxlev, plmn_of, values_of
-from hardware.modems.lines import LineDialect, LongCommand
+from hardware.modems.interface import LongCommand
+from hardware.modems.lines import LineDialect
 from hardware.readings import Rat
 
 _LINE = re.compile(rb"(?:\+CGED: *)?(?:RAT: *\"?[A-Z]+\"?, *)?MCC: *[0-9A-F]", re.IGNORECASE)
