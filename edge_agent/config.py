@@ -35,13 +35,16 @@ MAX_PORT = 65535
 DAY_S = 86_400.0
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-_SCHEMES = ("socket", "rfc2217", "replay")
+_SCHEMES = ("usb", "socket", "rfc2217", "replay")
 
 
 class SensorKind(StrEnum):
     """What is attached."""
 
     QUECTEL = "quectel"
+    SIMCOM = "simcom"
+    TELIT = "telit"
+    UBLOX = "ublox"
     CAPTURE = "capture"
 
 
@@ -84,9 +87,9 @@ class SensorConfig:
     name: str
     kind: SensorKind
     url: str
-    """Port (``/dev/ttyUSB2``, ``COM3``), ``socket://``, ``rfc2217://`` or ``replay://`` + path."""
+    """``/dev/ttyUSB2``, ``usb://``, ``socket://``, ``rfc2217://`` or ``replay://`` + path."""
     poll_s: float | None
-    """Seconds between polls of a quectel modem; None for a capture."""
+    """Seconds between polls of a modem; None for a capture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,10 +188,10 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
     kind = table.word("kind", SensorKind)
     url = table.text("url", lambda text: _url(text, folder))
     poll_s: float | None = None
-    if kind is SensorKind.QUECTEL:
+    if kind is not SensorKind.CAPTURE:
         poll_s = table.number_or("poll_s", 1.0, 0.05, 3600.0)
     elif table.has("poll_s"):
-        table.forbid("poll_s", f"belongs to quectel, kind is {kind.value}")
+        table.forbid("poll_s", f"belongs to a modem, kind is {kind.value}")
     return SensorConfig(name=name, kind=kind, url=url, poll_s=poll_s)
 
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from hardware.captures.gsm_text import looks_like_gsm_text, read_gsm_text
 from hardware.captures.pcap import is_pcap, is_pcapng
 from hardware.captures.reader import CaptureReader
-from hardware.modems.quectel import looks_like_transcript, read_transcript
+from hardware.modems.families import family_of, read_log
 from hardware.readings import Item, Unreadable
 from hardware.spectrum_files import SPECTRUM_FILES, SpectrumFileKind
 
@@ -29,6 +29,9 @@ class RecordingKind(StrEnum):
     PCAPNG = "pcapng"
     GSM_L2_TEXT = "gsm_l2_text"
     QUECTEL_TRANSCRIPT = "quectel_transcript"
+    SIMCOM_TRANSCRIPT = "simcom_transcript"
+    TELIT_TRANSCRIPT = "telit_transcript"
+    UBLOX_TRANSCRIPT = "ublox_transcript"
     QTTINYSA_ARRAY = SpectrumFileKind.QTTINYSA_ARRAY.value
     SWEEP_CSV = SpectrumFileKind.SWEEP_CSV.value
     TINYSA_CONSOLE = SpectrumFileKind.TINYSA_CONSOLE.value
@@ -55,15 +58,28 @@ def _read_gsm_text(
     yield from read_gsm_text(source.read(), file, sensor, start_us)
 
 
-def _read_quectel(source: BinaryIO, file: str, sensor: str, start_us: int | None) -> Iterator[Item]:
-    yield from read_transcript(source.read(), file, sensor, start_us)
+def _fits_family(family: str) -> Callable[[bytes], bool]:
+    return lambda head: family_of(head) == family
 
 
+def _read_family(family: str) -> _Open:
+    def read(source: BinaryIO, file: str, sensor: str, start_us: int | None) -> Iterator[Item]:
+        yield from read_log(family, source.read(), file, sensor, start_us)
+
+    return read
+
+
+_TRANSCRIPTS = {
+    RecordingKind.QUECTEL_TRANSCRIPT: "quectel",
+    RecordingKind.SIMCOM_TRANSCRIPT: "simcom",
+    RecordingKind.TELIT_TRANSCRIPT: "telit",
+    RecordingKind.UBLOX_TRANSCRIPT: "ublox",
+}
 _KINDS: tuple[tuple[RecordingKind, Callable[[bytes], bool], _Open], ...] = (
     (RecordingKind.PCAP, is_pcap, _read_capture),
     (RecordingKind.PCAPNG, is_pcapng, _read_capture),
     (RecordingKind.GSM_L2_TEXT, looks_like_gsm_text, _read_gsm_text),
-    (RecordingKind.QUECTEL_TRANSCRIPT, looks_like_transcript, _read_quectel),
+    *((kind, _fits_family(name), _read_family(name)) for kind, name in _TRANSCRIPTS.items()),
     *((RecordingKind(kind.value), fits, read) for kind, fits, read in SPECTRUM_FILES),
 )
 """Kind, how its first HEAD_BYTES bytes are told, and its reader; the first that fits is taken."""

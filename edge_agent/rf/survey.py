@@ -49,7 +49,9 @@ class Survey:
         self._book = book
         self._evidence = evidence
         self._part = f"sensor {config.name}"
-        self._port = SerialPort(config.url, clock=clock)
+        # a polled modem always has something to say; a capture is silent when the air is
+        limit_s = None if config.kind is SensorKind.CAPTURE else 2 * SILENT_AFTER_S
+        self._port = SerialPort(config.url, clock=clock, silence_limit_s=limit_s)
         self._watch = RadioWatch(device)
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
         self._has_ended = False
@@ -147,6 +149,9 @@ class Survey:
             state, detail = PartState.FAILED, f"{self._config.url}: {problem}"
         elif counters.last_data_age_s is None or counters.last_data_age_s > SILENT_AFTER_S:
             state, detail = PartState.DEGRADED, "the port is open but says nothing"
+        elif counters.other_readers:
+            names = ", ".join(counters.other_readers)
+            state, detail = PartState.DEGRADED, f"another program reads the port too: {names}"
         gauges: Values = {
             name: round(value, 1) if isinstance(value, float) else value
             for name, value in asdict(counters).items()

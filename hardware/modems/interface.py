@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,14 @@ class Arrival:
     """Agent's wall time; None in a replay of a file."""
 
 
+@dataclass(frozen=True, slots=True)
+class LongCommand:
+    """A survey that keeps a modem busy; any byte sent to it ends it early (V.250 5.6.1)."""
+
+    command: bytes
+    timeout_s: float
+
+
 class ModemDialect(Protocol):
     """What one family of modems is asked, and how its answers read."""
 
@@ -26,8 +34,15 @@ class ModemDialect(Protocol):
     def name(self) -> str:
         """Name in the table of dialects."""
 
+    @property
+    def forms(self) -> Mapping[str, int]:
+        """Forms of line seen so far, by name: they tell a firmware's variant."""
+
     def poll(self) -> Sequence[bytes]:
         """Commands of one survey round, in order, each with its end of line."""
+
+    def survey(self) -> Sequence[LongCommand]:
+        """Surveys of whole bands, each of which may take minutes; no part of a round."""
 
     def feed(self, data: bytes, arrival: Arrival) -> list[Item]:
         """Take bytes in any chunks; return what the lines they complete say. Never raises.

@@ -12,10 +12,13 @@ from typing import Protocol
 import structlog
 
 from hardware.modems.at import LineKind, LineSplitter, kind_of
-from hardware.modems.interface import Arrival, ModemDialect
+from hardware.modems.interface import Arrival, LongCommand, ModemDialect
 from hardware.readings import Item, Unreadable
 from hardware.serial.port import PortData, PortEnded, PortEvent, PortLost, PortOpened
 from hardware.serial.transport import PortError
+
+_ABORT = b"\r"
+"""Any byte ends a command that is under way (V.250 section 5.6.1)."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +50,10 @@ class PollerCounters:
     timeouts_in_a_row: int = 0
     write_failures: int = 0
     items: int = 0
+    surveys: int = 0
+    """Surveys of a whole band that were begun."""
+    surveys_cut: int = 0
+    """Of them, those that were cancelled or took too long."""
 
 
 class ModemPoller:
@@ -56,6 +63,9 @@ class ModemPoller:
     command that another interrupts (V.250 section 5.6.1); a time-out ends the round. A modem that
     leaves ``silent_after`` commands in a row unanswered, although its port is open, is reported
     once as an Unreadable, and again only after it has answered in between.
+
+    A survey of the whole band (:meth:`request_survey`) takes the place of a round and may last
+    minutes; :meth:`cancel_survey` ends it by a byte, after which the rounds go on.
     """
 
     def __init__(
@@ -75,6 +85,8 @@ class ModemPoller:
         self._splitter = LineSplitter()
         self._commands: deque[bytes] = deque()
         self._is_waiting = False
+        self._surveys: deque[LongCommand] = deque()
+        self._survey: LongCommand | None = None
         self._due_s: float | None = None
         self._round_started_s = 0.0
         self._counters = PollerCounters()
@@ -83,6 +95,23 @@ class ModemPoller:
     def counters(self) -> PollerCounters:
         """Counters as of now, for the health report."""
         return self._counters
+
+    @property
+    def is_surveying(self) -> bool:
+        """A survey of the whole band is under way."""
+        return self._survey is not None
+
+    def request_survey(self) -> None:
+        """Survey the whole band in place of the next round; a request under way is enough."""
+        if not self._surveys and self._survey is None:
+            self._surveys.extend(self._dialect.survey())
+
+    async def cancel_survey(self) -> None:
+        """End a survey early and forget the ones that wait; PortError while the port is lost."""
+        self._surveys.clear()
+        if self._survey is not None:
+            self._count(surveys_cut=1)
+            await self._port.write(_ABORT)
 
     async def items(self) -> AsyncIterator[Item]:
         """Yield readings until the port ends or is stopped; a lost port only interrupts them."""
@@ -124,13 +153,41 @@ class ModemPoller:
 
     async def _on_due(self) -> list[Item]:
         """The answer is overdue, or the next round is due."""
+        if self._is_waiting and self._survey is not None:
+            await self._cut_survey()
+            return []
         if self._is_waiting:
             return self._on_timeout()
         self._round_started_s = asyncio.get_running_loop().time()
+        if self._surveys:
+            await self._start_survey(self._surveys.popleft())
+            return []
         self._count(rounds=1)
         self._commands = deque(self._dialect.poll())
         await self._send_next()
         return []
+
+    async def _start_survey(self, survey: LongCommand) -> None:
+        self._count(surveys=1)
+        log.info("modem_survey", port=self._port.name, command=survey.command.decode().strip())
+        self._commands = deque((survey.command,))
+        await self._send_next()
+        if self._is_waiting:
+            self._survey = survey
+            self._due_s = asyncio.get_running_loop().time() + survey.timeout_s
+
+    async def _cut_survey(self) -> None:
+        """It took too long: end it, and take what it answers to that as an ordinary answer."""
+        log.warning("modem_survey_cut", port=self._port.name)
+        self._count(surveys_cut=1)
+        self._survey = None
+        self._commands.clear()
+        try:
+            await self._port.write(_ABORT)
+        except PortError:  # the reader tells of a loss
+            self._end_round()
+            return
+        self._due_s = asyncio.get_running_loop().time() + self._answer_timeout_s
 
     async def _send_next(self) -> None:
         if not self._commands:
@@ -149,6 +206,7 @@ class ModemPoller:
     def _end_round(self) -> None:
         self._commands.clear()
         self._is_waiting = False
+        self._survey = None
         now_s = asyncio.get_running_loop().time()
         self._due_s = max(now_s, self._round_started_s + self._period_s)
 

@@ -10,6 +10,7 @@ from hardware.serial.port import (
     PortOpened,
     SerialPort,
 )
+from hardware.serial.ports import AttachedPort, attached_ports, other_readers
 from hardware.serial.transport import (
     EndOfRecording,
     LineSettings,
@@ -20,6 +21,7 @@ from hardware.serial.transport import (
 )
 
 __all__ = [
+    "AttachedPort",
     "Backoff",
     "EndOfRecording",
     "LineSettings",
@@ -32,6 +34,8 @@ __all__ = [
     "PortOpened",
     "SerialPort",
     "Transport",
+    "attached_ports",
     "open_transport",
+    "other_readers",
     "replay_url",
 ]

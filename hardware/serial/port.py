@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import threading
 from collections import deque
@@ -14,6 +15,7 @@ from typing import Self
 import structlog
 
 from contract.clock import Clock
+from hardware.serial.ports import other_readers
 from hardware.serial.transport import (
     EndOfRecording,
     LineSettings,
@@ -24,6 +26,7 @@ from hardware.serial.transport import (
 
 _READ_BYTES = 4096
 _READ_TIMEOUT_S = 0.2
+_LOOK_EVERY_US = 15_000_000  # for a second reader; a look over /proc takes some milliseconds
 _JOIN_TIMEOUT_S = 15.0  # longer than any single blocking call of a transport
 
 log = structlog.get_logger(__name__)
@@ -72,7 +75,8 @@ class Backoff:
     """Full jitter: before attempt n a wait between 0 and ``min(cap_s, first_s * 2**n)``."""
 
     first_s: float = 0.2
-    cap_s: float = 10.0
+    cap_s: float = 2.0
+    """Low, so that a device that was away for long is read again within 3 s of its return."""
 
     def delay_s(self, attempt: int, rng: random.Random) -> float:
         """Seconds to wait before the given attempt, counted from 0."""
@@ -91,6 +95,10 @@ class PortCounters:
     is_open: bool = False
     last_data_age_s: float | None = None
     """None while no byte has ever come."""
+    silences: int = 0
+    """How often it was opened anew because it had been open and silent for too long."""
+    other_readers: tuple[str, ...] = ()
+    """Programs that have the device open besides us, and so steal bytes of it."""
     problem: str | None = None
     """Why the port is not open now, in words; None while it is."""
 
@@ -167,7 +175,8 @@ class SerialPort:
     Use it as an async context manager, or call :meth:`start` and :meth:`stop`, inside the event
     loop that takes the events. The queue holds ``queue_chunks`` chunks of at most 4096 bytes. When
     it is full, a recording waits; of a live device the newest bytes are dropped, counted, and the
-    next chunk says how many went missing before it.
+    next chunk says how many went missing before it. A live device that is open and says nothing
+    for ``silence_limit_s`` is closed and opened anew: some drivers hang with an open port.
     """
 
     def __init__(
@@ -178,6 +187,7 @@ class SerialPort:
         settings: LineSettings | None = None,
         backoff: Backoff | None = None,
         queue_chunks: int = 256,
+        silence_limit_s: float | None = None,
         rng: random.Random | None = None,
         opener: Callable[[str, LineSettings | None], Transport] = open_transport,
     ) -> None:
@@ -186,6 +196,8 @@ class SerialPort:
         self._settings = settings
         self._backoff = backoff or Backoff()
         self._queue_chunks = queue_chunks
+        self._silence_limit_s = silence_limit_s
+        self._look_mono_us = 0
         self._rng = rng or random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._opener = opener
         self._stopping = threading.Event()
@@ -295,12 +307,17 @@ class SerialPort:
         self._counters = replace(self._counters, problem=None)
         self._transport = transport
         log.info("port_opened", port=self.name)
+        quiet_since_us, self._look_mono_us = self._clock.mono(), 0
         try:
             mailbox.put(PortOpened(self.name))
             while not self._stopping.is_set():
                 data = transport.read(_READ_BYTES, _READ_TIMEOUT_S)
                 if data:
+                    quiet_since_us = self._clock.mono()
                     self._deliver(data, transport, mailbox)
+                elif not transport.is_recording:
+                    self._check_silence(quiet_since_us)
+                self._look_for_readers(transport)
         except PortError as error:
             self._count(losses=1)
             return error.problem
@@ -311,6 +328,26 @@ class SerialPort:
             self._transport = None
             self._close(transport)
         return None
+
+    def _check_silence(self, since_us: int) -> None:
+        limit_s = self._silence_limit_s
+        if limit_s is not None and self._clock.mono() - since_us > limit_s * 1e6:
+            self._count(silences=1)
+            raise PortError(self.name, f"open, but silent for {limit_s:g} s: opened anew")
+
+    def _look_for_readers(self, transport: Transport) -> None:
+        """See whether another program reads the device too, now and then."""
+        now_us = self._clock.mono()
+        if transport.is_recording or now_us < self._look_mono_us:
+            return
+        self._look_mono_us = now_us + _LOOK_EVERY_US
+        path = transport.device
+        # the far end of a pseudo-terminal is a program too, and often holds the near end open
+        is_wire = path is not None and not os.path.realpath(path).startswith("/dev/pts/")
+        found = tuple(other_readers(path)) if path is not None and is_wire else ()
+        if found and found != self._counters.other_readers:
+            log.warning("port_has_second_reader", port=self.name, readers=list(found))
+        self._counters = replace(self._counters, other_readers=found)
 
     def _deliver(self, data: bytes, transport: Transport, mailbox: _Mailbox) -> None:
         self._last_data_mono_us = self._clock.mono()

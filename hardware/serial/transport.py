@@ -1,7 +1,8 @@
 """Blocking byte transports behind one protocol and one error type.
 
 A URL is a device path (``/dev/serial/by-id/...``, a pty), ``socket://HOST:PORT``,
-``rfc2217://HOST:PORT``, or our own ``replay://PATH?bytes_per_s=N&loop=0``.
+``rfc2217://HOST:PORT``, or our own ``usb://VID:PID/SERIAL?interface=N`` and
+``replay://PATH?bytes_per_s=N&loop=0``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Protocol
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import serial
+
+from hardware.serial.ports import Lister, NoSuchPort, attached_ports, resolve
 
 _PORT_ERRORS = (OSError, termios.error)
 """SerialException is an OSError; on a port that hung up, pyserial 3.5 lets plain OSError out of
@@ -63,6 +66,10 @@ class Transport(Protocol):
     def is_recording(self) -> bool:
         """True: bytes wait for the reader. False: what is not read in time is lost."""
 
+    @property
+    def device(self) -> str | None:
+        """Path of the device file; None for a link over the network and for a recording."""
+
     def read(self, max_bytes: int, timeout_s: float) -> bytes:
         """Wait for bytes and return those at hand, ``b""`` when the time is over.
 
@@ -76,11 +83,27 @@ class Transport(Protocol):
         """Give the device back. Closing twice is nothing."""
 
 
-def open_transport(url: str, settings: LineSettings | None = None) -> Transport:
-    """Open a port for this process alone; PortError says what stood in the way."""
+def open_transport(
+    url: str, settings: LineSettings | None = None, *, lister: Lister = attached_ports
+) -> Transport:
+    """Open a port for this process alone; PortError says what stood in the way.
+
+    A ``usb://`` name is looked up anew at every call, for a device may come back under another
+    number.
+    """
     if urlsplit(url).scheme == "replay":
         return _open_replay(url)
-    return _SerialTransport(url, settings or LineSettings())
+    return _SerialTransport(url, device_of(url, lister), settings or LineSettings())
+
+
+def device_of(url: str, lister: Lister = attached_ports) -> str:
+    """Return the device path behind a ``usb://`` name, and any other URL as it is."""
+    if not url.startswith("usb://"):
+        return url
+    try:
+        return resolve(url, lister())
+    except NoSuchPort as problem:
+        raise PortError(url, str(problem)) from problem
 
 
 def replay_url(path: Path, *, bytes_per_s: int | None = None, is_looped: bool = False) -> str:
@@ -105,11 +128,11 @@ class _SerialTransport:
 
     is_recording = False
 
-    def __init__(self, url: str, settings: LineSettings) -> None:
-        self.name = url
+    def __init__(self, name: str, url: str, settings: LineSettings) -> None:
+        self.name = name
+        self.device = url if "://" not in url else None
         self._write_lock = threading.Lock()
         self._pending: PortError | None = None
-        is_device = "://" not in url
         try:
             self._port = serial.serial_for_url(
                 url,
@@ -117,17 +140,17 @@ class _SerialTransport:
                 baudrate=settings.baudrate,
                 # pyserial's rfc2217 client refuses a write timeout
                 write_timeout=None if url.startswith("rfc2217://") else _WRITE_TIMEOUT_S,
-                exclusive=True if is_device else None,
+                exclusive=None if self.device is None else True,
             )
             # before open: pyserial sets both lines as soon as the device is open
             self._port.dtr = settings.is_dtr_asserted
             self._port.rts = settings.is_rts_asserted
         except (*_PORT_ERRORS, ValueError) as error:  # an unknown scheme
-            raise PortError(url, _in_words(error)) from error
+            raise PortError(name, _in_words(error)) from error
         try:
             self._port.open()
         except (*_PORT_ERRORS, ValueError) as error:
-            raise PortError(url, _in_words(error)) from error
+            raise PortError(name, _in_words(error)) from error
 
     def read(self, max_bytes: int, timeout_s: float) -> bytes:
         """Wait for the first byte, then take what else has come; see Transport."""
@@ -199,6 +222,7 @@ class _ReplayTransport:
     """A file's bytes as if a device sent them; what is written goes nowhere."""
 
     is_recording = True
+    device = None
 
     def __init__(
         self, url: str, content: bytes, bytes_per_s: int | None, *, is_looped: bool

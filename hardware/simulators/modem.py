@@ -1,4 +1,4 @@
-"""A simulated Quectel modem on a pseudo-terminal, as a program and as a thread.
+"""A simulated AT modem on a pseudo-terminal, as a program and as a thread.
 
 ``python -m hardware.simulators.modem --link /tmp/modem0 --scene fake_cell`` makes a device that
 any serial program can open at ``/tmp/modem0``. It echoes, answers, and can be as unkind as a real
@@ -31,6 +31,8 @@ from hardware.simulators.modem_scripts import (
     TranscriptScript,
     normalised,
 )
+from hardware.simulators.peers import PEERS, PeerScript
+from hardware.simulators.scene import CENTRE, GENUINE, RadioScene, fake_cell
 
 _MAX_COMMAND_BYTES = 1024
 _MAX_PENDING_BYTES = 64 * 1024
@@ -41,7 +43,8 @@ class SimulatedModem:
     """A modem whose device is the symbolic link ``link``; context manager around its thread.
 
     The pseudo-terminal is made by :meth:`run`; a new one, under the same link, after each
-    :meth:`unplug` and :meth:`plug_in`. :meth:`stop` raises what the thread died of, if it did.
+    :meth:`unplug` and :meth:`plug_in`. :meth:`stop` raises what the thread died of, if it did. A
+    survey takes as long as its script says, times ``survey_factor``.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class SimulatedModem:
         is_torn: bool = False,
         unplug_every_s: float | None = None,
         away_s: float = 0.5,
+        survey_factor: float = 1.0,
         seed: int = 0,
     ) -> None:
         self.link = link
@@ -61,6 +65,7 @@ class SimulatedModem:
         self._is_torn = is_torn
         self._unplug_every_s = unplug_every_s
         self._away_s = away_s
+        self._survey_factor = survey_factor
         self._rng = random.Random(seed)  # noqa: S311 - tears bytes, guards nothing
         self._master: int | None = None
         self._slave: int | None = None
@@ -68,6 +73,8 @@ class SimulatedModem:
         self._output = bytearray()
         self._is_echoing = True
         self._write_from_s = 0.0
+        self._busy_with: str | None = None
+        self._busy_until_s = 0.0
         self._replug_at_s: float | None = None
         self._is_wanted = True
         self._is_stopping = False
@@ -195,6 +202,7 @@ class SimulatedModem:
         self._command.clear()
         self._output.clear()
         self._is_echoing = True
+        self._busy_with = None
         with self._plug_changed:
             self._master = self._slave = None
             self._plug_changed.notify_all()
@@ -206,7 +214,13 @@ class SimulatedModem:
         reads = [self._wake_read] if master is None else [self._wake_read, master]
         may_write = bool(self._output) and now_s >= self._write_from_s
         writes = [master] if may_write and master is not None else []
+        if self._busy_with is not None and now_s >= self._busy_until_s:
+            command, self._busy_with = self._busy_with, None
+            self._reply(self._script.answer(command))
+            return
         times_s = [t for t in (self._replug_at_s,) if t is not None]
+        if self._busy_with is not None:
+            times_s.append(self._busy_until_s)
         if self._output and not may_write:
             times_s.append(self._write_from_s)
         timeout_s = max(0.0, min(times_s) - now_s) if times_s else None
@@ -227,6 +241,10 @@ class SimulatedModem:
             self._write_from_s = monotonic() + self._rng.uniform(0.0, 0.002)
 
     def _take(self, data: bytes) -> None:
+        if self._busy_with is not None:  # any byte ends a survey, V.250 section 5.6.1
+            self._busy_with = None
+            self._reply(("OK",))
+            return
         if self._is_echoing:
             self._say(data)
         for byte in data:
@@ -243,8 +261,18 @@ class SimulatedModem:
         if key in {"ATE0", "ATE1"}:
             self._is_echoing = key == "ATE1"
             answer = ("OK",)
+        elif (duration_s := self._duration_s(command)) > 0:
+            self._busy_with, self._busy_until_s = command, monotonic() + duration_s
+            return
         else:
             answer = ("OK",) if key == "AT" else self._script.answer(command)
+        self._reply(answer)
+
+    def _duration_s(self, command: str) -> float:
+        duration_s = self._script.duration_s(command) if isinstance(self._script, PeerScript) else 0
+        return duration_s * self._survey_factor
+
+    def _reply(self, answer: Sequence[str] | None) -> None:
         lines = list(answer or ("ERROR",))
         for index, line in enumerate(lines):
             if self._is_torn and self._rng.random() < 0.3:
@@ -281,14 +309,23 @@ def _positive(text: str) -> float:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m hardware.simulators.modem",
-        description="A simulated Quectel modem on a pseudo-terminal.",
+        description="A simulated AT modem on a pseudo-terminal.",
     )
     parser.add_argument("--link", type=Path, required=True, help="where the device appears")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--transcript", type=Path, help="play the answers of this AT log")
     source.add_argument("--scene", choices=SCENES, default="genuine", help="invented cells")
+    source.add_argument(
+        "--peer",
+        choices=PEERS,
+        help="a modem in the simulated radio scene, where a fake cell drives past",
+    )
     parser.add_argument(
-        "--fake-after", type=int, default=5, metavar="N", help="polls before the fake cell (5)"
+        "--fake-after",
+        type=int,
+        default=5,
+        metavar="N",
+        help="polls (--peer: seconds) before the fake cell (5)",
     )
     parser.add_argument("--torn", action="store_true", help="odd portions, unsolicited lines")
     parser.add_argument("--unplug-every", type=_positive, metavar="S", help="seconds")
@@ -296,15 +333,23 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _script(options: argparse.Namespace) -> Script:
+    if options.transcript is not None:
+        return TranscriptScript.from_file(options.transcript)
+    if options.peer is None:
+        return SceneScript(options.scene, fake_after=options.fake_after, seed=options.seed)
+    started_s = monotonic()
+    emitters = (*GENUINE, fake_cell(starts_s=float(options.fake_after)))
+    return PEERS[options.peer](
+        RadioScene(emitters, CENTRE, lambda: monotonic() - started_s, seed=options.seed)
+    )
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT: 0; 2 when the transcript or the link is unusable."""
     options = _arguments(argv)
     try:
-        script: Script = (
-            TranscriptScript.from_file(options.transcript)
-            if options.transcript is not None
-            else SceneScript(options.scene, fake_after=options.fake_after, seed=options.seed)
-        )
+        script = _script(options)
     except TranscriptError as error:
         print(f"modem: {error}", file=sys.stderr)
         return 2

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from hardware.modems.at import LineKind, kind_of
-from hardware.modems.quectel import NEIGHBOURS, SERVING, Round, looks_like_transcript, rounds
+from hardware.modems.quectel import NEIGHBOURS, SERVING, looks_like_transcript, rounds
+from hardware.modems.transcripts import Round
 
 SceneName = Literal["genuine", "fake_cell"]
 SCENES: tuple[SceneName, ...] = ("genuine", "fake_cell")

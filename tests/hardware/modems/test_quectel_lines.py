@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.modems.quectel_lines import CellLine, LineError, is_cell_line, parse
+from hardware.modems.cells import CellLine, LineError
+from hardware.modems.quectel_lines import is_cell_line, parse
 from hardware.readings import Rat
 
 GSM_SERVING = (

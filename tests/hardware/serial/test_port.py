@@ -122,6 +122,7 @@ class ScriptedTransport:
 
     name = "scripted"
     is_recording = False
+    device = None
 
     def __init__(self, chunks: Iterable[bytes], done: threading.Event) -> None:
         self._chunks = iter(chunks)

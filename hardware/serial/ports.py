@@ -1,0 +1,161 @@
+"""Which serial devices are attached, by what stays the same when they are plugged in again.
+
+``usb://VID:PID/SERIAL?interface=N`` names a device by its USB identity (hexadecimal, as lsusb
+prints it); the serial number may be left out, and so may the interface of a device with one port.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from serial.tools.list_ports import comports
+
+BY_ID, BY_PATH = Path("/dev/serial/by-id"), Path("/dev/serial/by-path")
+_INTERFACE = re.compile(r":[0-9]+\.([0-9]+)$")
+_USB = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})")
+_PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedPort:
+    """One serial device as the system lists it."""
+
+    path: str
+    vid: int | None = None
+    pid: int | None = None
+    serial: str | None = None
+    """Of the USB device; several cheap adapters have none, or all the same."""
+    interface: int | None = None
+    """Number of the USB interface: a modem has several ports."""
+    product: str | None = None
+    by_id: str | None = None
+    by_path: str | None = None
+
+    @property
+    def usb(self) -> str | None:
+        """``2c7c:0125``, None for a port that is not on USB."""
+        if self.vid is None or self.pid is None:
+            return None
+        return f"{self.vid:04x}:{self.pid:04x}"
+
+    @property
+    def stable_url(self) -> str:
+        """The name to put into a configuration: the same after every replugging."""
+        if self.usb is None:
+            return self.by_path or self.path
+        if self.serial is None:  # two of a kind could not be told apart: the socket names it
+            return self.by_path or self.path
+        suffix = "" if self.interface is None else f"?interface={self.interface}"
+        return f"usb://{self.usb}/{self.serial}{suffix}"
+
+
+Lister = Callable[[], Sequence[AttachedPort]]
+
+
+def attached_ports() -> list[AttachedPort]:
+    """List the serial devices of this machine, by path."""
+    by_id, by_path = _links(BY_ID), _links(BY_PATH)
+    ports = []
+    for info in comports():
+        match = _INTERFACE.search(info.location or "")
+        ports.append(
+            AttachedPort(
+                path=info.device,
+                vid=info.vid,
+                pid=info.pid,
+                serial=info.serial_number or None,
+                interface=int(match.group(1)) if match else None,
+                product=info.product or info.description,
+                by_id=by_id.get(os.path.realpath(info.device)),
+                by_path=by_path.get(os.path.realpath(info.device)),
+            )
+        )
+    return sorted(ports, key=lambda port: port.path)
+
+
+def _links(folder: Path) -> dict[str, str]:
+    try:
+        return {os.path.realpath(link): str(link) for link in sorted(folder.iterdir())}
+    except OSError:  # no udev, or nothing attached
+        return {}
+
+
+class NoSuchPort(ValueError):  # noqa: N818 - told as a PortError by the transport
+    """A ``usb://`` name that fits no attached device, or several; the text is for a person."""
+
+
+def resolve(url: str, ports: Iterable[AttachedPort]) -> str:
+    """Return the path of the one attached port that a ``usb://`` URL names."""
+    parts = urlsplit(url)
+    match = _USB.fullmatch(parts.netloc)
+    if match is None:
+        raise NoSuchPort("usb:// wants VID:PID, four hexadecimal digits each")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    interface = options.pop("interface", None)
+    if options:
+        raise NoSuchPort(f"unknown option {next(iter(options))!r}")
+    if interface is not None and not interface.isdecimal():
+        raise NoSuchPort(f"interface is {interface!r}, a number is needed")
+    serial = unquote(parts.path.strip("/")) or None
+    wanted = (int(match[1], 16), int(match[2], 16))
+    found = [
+        port
+        for port in ports
+        if (port.vid, port.pid) == wanted
+        and serial in {None, port.serial}
+        and (interface is None or port.interface == int(interface))
+    ]
+    if not found:
+        raise NoSuchPort("no attached device has this identity")
+    if len(found) > 1:
+        names = ", ".join(port.path for port in found)
+        raise NoSuchPort(f"{len(found)} ports have this identity ({names}): say more of it")
+    return found[0].path
+
+
+def other_readers(path: str) -> list[str]:
+    """Programs beside this one that have the device open: they steal bytes.
+
+    An exclusive lock keeps out only those who ask for one. As an ordinary user one sees one's own
+    processes alone; the list is then short of the others, never wrong.
+    """
+    try:
+        device = Path(path).stat().st_rdev
+    except OSError:
+        return []
+    own = str(os.getpid())
+    return sorted(
+        f"{_command(process)} ({process.name})"
+        for process in _PROC.iterdir()
+        if process.name.isdecimal() and process.name != own and _holds(process, device)
+    )
+
+
+def _holds(process: Path, device: int) -> bool:
+    try:
+        descriptors = list((process / "fd").iterdir())
+    except OSError:  # ended meanwhile, or not ours to look at
+        return False
+    return any(_is_device(descriptor, device) for descriptor in descriptors)
+
+
+def _is_device(descriptor: Path, device: int) -> bool:
+    """The link's text first: a stat of a dead network share would hang."""
+    try:
+        return (
+            str(descriptor.readlink()).startswith("/dev/") and descriptor.stat().st_rdev == device
+        )
+    except OSError:
+        return False
+
+
+def _command(process: Path) -> str:
+    try:
+        return (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return "a program"
