@@ -33,6 +33,7 @@ format: $(STAMP)
 schemas: $(STAMP)
 	$(BIN)/python -m contract.documents docs/contract
 	$(BIN)/python -m rf_watch.documents docs/rules.md
+	$(BIN)/python -m rf_watch.broadcast.documents docs/rules-broadcast.md
 
 bench: $(STAMP)
 	$(BIN)/qianshao bench all
