@@ -18,6 +18,7 @@ from hardware.readings import Item, SweepReading, Unreadable
 from hardware.recordings import read_recording
 from qianshao.replay_broadcast import (
     BroadcastOptions,
+    PictureBook,
     add_broadcast_arguments,
     band_summary,
     read_options,
@@ -119,9 +120,12 @@ def run(args: argparse.Namespace, opener: Opener, out: TextIO, err: TextIO) -> i
     if missing:
         return EXIT_USAGE
     summary = Summary(unreadable=options.list_problems)
+    pictures = PictureBook(options.picture)
     show = json_line if args.json else text_line
     for path in args.paths:
-        for detection in _replay_file(path, args.device, opener, start_us, options, summary, err):
+        for detection in _replay_file(
+            path, args.device, opener, start_us, options, summary, pictures, err
+        ):
             summary.detections += 1
             summary.alerts += detection.alert is not None
             out.write(show(detection) + "\n")
@@ -137,6 +141,7 @@ def _replay_file(
     start_us: int | None,
     options: BroadcastOptions,
     summary: Summary,
+    pictures: PictureBook,
     err: TextIO,
 ) -> Iterable[Detection]:
     """Return the last revision of every detection of one file, in order of first firing."""
@@ -151,11 +156,13 @@ def _replay_file(
         summary.readings += 1
         if first is None and isinstance(item, SweepReading):
             first = item
+        pictures.add(path.name, item)
         last.update((d.detection_id, d) for d in watch.feed(item))
     last.update((d.detection_id, d) for d in watch.close())
     if watch.broadcast is not None:
         for line in band_summary(path.name, watch.broadcast):
             err.write(_plain(line) + "\n")
+    pictures.write(watch.broadcast, err)
     return last.values()
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 from hardware.readings import CellReading, Item, NasReading, RdsReading, SweepReading, Unreadable
 
 if TYPE_CHECKING:
+    from qianshao.spectrum_picture import SpectrumPicture
     from rf_watch.broadcast import BroadcastSettings, BroadcastWatch, LicenceList
 
 BROADCAST_LOW_MHZ, BROADCAST_HIGH_MHZ = 64.0, 108.0
@@ -52,7 +53,7 @@ def add_broadcast_arguments(parser: argparse.ArgumentParser) -> None:
         help="a setting of the broadcast detector, e.g. fm.continuous_s=60",
     )
     parser.add_argument(
-        "--picture", metavar="FILE", type=Path, help="write spectrum and waterfall of the sweeps"
+        "--picture", metavar="SVG", type=Path, help="draw spectrum and waterfall of the sweeps"
     )
 
 
@@ -164,12 +165,51 @@ def band_summary(file: str, watch: BroadcastWatch) -> list[str]:
         name = rows[0].name or rows[0].id if rows else "not listed"
         if watch.has_no_list:
             name = "no list"
+        state = "listed" if rows else watch.state(track).value
         text = track.texts.get("radiotext") or track.texts.get("ps", "")
         pi = f" PI {track.pi:04X}" if track.pi is not None else ""
         where = "      -" if track.is_pi_alone else f"{track.mhz:7.3f}"
         level = "" if track.is_pi_alone else f" {track.level_db:7.1f} dB"
         lines.append(
             f"{file}: {where} MHz{level} {track.sightings:6d} sightings  "
-            f"{watch.state(track).value:10s} {name}{pi} {text}".rstrip()
+            f"{state:10s} {name}{pi} {text}".rstrip()
         )
     return lines
+
+
+class PictureBook:
+    """Draws the sweeps of a replay: one picture, of the first range that was swept."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._picture: SpectrumPicture | None = None
+
+    def add(self, file: str, item: Item) -> None:
+        """Take an item; only sweeps are drawn."""
+        if self._path is None or not isinstance(item, SweepReading):
+            return
+        if self._picture is None:
+            from qianshao.spectrum_picture import SpectrumPicture
+
+            self._picture = SpectrumPicture(file)
+        self._picture.add(item)
+
+    def write(self, watch: BroadcastWatch | None, err: TextIO) -> None:
+        """Write the picture, with the carriers that the watch follows."""
+        if self._path is None:
+            return
+        if self._picture is None:
+            err.write("--picture: no sweep to draw\n")
+            return
+        from qianshao.spectrum_picture import Mark
+
+        marks: list[Mark] = []
+        if watch is not None:
+            for track in watch.tracks():
+                is_listed = watch.is_listed(track)
+                text = f"{track.mhz:.2f}" + ("" if is_listed else f" {watch.state(track).value}")
+                marks += [] if track.is_pi_alone else [Mark(track.mhz, text, is_listed)]
+        try:
+            self._path.write_text(self._picture.svg(marks), encoding="utf-8")
+        except (OSError, ValueError) as problem:
+            err.write(f"--picture: {problem}\n")

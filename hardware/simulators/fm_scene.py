@@ -11,17 +11,25 @@ alone. Nothing is set for a single case beyond its row. The model:
 - a station's spectrum is a bell of about 45 kHz (1 sigma) that widens, narrows and shifts with
   the programme, seen through the resolution filter; each point is one noisy sample of it;
 - strong carriers make third-order products in the receiver, by its intercept point.
+
+``python -m hardware.simulators.fm_scene CASES.csv PFM-07 --folder DIR`` writes the sweeps of a row
+as rtl_power rows, and the licence list that goes with them.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
+import datetime as dt
 import math
 import random
 import re
+import sys
 import zlib
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -318,3 +326,59 @@ def _bearing_deg(a: Position, b: Position) -> float:
     north = b.lat - a.lat
     east = (b.lon - a.lon) * math.cos(math.radians((a.lat + b.lat) / 2))
     return math.degrees(math.atan2(east, north)) % 360
+
+
+# -- a recording of a scene ----------------------------------------------------------------------
+
+EXAMPLE_MHZ = (88.7, 91.8, 95.4, 97.0, 100.8, 102.8, 105.8)
+"""Licensed stations of the invented city."""
+
+
+def csv_row(sweep: SweepReading, utc_offset_s: int = 8 * 3600) -> str:
+    """A sweep as rtl_power prints it: local time, the last level twice."""
+    local = dt.datetime.fromtimestamp(sweep.stamp.at_us / _MICROS + utc_offset_s, dt.UTC)
+    levels = [f"{level:.2f}" for level in sweep.levels_dbm]
+    high = sweep.start_hz + sweep.step_hz * len(levels)
+    head = f"{local:%Y-%m-%d, %H:%M:%S}, {sweep.start_hz:.0f}, {high:.0f}, {sweep.step_hz:g}, 16"
+    return ", ".join([head, *levels, levels[-1]]) + "\n"
+
+
+def licence_csv(scene: FmScene) -> str:
+    """The licensed stations of a scene in the form of ``rf replay --licences``."""
+    rows = [
+        f"{e.id},{e.id},{e.mhz:g},{e.site.lat:.6f},{e.site.lon:.6f},{e.erp_w:g}"
+        for e in scene.emitters
+        if e.id.startswith("licensed")
+    ]
+    return "\n".join(["id,name,mhz,lat,lon,erp_w", *rows]) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the recording of one case."""
+    parser = argparse.ArgumentParser(description="sweeps of a published case, as a recording")
+    parser.add_argument("cases", type=Path, help="CSV with the columns id, mhz, facts, lesson")
+    parser.add_argument("id", help="row, e.g. PFM-07")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--step-s", type=float, default=5.0)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(arguments)
+    with args.cases.open(encoding="utf-8") as file:
+        row = next((row for row in csv.DictReader(file) if row["id"] == args.id), None)
+    if row is None:
+        sys.stderr.write(f"{args.cases.name}: no row {args.id}\n")
+        return 2
+    scene = case_scene(row, EXAMPLE_MHZ, Position(25.04, 102.71), seed=args.seed)
+    hours = case_hours(row)
+    midnight = round(dt.datetime(2026, 11, 25, tzinfo=dt.UTC).timestamp()) - 8 * 3600
+    start_s = midnight + (hours[0] - 300 if hours else 12 * 3600)
+    args.folder.mkdir(parents=True, exist_ok=True)
+    with (args.folder / f"{args.id}.csv").open("w", encoding="utf-8") as out:
+        for number in range(int(args.minutes * 60 / args.step_s)):
+            out.write(csv_row(scene.sweep(round((start_s + number * args.step_s) * _MICROS))))
+    (args.folder / "licences.csv").write_text(licence_csv(scene), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
