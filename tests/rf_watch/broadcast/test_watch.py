@@ -281,13 +281,13 @@ def test_noise_holes_and_shoulders_are_no_carriers() -> None:
     assert spectrum is not None
     assert spectrum.peaks == ()
     hz = 87e6 + np.arange(421) * 50e3
-    bell = -30 - ((hz - 98e6) / 60e3) ** 2 * 4.34
-    shoulder = -80 - ((hz - 98.35e6) / 60e3) ** 2 * 4.34
+    bell = -20 - ((hz - 98e6) / 60e3) ** 2 * 4.34
+    shoulder = -78 - ((hz - 98.4e6) / 60e3) ** 2 * 4.34
     levels = np.maximum(np.maximum(noise, bell), shoulder)
     spectrum = analyse(flat(np.nan_to_num(levels, nan=-100.0)), 87, 108, 10)
     assert spectrum is not None
     assert [round(p.mhz, 1) for p in spectrum.peaks] == [98.0]
-    assert [round(p.mhz, 2) for p in spectrum.splatter] == [98.35]
+    assert [round(p.mhz, 2) for p in spectrum.splatter] == [98.4]
 
 
 def test_levels_are_normalised_by_the_resolution_bandwidth() -> None:
