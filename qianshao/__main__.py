@@ -59,6 +59,14 @@ def _replay(args: argparse.Namespace) -> int:
     return main_replay(args)
 
 
+def _band_view(args: argparse.Namespace) -> int:
+    from qianshao.band_view import main_watch
+    from qianshao.logs import configure_logs
+
+    configure_logs()
+    return main_watch(args)
+
+
 def _verify(args: argparse.Namespace) -> int:
     from qianshao.face import main_verify
 
@@ -102,6 +110,12 @@ def _add_rf(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     replay = kinds.add_parser("replay", help=sentence, description=sentence)
     add_arguments(replay)
     replay.set_defaults(run=_replay)
+    from qianshao.band_view import add_watch_arguments
+
+    sentence = "one spectrum device live: spectrum, carriers, news, suspicions"
+    watch = kinds.add_parser("watch", help=sentence, description=sentence)
+    add_watch_arguments(watch)
+    watch.set_defaults(run=_band_view)
 
 
 def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

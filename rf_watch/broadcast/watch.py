@@ -42,6 +42,7 @@ TUNER_LEVEL_MIN_DBF = 25.0
 """Below this a tuner hears noise; 25 dBf is about the level of mono reception."""
 OVERLOAD_RISE_DB = 6.0
 EVENTS_MAX = 256
+STRAY_KHZ = 100.0
 MERGE_KHZ = 60.0
 MATCH_KHZ = 70.0
 """A programme shifts the centre of single sweeps by 40 kHz; one sweep shows no two carriers nearer
@@ -86,6 +87,7 @@ class BroadcastWatch:
         self._device = device
         self.settings = settings or BroadcastSettings()
         self._audio = audio or {}
+        self._evaluate_us = min(EVALUATE_US, self.settings.continuous_s * 0.5e6)
         self._tracks: dict[str, list[Track]] = {}
         self._cases: dict[Track, _Case] = {}
         self._watching: dict[str, Watching] = {}
@@ -230,7 +232,8 @@ class BroadcastWatch:
             else:
                 fresh.append(peak)
         for peak in fresh:
-            seen[self._begin(tracks, peak.mhz)] = peak
+            track = _strayed(ordered, peak, seen) or self._begin(tracks, peak.mhz)
+            seen[track] = peak
         return seen
 
     def _begin(self, tracks: list[Track], mhz: float) -> Track:
@@ -305,7 +308,7 @@ class BroadcastWatch:
             return []
         if event is not None:
             self._tell(stamp.at_us, event, track)
-        is_due = event is not None or stamp.at_us - case.evaluated_us >= EVALUATE_US
+        is_due = event is not None or stamp.at_us - case.evaluated_us >= self._evaluate_us
         if is_due:
             case.is_quiet = self._judge.is_quiet(track, case.step_khz)
         if not case.is_quiet:
@@ -567,3 +570,13 @@ class BroadcastWatch:
         else:
             gap = self.watching(track.sensor).gap_us(self.settings.lost_after_s)
             track.hours_dwell.note(stamp.at_us, max(gap, 2 * EVALUATE_US))
+
+
+def _strayed(tracks: Sequence[Track], peak: Peak, seen: Mapping[Track, Peak]) -> Track | None:
+    """A carrier seen in the look before and not in this one, whose programme moved it so far."""
+    near = [
+        t
+        for t in tracks
+        if t.recent & 1 and t not in seen and abs(t.mhz - peak.mhz) * 1000 <= STRAY_KHZ
+    ]
+    return min(near, key=lambda t: abs(t.mhz - peak.mhz)) if near else None
