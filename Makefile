@@ -35,6 +35,7 @@ schemas: $(STAMP)
 	$(BIN)/python -m atm_face.withdrawal_document docs/withdrawal.md
 	$(BIN)/python -m rf_watch.documents docs/detection-cells.md
 	$(BIN)/python -m hardware.board.generate
+	$(BIN)/python -m rf_watch.broadcast.documents docs/rules-broadcast.md
 
 bench: $(STAMP)
 	$(BIN)/qianshao bench all

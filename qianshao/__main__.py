@@ -78,6 +78,14 @@ def _learn_sms(args: argparse.Namespace) -> int:
     return main_learn_sms(args)
 
 
+def _band_view(args: argparse.Namespace) -> int:
+    from qianshao.band_view import main_watch
+    from qianshao.logs import configure_logs
+
+    configure_logs()
+    return main_watch(args)
+
+
 def _verify(args: argparse.Namespace) -> int:
     from qianshao.face import main_verify
 
@@ -145,6 +153,12 @@ def _add_rf_learn(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     campaign = kinds.add_parser("campaign", help=sentence, description=sentence)
     rf_campaign.add_arguments(campaign)
     campaign.set_defaults(run=_campaign)
+    from qianshao.band_view import add_watch_arguments
+
+    sentence = "one spectrum device live: spectrum, carriers, news, suspicions"
+    watch = kinds.add_parser("watch", help=sentence, description=sentence)
+    add_watch_arguments(watch)
+    watch.set_defaults(run=_band_view)
 
 
 def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

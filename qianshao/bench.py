@@ -217,11 +217,24 @@ def _van_memory() -> Row:
 
 
 def _bench_spectrum() -> list[Row]:
-    from qianshao.bench_spectrum import parse_steps
+    from qianshao.bench_spectrum import (
+        DETECT_TARGET_US,
+        SWEEPS_A_SECOND,
+        detection_step_us,
+        parse_steps,
+    )
 
-    times = _side_by_side(*parse_steps(), 20)
+    times = _side_by_side(*parse_steps(), 100)
     name = "a struct.unpack_from loop over the points"
-    return [_less_is_better("tinysa_2050_points", *times, name, "us", RUNS)]
+    median, slow = detection_step_us()
+    core = median * SWEEPS_A_SECOND / 1e4
+    target = "target: median of one sweep, 24 stations"
+    return [
+        _less_is_better("tinysa_2050_points", *times, name, "us", RUNS),
+        _less_is_better("detect_2050_points", median, DETECT_TARGET_US, target, "us", 400),
+        _less_is_better("detect_2050_points_p99", slow, DETECT_TARGET_US, "the same", "us", 400),
+        _less_is_better("detect_core_share", core, 5.0, "target: 4 sweeps a second", "%", 400),
+    ]
 
 
 BENCHES: dict[str, Callable[[], list[Row]]] = {

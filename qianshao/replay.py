@@ -14,10 +14,18 @@ from typing import TextIO
 from contract.codec import rfc3339, to_json
 from contract.messages import Detection
 from contract.words import RivalVerdict
-from hardware.readings import Item, Unreadable
+from hardware.readings import Item, SweepReading, Unreadable
 from hardware.recordings import read_recording
 from qianshao import rf_context as context
-from rf_watch import RULES
+from qianshao.replay_broadcast import (
+    BroadcastOptions,
+    PictureBook,
+    add_broadcast_arguments,
+    band_summary,
+    read_options,
+)
+from rf_watch import RULES, CellContext
+from rf_watch.broadcast.rules import BROADCAST_RULES
 from rf_watch.watch import RadioWatch
 
 SCHEMA = "qianshao.detection/1"
@@ -31,6 +39,7 @@ Opener = Callable[[Path, int | None], Iterator[Item]]
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LAST_YEAR = 2199
 _OBSERVED = {rule.id: rule.observed for rule in RULES}
+_OBSERVED.update((rule.id, rule.observed) for rule in BROADCAST_RULES)
 
 
 @dataclass(slots=True)
@@ -81,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device", default="replay", help="device id that detection ids derive from"
     )
     context.add_arguments(parser)
+    add_broadcast_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object per detection")
 
 
@@ -102,6 +112,9 @@ def run(args: argparse.Namespace, opener: Opener, out: TextIO, err: TextIO) -> i
         except (ValueError, OverflowError) as error:
             err.write(f"--at: {error}\n")
             return EXIT_USAGE
+    options = read_options(args, err)
+    if options is None:
+        return EXIT_USAGE
     missing = [path for path in args.paths if not path.is_file()]
     for path in missing:
         problem = "is a folder, name its files" if path.is_dir() else "no such file"
@@ -111,11 +124,13 @@ def run(args: argparse.Namespace, opener: Opener, out: TextIO, err: TextIO) -> i
     known = context.load(args, err)
     if known is None:
         return EXIT_USAGE
-    summary = Summary(unreadable=known.bad_rows)
+    summary = Summary(unreadable=known.bad_rows + options.list_problems)
+    pictures = PictureBook(options.picture)
     show = json_line if args.json else text_line
     for path in args.paths:
-        watch = RadioWatch(args.device, context=known.context)
-        for detection in _replay_file(path, watch, opener, start_us, summary, err):
+        for detection in _replay_file(
+            path, args.device, known.context, opener, start_us, options, summary, pictures, err
+        ):
             summary.detections += 1
             summary.alerts += detection.alert is not None
             out.write(show(detection) + "\n")
@@ -126,22 +141,34 @@ def run(args: argparse.Namespace, opener: Opener, out: TextIO, err: TextIO) -> i
 
 def _replay_file(
     path: Path,
-    watch: RadioWatch,
+    device: str,
+    known: CellContext,
     opener: Opener,
     start_us: int | None,
+    options: BroadcastOptions,
     summary: Summary,
+    pictures: PictureBook,
     err: TextIO,
 ) -> Iterable[Detection]:
     """Return the last revision of every detection of one file, in order of first firing."""
+    first: SweepReading | None = None
+    watch = RadioWatch(device, context=known, broadcast=lambda: options.make(device, first))
     last: dict[bytes, Detection] = {}
     summary.files += 1
-    for item in opener(path, start_us):
+    for item in options.in_utc(opener(path, start_us)):
         if isinstance(item, Unreadable):
             _tell_unreadable(item, summary, err)
             continue
         summary.readings += 1
+        if first is None and isinstance(item, SweepReading):
+            first = item
+        pictures.add(path.name, item)
         last.update((d.detection_id, d) for d in watch.feed(item))
     last.update((d.detection_id, d) for d in watch.close())
+    if watch.broadcast is not None:
+        for line in band_summary(path.name, watch.broadcast):
+            err.write(_plain(line) + "\n")
+    pictures.write(watch.broadcast, err)
     return last.values()
 
 

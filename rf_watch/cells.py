@@ -23,6 +23,7 @@ from hardware.readings import (
     NasReading,
     NetworkReading,
     Rat,
+    Reading,
     SignallingReading,
     Stamp,
 )
@@ -91,9 +92,11 @@ class CellWatch:
         self._terminals: dict[str, TerminalWatch] = {}
         self._blobs: Blobs = {}
 
-    def feed(self, reading: NetworkReading) -> list[Detection]:
+    def feed(self, reading: Reading) -> list[Detection]:
         """Take one reading; returns new detections and new revisions of earlier ones."""
         self._blobs.clear()
+        if not isinstance(reading, NetworkReading):
+            return []
         sensor = reading.stamp.sensor
         if isinstance(reading, CellReading):
             self._authentication(sensor).see_serving_cell(reading)

@@ -2,28 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from contract.messages import Detection
-from hardware.readings import NetworkReading, Reading
+from hardware.readings import (
+    CarrierReading,
+    NetworkReading,
+    RdsReading,
+    Reading,
+    SweepReading,
+    TunerReading,
+)
 from rf_watch.cells import CellWatch
 from rf_watch.context import CellContext
 
+if TYPE_CHECKING:
+    from rf_watch.broadcast import BroadcastWatch
+
 
 class RadioWatch:
-    """Gives each reading to the detector that knows its kind; other readings say nothing."""
+    """Gives each reading to the detector that knows its kind; other readings say nothing.
 
-    def __init__(self, device: str, *, context: CellContext | None = None) -> None:
+    The broadcast detector needs numpy and is made with the first reading for it, so that a bare
+    agent that has modems only runs without.
+    """
+
+    def __init__(
+        self,
+        device: str,
+        *,
+        context: CellContext | None = None,
+        broadcast: Callable[[], BroadcastWatch] | None = None,
+    ) -> None:
         self._cells = CellWatch(device, context=context)
+        self._make_broadcast = broadcast or (lambda: _plain_broadcast(device))
+        self.broadcast: BroadcastWatch | None = None
 
     def feed(self, reading: Reading) -> list[Detection]:
         """Take one reading; returns new detections and new revisions of earlier ones."""
         if isinstance(reading, NetworkReading):
             return self._cells.feed(reading)
+        if isinstance(reading, SweepReading | TunerReading | RdsReading | CarrierReading):
+            if self.broadcast is None:
+                self.broadcast = self._make_broadcast()
+            return self.broadcast.feed(reading)
         return []
 
     def close(self) -> list[Detection]:
         """End everything that is open and return the last revisions."""
-        return self._cells.close()
+        return self._cells.close() + (self.broadcast.close() if self.broadcast else [])
 
     def raw_evidence(self, detection: Detection) -> list[bytes]:
         """The bytes whose hashes a detection of the last feed() or close() names."""
-        return self._cells.raw_evidence(detection)
+        raw = self._cells.raw_evidence(detection)
+        return raw + (self.broadcast.raw_evidence(detection) if self.broadcast else [])
+
+
+def _plain_broadcast(device: str) -> BroadcastWatch:
+    from rf_watch.broadcast import BroadcastWatch
+
+    return BroadcastWatch(device)

@@ -37,3 +37,13 @@ def _number(cell: bytes) -> float:
         return float(cell)
     except ValueError:
         return float("nan")
+
+
+def columns(levels: array[float], width: int) -> list[float]:
+    """Return at most ``width`` values, each the loudest of its part; NaN where there is none."""
+    values = np.frombuffer(levels, dtype=np.float32)
+    if values.size <= width:
+        return [float(v) for v in values]
+    edges = np.linspace(0, values.size, width + 1).astype(int)[:-1]
+    loudest = np.maximum.reduceat(np.where(np.isnan(values), -np.inf, values), edges)
+    return [float(v) if np.isfinite(v) else float("nan") for v in loudest]

@@ -33,6 +33,7 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "fleet simulate",
         "rf",
         "rf replay",
+        "rf watch",
         "face",
         "face verify",
         "atm",

@@ -291,3 +291,97 @@ def test_an_unusable_table_is_a_usage_error_that_names_it(
     assert f"{option}: " in err.getvalue()
     words[-1] = str(tmp_path / "missing")
     assert run(arguments(*words), odd_cell, io.StringIO(), err) == 2
+
+
+@pytest.mark.field_data
+@pytest.mark.parametrize(("name", "mhz"), [("nhkfm3", 88.1), ("cocolo3", 76.5)])
+def test_recorded_broadcasts_are_found_and_nobody_is_suspected_without_a_list(
+    field_data: Path, capsys: pytest.CaptureFixture[str], name: str, mhz: float
+) -> None:
+    path = field_data / "fm" / "jj1bdx" / f"{name}.csv"
+    code, out, err = replay([path], capsys)
+    (line,) = [json.loads(text) for text in out.splitlines()]
+    assert (code, line["subject"]["mhz"], line["alert"]) == (0, mhz, None)
+    assert f"{mhz:.3f} MHz" in err
+    assert replay([path], capsys) == (code, out, err)
+
+
+@pytest.mark.field_data
+def test_a_recorded_broadcast_outside_the_list_is_suspected_after_the_dwell_a_crew_asks_for(
+    field_data: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    licences = tmp_path / "list.csv"
+    licences.write_text("mhz,name\n91.8,other\nhello,bad\n")
+    path = str(field_data / "fm" / "jj1bdx" / "nhkfm3.csv")
+    words = [path, "--json", "--licences", str(licences)]
+    assert main_replay(arguments(*words)) == 3  # a line of the list could not be read
+    said = capsys.readouterr()
+    assert json.loads(said.out)["level"] == "observed"
+    assert "list.csv: line 3: no frequency in 'hello'" in said.err
+    main_replay(arguments(*words, "--set", "fm.continuous_s=200"))
+    line = json.loads(capsys.readouterr().out)
+    assert (line["alert"], line["subkind"]) == ("BLACK_BROADCAST_SUSPECTED", "UNLICENSED")
+    licences.write_text("mhz,name\n88.1,NHK-FM\n")
+    main_replay(arguments(*words, "--set", "fm.continuous_s=200"))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "NHK-FM" in said.err
+
+
+@pytest.mark.field_data
+def test_a_recorded_tuner_names_its_station(
+    field_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = replay([field_data / "fm" / "tef6686_serial_oe1_redsea_mit.txt"], capsys)
+    line = json.loads(out)
+    assert (code, line["alert"], line["subject"]["pi"]) == (0, None, "A201")
+    assert line["reasons"][0]["values"]["radiotext"].startswith("Ö1 Service: Tel. (01) 501 70 371")
+    assert "PI A201" in err
+
+
+@pytest.mark.field_data
+def test_recorded_sweeps_outside_the_broadcast_band_say_nothing(
+    field_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = sorted((field_data / "fm").glob("*.npy")) + sorted((field_data / "fm").glob("*.bin"))
+    code, out, err = replay(paths, capsys)
+    assert (code, out) == (0, "")
+    assert "3 files, 103 readings" in err
+
+
+def test_local_time_moves_the_times_that_a_recording_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.csv"
+    bins = [-90.0] * 200
+    bins[48:53] = [-60.0, -50.0, -48.0, -50.0, -60.0]
+    levels = ", ".join(f"{level + n % 3 / 10:.2f}" for n, level in enumerate(bins))
+    rows.write_text(
+        "".join(
+            f"2026-11-25, 20:00:{s:02d}, 95000000, 105000000, 50000, 20, {levels}\n"
+            for s in range(8)
+        )
+    )
+    assert main_replay(arguments(str(rows), "--json", "--utc-offset", "+08:00")) == 0
+    line = json.loads(capsys.readouterr().out)
+    assert line["first_seen"] == "2026-11-25T12:00:00.000000Z"
+    assert line["subject"]["mhz"] == 97.5
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--fm-band", "88"], "--fm-band: "),
+        (["--fm-band", "108-88"], "fm.band_high_mhz"),
+        (["--utc-offset", "8"], "--utc-offset: "),
+        (["--set", "fm.nothing=1"], "fm.nothing"),
+        (["--set", "fm.continuous_s"], "--set: "),
+        (["--licences", "/nowhere/list.csv"], "--licences: list.csv: "),
+    ],
+)
+def test_bad_broadcast_options_are_usage_errors_that_name_them(
+    tmp_path: Path, words: list[str], told: str
+) -> None:
+    err = io.StringIO()
+    code = run(arguments(recording(tmp_path), *words), failures, io.StringIO(), err)
+    assert (code, told in err.getvalue()) == (2, True), err.getvalue()

@@ -12,8 +12,8 @@ from hardware.readings import (
     MessageReading,
     NasReading,
     NasType,
-    NetworkReading,
     Rat,
+    Reading,
     SignallingReading,
     SignalType,
     Stamp,
@@ -134,7 +134,7 @@ def learned(cells: int = 60) -> Baseline:
 
 
 def watch(
-    readings: Iterable[NetworkReading], context: CellContext | None = None, **settings: int
+    readings: Iterable[Reading], context: CellContext | None = None, **settings: int
 ) -> list[Detection]:
     """The last revision of every detection."""
     detector = CellWatch("van-01", CellSettings(**settings), context)

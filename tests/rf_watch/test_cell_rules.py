@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.words import AlertKind, Level, RivalVerdict, Severity
-from hardware.readings import NasType, NetworkReading, Rat, SignalType
+from hardware.readings import NasType, Rat, Reading, SignalType
 from rf_watch import RULES, CellContext
 from rf_watch.plan import CellPlan, PlanRow, RegisterRow, VehicleRegister
 from rf_watch.tables.china_gsm import ChinaGsm, SwitchedOff
@@ -39,7 +39,7 @@ PLANNED = CellContext(plan=PLAN)
 LEARNED = CellContext(baseline=learned())
 OFF = CellContext(gsm=ChinaGsm(switched_off=(SwitchedOff(plmn="460-01"),)))
 
-Story = Sequence[NetworkReading]
+Story = Sequence[Reading]
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Case:
     context: CellContext | None = None
 
 
-def failures(*at_s: float) -> list[NetworkReading]:
+def failures(*at_s: float) -> list[Reading]:
     return [nas(at, NasType.AUTHENTICATION_FAILURE, cause=20) for at in at_s]
 
 
-def asked(*then: NetworkReading) -> list[NetworkReading]:
+def asked(*then: Reading) -> list[Reading]:
     """The IMSI is asked for in a second session, after an ordinary attach."""
     return [
         lte(0),
@@ -67,7 +67,7 @@ def asked(*then: NetworkReading) -> list[NetworkReading]:
     ]
 
 
-def unsafe_release(at_s: float) -> list[NetworkReading]:
+def unsafe_release(at_s: float) -> list[Reading]:
     return [
         signal(at_s, SignalType.RRC_SETUP),
         signal(at_s + 1, SignalType.RRC_RELEASE, redirect=Rat.GSM),
@@ -77,7 +77,7 @@ def unsafe_release(at_s: float) -> list[NetworkReading]:
 SHORT = gsm(0, t3212_decihours=1)
 """A soft reason for supporting ones to stand beside."""
 ODD_LISTS = gsm(9, channel=55, cell_id=9, t3212_decihours=1, neighbour_channels=(90, 91))
-SMS_CLEAR: list[NetworkReading] = [
+SMS_CLEAR: list[Reading] = [
     gsm(0, t3212_decihours=1),
     signal(1, SignalType.LU_REQUEST, Rat.GSM),
     message(2, "13800000000"),
@@ -374,7 +374,7 @@ BLASTER = CellContext(
 )
 
 
-def blaster(at_s: float = 0, **changes: object) -> NetworkReading:
+def blaster(at_s: float = 0, **changes: object) -> Reading:
     plain: dict[str, object] = {
         "plmns": ("460-01",),
         "channel": 30,
@@ -447,7 +447,7 @@ def test_a_plan_row_counts_only_while_it_is_in_force() -> None:
 
 def test_an_lte_catcher_is_one_track_over_its_carriers() -> None:
     plan = CellPlan([PlanRow(rat=Rat.LTE, plmn="460-01", channel=1500, lac_tac=20501, pci=55)])
-    story: list[NetworkReading] = [
+    story: list[Reading] = [
         lte(0, plmns=("460-01",), cell_id=None, physical_id=211, channel=1500, lac_tac=7003),
         lte(1, plmns=("460-01",), cell_id=None, physical_id=211, channel=300, lac_tac=7009),
         nas(2, NasType.ATTACH_REQUEST),
@@ -460,7 +460,7 @@ def test_an_lte_catcher_is_one_track_over_its_carriers() -> None:
 
 def test_an_ordinary_redirect_of_china_mobile_is_no_alert() -> None:
     """TAU reject 10, attach, identity request, attach reject 15: a genuine log of 2020."""
-    story: list[NetworkReading] = [
+    story: list[Reading] = [
         lte(),
         nas(1, NasType.TAU_REQUEST),
         nas(2, NasType.TAU_REJECT, cause=10),
@@ -484,7 +484,7 @@ def test_one_soft_reason_needs_a_great_deal_of_support() -> None:
 
 # -- benign readings never raise a score ---------------------------------------------------------
 
-ATTACK: list[NetworkReading] = [
+ATTACK: list[Reading] = [
     *city(0),
     *city(1),
     gsm(2, channel=45, cell_id=5, lac_tac=5121, neighbours=0, neighbour_channels=(), cro_db=126),
@@ -497,7 +497,7 @@ ATTACK: list[NetworkReading] = [
 BENIGN = [*city(0), lte(0), nas(0, NasType.ATTACH_ACCEPT), nas(0, NasType.EMM_INFORMATION)]
 
 
-def moved(reading: NetworkReading, at_s: float) -> NetworkReading:
+def moved(reading: Reading, at_s: float) -> Reading:
     return replace(reading, stamp=stamp(at_s))
 
 
@@ -505,7 +505,7 @@ def moved(reading: NetworkReading, at_s: float) -> NetworkReading:
     st.lists(st.tuples(st.sampled_from(BENIGN), st.floats(1.5, 590, allow_nan=False)), max_size=30)
 )
 def test_readings_of_genuine_cells_that_are_heard_already_never_raise_a_score(
-    extra: list[tuple[NetworkReading, float]],
+    extra: list[tuple[Reading, float]],
 ) -> None:
     """A comparison needs its witnesses once; more of them only ever speak for innocence."""
     scores = {d.track_id: (d.score, d.level.rank) for d in watch(ATTACK, LEARNED)}
@@ -520,7 +520,7 @@ def test_readings_of_genuine_cells_that_are_heard_already_never_raise_a_score(
 @given(
     st.lists(st.tuples(st.sampled_from(BENIGN), st.floats(0, 3000, allow_nan=False)), max_size=60)
 )
-def test_genuine_readings_alone_say_nothing(extra: list[tuple[NetworkReading, float]]) -> None:
+def test_genuine_readings_alone_say_nothing(extra: list[tuple[Reading, float]]) -> None:
     story = sorted((moved(reading, at_s) for reading, at_s in extra), key=lambda r: r.stamp.at_us)
     for context in (None, LEARNED):
         assert watch(story, context) == []

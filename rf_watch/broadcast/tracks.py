@@ -1,0 +1,222 @@
+"""One followed carrier: when it was on the air, where it stands, how strong, how long."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hardware.readings import Position, Stamp
+
+_MICROS = 1_000_000
+MEAN_MAX = 200
+"""A centre is averaged over so many sightings; later ones replace the oldest slowly."""
+EPISODES_MAX = 64
+HISTORY_MAX = 96
+HISTORY_STEP_US = 10 * _MICROS
+HOURS_OF_WEEK = 168
+
+
+class CaseState(StrEnum):
+    """States of a signal case that the product reaches by itself (scenario format, 4.3)."""
+
+    CANDIDATE = "CANDIDATE"
+    DISCOVERED = "DISCOVERED"
+    DORMANT = "DORMANT"
+
+
+class TrackEvent(StrEnum):
+    """What happened to a carrier."""
+
+    NEW = "new"
+    QUIETED = "quieted"
+    DORMANT = "dormant"
+    RETURNED = "returned"
+
+
+@dataclass(slots=True)
+class Dwell:
+    """How long something held without a gap."""
+
+    start_us: int | None = None
+    last_us: int = 0
+
+    def note(self, now_us: int, gap_us: float) -> None:
+        """It holds now."""
+        if self.start_us is None or now_us - self.last_us > gap_us or now_us < self.last_us:
+            self.start_us = now_us
+        self.last_us = now_us
+
+    def clear(self) -> None:
+        """It does not hold."""
+        self.start_us = None
+
+    def seconds(self) -> float:
+        """Seconds from the beginning of the unbroken spell to its last sighting."""
+        return 0.0 if self.start_us is None else (self.last_us - self.start_us) / _MICROS
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A level now and then, for the laws by which phantoms behave."""
+
+    at_us: int
+    level_db: float
+    above_floor_db: float
+    position: Position | None
+
+
+@dataclass(slots=True, eq=False)
+class Track:
+    """A carrier of one sensor; its number never changes while it is followed."""
+
+    number: int
+    sensor: str
+    mhz: float
+    """Mean centre, as the receiver reads it."""
+    first: Stamp
+    last: Stamp
+    sightings: int = 0
+    recent: int = 0
+    """One bit a look, the newest lowest."""
+    looks: int = 0
+    is_candidate: bool = False
+    is_resolved: bool = False
+    """Seen finely enough to say whether it stands on the raster."""
+    resolved_sightings: int = 0
+    spread_khz2: float = 0.0
+    level_db: float = -200.0
+    above_floor_db: float = 0.0
+    neighbour_mhz: float = 0.0
+    neighbour_above_db: float = 0.0
+    width_khz: float | None = None
+    overloaded: int = 0
+    dwell: Dwell = field(default_factory=Dwell)
+    is_on: bool = False
+    is_dormant: bool = False
+    on_since_us: int = 0
+    episodes: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=EPISODES_MAX))
+    began_watched: bool = False
+    """The watch saw it come on: its beginning is a time, not the beginning of the watch."""
+    history: deque[Sample] = field(default_factory=lambda: deque(maxlen=HISTORY_MAX))
+    on_looks: list[int] = field(default_factory=lambda: [0] * HOURS_OF_WEEK)
+    audio: tuple[float, ...] | None = None
+    audio_us: int = 0
+    audio_dwell: Dwell = field(default_factory=Dwell)
+    audio_correlation: float | None = None
+    bearings: deque[tuple[int, float, float]] = field(default_factory=lambda: deque(maxlen=12))
+    """Time, signed difference to the licensed site in degrees, sigma."""
+    bearing_dwell: Dwell = field(default_factory=Dwell)
+    hours_dwell: Dwell = field(default_factory=Dwell)
+    pi_counts: dict[int, int] = field(default_factory=dict)
+    pi_dwell: Dwell = field(default_factory=Dwell)
+    pi: int | None = None
+    texts: dict[str, str] = field(default_factory=dict)
+    is_pilot: bool | None = None
+    is_pi_alone: bool = False
+    """Known by its PI only: the tuner never said where it stands."""
+
+    def see(
+        self,
+        stamp: Stamp,
+        mhz: float,
+        level_db: float,
+        above_floor_db: float,
+        gap_us: float,
+        *,
+        is_resolved: bool,
+    ) -> TrackEvent | None:
+        """Count a sighting; return NEW or RETURNED where it begins one."""
+        now = stamp.at_us
+        self.sightings += 1
+        if is_resolved and not self.is_resolved:  # a coarse mean is worth nothing beside a fine one
+            self.is_resolved = True
+            self.mhz, self.spread_khz2 = mhz, 0.0
+        if is_resolved or not self.is_resolved:
+            self._average(mhz, is_resolved=is_resolved)
+        self.level_db = level_db if self.sightings == 1 else 0.7 * self.level_db + 0.3 * level_db
+        self.above_floor_db = above_floor_db
+        self.dwell.note(now, gap_us)
+        if not self.history or now - self.history[-1].at_us >= HISTORY_STEP_US:
+            self.history.append(Sample(now, level_db, above_floor_db, stamp.position))
+        self.last = stamp
+        was_on, self.is_on = self.is_on, True
+        was_dormant, self.is_dormant = self.is_dormant, False
+        if was_on:
+            return None
+        self.on_since_us = now
+        return TrackEvent.RETURNED if self.episodes or was_dormant else TrackEvent.NEW
+
+    def _average(self, mhz: float, *, is_resolved: bool) -> None:
+        self.resolved_sightings = min(MEAN_MAX, self.resolved_sightings + 1 if is_resolved else 1)
+        share = 1 / max(1, self.resolved_sightings)
+        off_khz = (mhz - self.mhz) * 1000
+        self.mhz += off_khz * share / 1000
+        self.spread_khz2 += (off_khz * off_khz - self.spread_khz2) * share
+
+    def look(self, *, is_seen: bool, keep: int) -> None:
+        """The receiver looked at this frequency."""
+        self.looks += 1
+        self.recent = (self.recent << 1 | is_seen) & ((1 << keep) - 1)
+
+    def silence(self, now_us: int, gap_us: float, dormant_us: float) -> TrackEvent | None:
+        """Not seen in this look; return QUIETED or DORMANT where that is news."""
+        off_us = now_us - self.last.at_us
+        if self.is_on and off_us > gap_us:
+            self.is_on = False
+            self.episodes.append((self.on_since_us, self.last.at_us))
+            for dwell in (self.dwell, self.audio_dwell, self.bearing_dwell, self.hours_dwell):
+                dwell.clear()
+            self.pi_dwell.clear()
+            return TrackEvent.QUIETED
+        if not self.is_on and not self.is_dormant and off_us > dormant_us:
+            self.is_dormant = True
+            return TrackEvent.DORMANT
+        return None
+
+    @property
+    def error_khz(self) -> float:
+        """Standard error of the mean centre."""
+        count = max(1, self.resolved_sightings)
+        return float((self.spread_khz2 / count) ** 0.5)
+
+
+@dataclass(slots=True)
+class Watching:
+    """When and how often one sensor looked at the band."""
+
+    first_us: int | None = None
+    last_us: int = 0
+    watched_us: int = 0
+    interval_us: float = 0.0
+    looks: list[int] = field(default_factory=lambda: [0] * HOURS_OF_WEEK)
+    floor_db: float | None = None
+    is_overloaded: bool = False
+
+    def note(self, now_us: int, hour: int, least_gap_us: float) -> None:
+        """One look at the band."""
+        if self.first_us is None:
+            self.first_us = now_us
+        else:
+            step = now_us - self.last_us
+            if step > 0:
+                # slow receivers: an interval is learned, but a long break is none
+                near = self.interval_us == 0.0 or step < 4 * max(self.interval_us, least_gap_us)
+                if near:
+                    share = 0.5 if self.interval_us == 0.0 else 0.2
+                    self.interval_us += (step - self.interval_us) * share
+                    self.watched_us += step
+        self.last_us = max(self.last_us, now_us)
+        self.looks[hour] += 1
+
+    def gap_us(self, lost_after_s: float) -> float:
+        """How long a carrier may be out of sight before it counts as gone."""
+        return max(lost_after_s * _MICROS, 1.5 * self.interval_us)
+
+    def take_floor(self, floor_db: float, rise_db: float) -> None:
+        """A floor that jumps up in all channels at once is the receiver's own distress."""
+        if self.floor_db is None:
+            self.floor_db = floor_db
+        self.is_overloaded = floor_db > self.floor_db + rise_db
+        share = 0.002 if self.is_overloaded else 0.05
+        self.floor_db += (floor_db - self.floor_db) * share
