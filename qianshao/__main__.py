@@ -132,6 +132,15 @@ def _add_fleet(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     simulate.set_defaults(run=_fleet)
 
 
+def _add_identities(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.identities import add_ca_commands, add_device_commands
+
+    ca = commands.add_parser("ca", help="the central's certificate authority")
+    add_ca_commands(ca.add_subparsers(required=True, metavar="WHAT"))
+    device = commands.add_parser("device", help="identities of devices")
+    add_device_commands(device.add_subparsers(required=True, metavar="WHAT"))
+
+
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sentence = "ratios against named peers, measured side by side in one run"
     bench = commands.add_parser("bench", help=sentence, description=sentence)
@@ -154,6 +163,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_processes(commands)
     _add_rf(commands)
     _add_face(commands)
+    _add_identities(commands)
     _add_fleet(commands)
     _add_bench(commands)
     return parser
