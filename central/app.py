@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import signal
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import structlog
 
-from central.authority import Authority, AuthorityError
-from central.config import CentralSettings, load_settings
+from central.authority import Authority, AuthorityError, split_hosts
+from central.config import BrokerKind, CentralSettings, load_settings
+from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
 from central.orders import OrderDispatcher, order_keys
@@ -20,14 +22,16 @@ from central.store import open_sqlite
 from central.store.interface import StoreUnavailableError
 from central.store.migrations import MigrationError
 from central.web.app import create_app
+from central.web.enrol import EnrolmentServer
 from central.web.security import BindError, check_bind
 from central.web.server import WebServer
 from contract.clock import SystemClock
 from contract.keyfiles import KeyFileError, evidence_signer
-from contract.keys import KeySigner
+from contract.keys import KeySigner, public_pem
 from contract.settings import ConfigError
 from mqtt_bridge.brokers.interface import Broker, BrokerError, DeviceGrant
 from mqtt_bridge.brokers.managed import Listener
+from mqtt_bridge.brokers.mosquitto import MosquittoBroker
 from mqtt_bridge.brokers.nats import NatsBroker
 from mqtt_bridge.intake import Intake
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
@@ -38,6 +42,11 @@ TEND_S = 0.5
 """How often the broker is looked after."""
 RENEW_S = 24 * 3600.0
 """How often the central renews its own certificates; they live for 30 days."""
+
+_BROKERS: dict[BrokerKind, type[NatsBroker] | type[MosquittoBroker]] = {
+    BrokerKind.NATS: NatsBroker,
+    BrokerKind.MOSQUITTO: MosquittoBroker,
+}
 
 log = structlog.get_logger("central")
 
@@ -85,6 +94,33 @@ class Central:
         )
         app = create_app(self._store, self._hub, settings, lambda: self._ingest.status)
         self._web = WebServer(app, self._hub, settings.http_host, settings.http_port)
+        self._enrolment = self._make_enrolment(public_pem(signer.public))
+
+    def _make_enrolment(self, central_key_pem: str) -> EnrolmentServer | None:
+        """Return the port at which devices enrol, where the configuration opens one."""
+        settings = self._settings
+        if settings.enrol_host is None:
+            return None
+        authority = Authority.load(settings.folder / "ca")
+        desk = EnrolmentDesk(
+            store=self._store,
+            authority=authority,
+            tenant=settings.tenant,
+            central_key_pem=central_key_pem,
+            clock=SystemClock(),
+            certificate_life=dt.timedelta(days=settings.certificate_days),
+        )
+        return EnrolmentServer(
+            desk, self._issue_enrolment(authority), settings.enrol_host, settings.enrol_port
+        )
+
+    def _issue_enrolment(self, authority: Authority) -> TlsFiles:
+        """Renew the certificate of the enrolment port in its place."""
+        names, addresses = split_hosts(self._settings.names)
+        self._issued = time.monotonic()
+        return authority.issue_server(
+            self._settings.folder / "enrol-tls", names=names, addresses=addresses
+        )
 
     def _make_broker(self) -> tuple[Broker | None, BrokerAddress]:
         """Return the embedded broker and its address, or the operator's own by address alone."""
@@ -93,15 +129,14 @@ class Central:
             return None, settings.broker
         server, own = self._issue_certificates()
         self._granted = self._enrolled()
-        broker = NatsBroker(
-            settings.folder / "broker",
-            Listener(
-                tls=server,
-                grants=[DeviceGrant(settings.tenant, device) for device in self._granted],
-                host=settings.broker_host,
-                port=settings.broker_port,
-            ),
-            binary=settings.broker_binary,
+        listener = Listener(
+            tls=server,
+            grants=[DeviceGrant(settings.tenant, device) for device in self._granted],
+            host=settings.broker_host,
+            port=settings.broker_port,
+        )
+        broker = _BROKERS[settings.broker_kind](
+            settings.folder / "broker", listener, binary=settings.broker_binary
         )
         broker.start()
         return broker, broker.address(own)
@@ -111,7 +146,9 @@ class Central:
         folder = self._settings.folder
         authority = Authority.load(folder / "ca")
         self._issued = time.monotonic()
-        return authority.issue_server(folder / "broker-tls"), authority.issue_client(folder / "tls")
+        names, addresses = split_hosts(self._settings.names)
+        server = authority.issue_server(folder / "broker-tls", names=names, addresses=addresses)
+        return server, authority.issue_client(folder / "tls")
 
     def _enrolled(self) -> tuple[str, ...]:
         """Devices that may talk to the broker now."""
@@ -125,6 +162,8 @@ class Central:
         orders = threading.Thread(target=self._orders.run, name="orders", daemon=True)
         try:
             self._web.start()
+            if self._enrolment is not None:
+                self._enrolment.start()
             self._intake.start()
             ingest.start()
             orders.start()
@@ -137,6 +176,8 @@ class Central:
                 ingest.join(timeout=10.0)
             self._intake.stop()
             self._web.stop()
+            if self._enrolment is not None:
+                self._enrolment.stop()
             if self._broker is not None:
                 self._broker.stop()
             self._store.close()
@@ -145,12 +186,16 @@ class Central:
     def _watch(self, *threads: threading.Thread) -> None:
         """Tend the broker; a dead thread ends the process to be restarted."""
         while not self._stopping.wait(TEND_S):
+            is_due = time.monotonic() - self._issued > RENEW_S
             if self._broker is not None:
-                self._tend(self._broker)
+                self._tend(self._broker, is_due=is_due)
+            if is_due and self._enrolment is not None:
+                self._issue_enrolment(Authority.load(self._settings.folder / "ca"))
+                self._enrolment.renew()
             if not (all(t.is_alive() for t in threads) and self._web.is_alive):
                 raise RuntimeError("a thread of the central died; the log says why")
 
-    def _tend(self, broker: Broker) -> None:
+    def _tend(self, broker: Broker, *, is_due: bool) -> None:
         """Keep it alive, with the enrolled devices' permissions and a fresh certificate."""
         if broker.ensure():
             log.warning("broker_restarted")
@@ -159,7 +204,6 @@ class Central:
         except StoreUnavailableError as error:
             log.warning("store_unavailable", problem=error.problem)
             return
-        is_due = time.monotonic() - self._issued > RENEW_S
         if enrolled == self._granted and not is_due:
             return
         if is_due:

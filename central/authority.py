@@ -178,6 +178,18 @@ class Authority:
         return files
 
 
+def split_hosts(hosts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return (names, addresses) of a mixed list, as a certificate wants them apart."""
+    names: list[str] = []
+    addresses: list[str] = []
+    for host in hosts:
+        try:
+            addresses.append(str(ipaddress.ip_address(host)))
+        except ValueError:
+            names.append(host)
+    return names, addresses
+
+
 def _certificate_path(folder: Path) -> Path:
     return folder / "ca.pem"
 

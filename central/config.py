@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import TypedDict
 
 from contract.settings import Table, TomlFile
 from contract.topics import check_id
@@ -11,6 +13,13 @@ from mqtt_bridge.ports import BrokerAddress, TlsFiles
 
 MAX_PORT = 65535
 _MAX_OFFSET_MINUTES = 14 * 60
+
+
+class BrokerKind(StrEnum):
+    """Brokers that the central can run."""
+
+    NATS = "nats"
+    MOSQUITTO = "mosquitto"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +39,15 @@ class CentralSettings:
     broker_port: int = 8883
     broker_binary: Path | None = None
     """Program of the embedded broker; None: the installed one."""
+    broker_kind: BrokerKind = BrokerKind.NATS
+    """Which broker is started beside the central."""
+    names: tuple[str, ...] = ("localhost", "127.0.0.1")
+    """Host names and addresses under which devices reach this central: its certificates' names."""
+    enrol_host: str | None = None
+    """Where devices enrol and renew over HTTPS; None: nowhere."""
+    enrol_port: int = 8471
+    certificate_days: int = 30
+    """Life of a device's certificate; it is renewed after two thirds."""
     utc_offset_minutes: int = 480
     """Time of the pages: China Standard Time keeps no daylight saving."""
     batch_messages: int = 256
@@ -51,7 +69,7 @@ def load_settings(path: Path) -> CentralSettings:
 
     ``tenant`` and ``folder`` are required. ``[broker]`` with a ``host`` names an operator's own
     broker (``port`` and, with TLS, ``ca``, ``certificate``, ``private_key``); without one it sets
-    the embedded broker (``listen``, ``port``, ``binary``). ``[http]``, ``[ingest]`` and
+    the embedded broker (``kind``, ``listen``, ``port``, ``binary``). ``[http]``, ``[ingest]`` and
     ``[pages]`` hold the rest.
     """
     file = TomlFile.read(path)
@@ -65,6 +83,7 @@ def load_settings(path: Path) -> CentralSettings:
     http = root.table_or_none("http") or _nothing(file)
     ingest = root.table_or_none("ingest") or _nothing(file)
     pages = root.table_or_none("pages") or _nothing(file)
+    enrolment = root.table_or_none("enrolment")
     settings = CentralSettings(
         tenant=tenant,
         folder=folder,
@@ -74,6 +93,9 @@ def load_settings(path: Path) -> CentralSettings:
         broker_host=embedded.text_or("listen", default.broker_host),
         broker_port=embedded.integer_or("port", default.broker_port, 0, MAX_PORT),
         broker_binary=embedded.path_or("binary", None),
+        broker_kind=embedded.word_or("kind", default.broker_kind, BrokerKind),
+        names=root.texts_or("names", default.names),
+        **_enrolment(enrolment),
         utc_offset_minutes=pages.integer_or(
             "utc_offset_minutes",
             default.utc_offset_minutes,
@@ -98,6 +120,23 @@ def load_settings(path: Path) -> CentralSettings:
 def _nothing(file: TomlFile) -> Table:
     """Stand in for a table that is absent: every key has its default."""
     return Table(file, {}, ())
+
+
+def _enrolment(table: Table | None) -> _Enrolment:
+    if table is None:
+        return {}
+    default = CentralSettings(tenant="-", folder=Path())
+    return {
+        "enrol_host": table.text_or("listen", "127.0.0.1"),
+        "enrol_port": table.integer_or("port", default.enrol_port, 0, MAX_PORT),
+        "certificate_days": table.integer_or("certificate_days", default.certificate_days, 1, 397),
+    }
+
+
+class _Enrolment(TypedDict, total=False):
+    enrol_host: str
+    enrol_port: int
+    certificate_days: int
 
 
 def _own_broker(table: Table) -> BrokerAddress:

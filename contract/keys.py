@@ -58,6 +58,12 @@ def load_public_pem(pem: str) -> PublicKey:
     raise ValueError("only Ed25519 and P-256 keys sign messages")
 
 
+def algorithm_of(public: PublicKey) -> Algorithm:
+    """Return the one algorithm that a key signs with."""
+    is_edwards = isinstance(public, ed25519.Ed25519PublicKey)
+    return Algorithm.EDDSA if is_edwards else Algorithm.ES256
+
+
 class Signer(Protocol):
     """Something that signs: a key in a file, or one that never leaves its chip."""
 
@@ -75,8 +81,7 @@ class KeySigner:
         self._private = private
         self.public = private.public_key()
         self.kid = key_id(self.public)
-        is_edwards = isinstance(private, ed25519.Ed25519PrivateKey)
-        self.algorithm = Algorithm.EDDSA if is_edwards else Algorithm.ES256
+        self.algorithm = algorithm_of(self.public)
 
     def sign(self, data: bytes) -> bytes:
         """Return the signature; ES256 as r || s (RFC 9053 section 2.1)."""

@@ -218,6 +218,10 @@ class Table:
         """Return an array of paths, empty where the key is missing."""
         return self._typed(key, (), self._as_paths) if self.has(key) else self._absent(key, ())
 
+    def texts_or(self, key: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """Return an array of texts, or the default."""
+        return self._typed(key, (), _as_texts) if self.has(key) else self._absent(key, default)
+
     def table_or_none(self, key: str) -> Table | None:
         """Return a table, or None."""
         return self.table(key) if self.has(key) else self._absent(key, None)
@@ -298,6 +302,12 @@ def _as_text(check: Check | None) -> Callable[[object], str]:
         return check(value) if check is not None else value
 
     return read
+
+
+def _as_texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"expected an array of texts{_found(value)}")
+    return tuple(_as_text(None)(item) for item in value)
 
 
 def _as_integer(minimum: int, maximum: int) -> Callable[[object], int]:

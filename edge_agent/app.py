@@ -26,6 +26,7 @@ from contract.words import PartState, Presence
 from edge_agent.central_time import CentralTime
 from edge_agent.config import AgentConfig, ConfigError, SensorConfig, load_config
 from edge_agent.desk import Desk
+from edge_agent.enrolment import complete_rotation
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
 from edge_agent.identity import Identity, IdentityError
@@ -34,6 +35,7 @@ from edge_agent.metrics import serve as serve_metrics
 from edge_agent.order_store import OrderStore
 from edge_agent.orders import CannotApplyError, OrderDesk, Receiver
 from edge_agent.outbox import Outbox, OutboxError, OutboxStats
+from edge_agent.renewal import Renewal
 from edge_agent.rf.survey import Survey
 from edge_agent.supervision import Part, Supervisor
 from edge_agent.watchdog import Watchdog
@@ -64,6 +66,8 @@ class Agent:
         self._session = os.urandom(SESSION_BYTES)
         self._book = HealthBook(clock=self._clock, version=self._version)
         config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if config.broker.tls is not None:
+            complete_rotation(config.state_dir, config.broker.tls.certificate)
         self._identity = Identity.load_or_create(config.state_dir, config.device)
         self._outbox = Outbox.open(
             config.state_dir / "outbox.sqlite3",
@@ -227,6 +231,10 @@ class Agent:
         """What this kind of station does, each part kept alive by itself."""
         supervisor = Supervisor(self._book)
         supervisor.add(Part("health", self._report_for_ever))
+        renewal = Renewal(
+            self._config, self._identity, clock=self._clock, book=self._book, now=self._time.now
+        )
+        supervisor.add(Part("identity", renewal.run))
         if self._config.metrics_port is not None:
             supervisor.add(Part("metrics", self._serve_metrics))
         if self._counter is not None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from contract.keys import CENTRAL
 from contract.settings import ConfigError, Problem, Table, TomlFile
@@ -71,6 +71,8 @@ class CentralConfig:
 
     public_key: Path
     """PEM; verifies receipts."""
+    url: str | None = None
+    """Where certificates are asked for, ``https://HOST:PORT``; None: nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +136,7 @@ def load_config(path: Path) -> AgentConfig:
         kind=kind,
         state_dir=root.path("state_dir"),
         broker=_broker(root.table("broker")),
-        central=CentralConfig(public_key=root.table("central").path("public_key")),
+        central=_central(root.table("central")),
         health=_health(root.table_or_none("health")),
         metrics_port=_metrics_port(root.table_or_none("metrics")),
         sensors=_sensors(root, path.parent),
@@ -160,6 +162,19 @@ def _broker(table: Table) -> BrokerConfig:
         port=table.integer_or("port", DEFAULT_PORT, 1, MAX_PORT),
         tls=tls,
     )
+
+
+def _central(table: Table) -> CentralConfig:
+    return CentralConfig(
+        public_key=table.path("public_key"), url=table.text_or("url", None, _https)
+    )
+
+
+def _https(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname or parts.path not in {"", "/"}:
+        raise ValueError(f"{text!r} is no https://HOST:PORT")
+    return text
 
 
 def _health(table: Table | None) -> HealthConfig:

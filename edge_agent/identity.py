@@ -70,10 +70,7 @@ class Identity:
 
     def csr(self) -> str:
         """Certificate signing request (PEM) for the TLS key; its common name is the device id."""
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.device_id)])
-        request = x509.CertificateSigningRequestBuilder().subject_name(name)
-        signed = request.sign(self._tls_key, hashes.SHA256())
-        return signed.public_bytes(serialization.Encoding.PEM).decode("ascii")
+        return csr_of(self._tls_key, self.device_id)
 
     def tls_files(self, *, ca: Path, certificate: Path) -> TlsFiles:
         """Return the files of a mutual TLS connection, checked to belong to this device.
@@ -81,8 +78,8 @@ class Identity:
         A broker that refuses a foreign certificate only hangs up (TLS 1.3), so the mistake is
         named here. Raises IdentityError.
         """
-        _load_certificate(ca)
-        own = _load_certificate(certificate)
+        load_certificate(ca)
+        own = load_certificate(certificate)
         if own.public_key() != self._tls_key.public_key():
             raise IdentityError(certificate, f"does not belong to the key in {self.tls_key_file}")
         names = [str(a.value) for a in own.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
@@ -110,7 +107,16 @@ def read_tenant_key(path: Path) -> bytes:
     return key
 
 
-def _load_certificate(path: Path) -> x509.Certificate:
+def csr_of(key: ec.EllipticCurvePrivateKey, device_id: str) -> str:
+    """Certificate signing request (PEM) for a key; its common name is the device id."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device_id)])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name)
+    signed = request.sign(key, hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+
+def load_certificate(path: Path) -> x509.Certificate:
+    """Read a certificate; raises IdentityError."""
     try:
         return x509.load_pem_x509_certificate(read_file(path))
     except ValueError as error:

@@ -198,6 +198,13 @@ def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     simulate = kinds.add_parser("simulate", help=sentence, description=sentence)
     add_simulate_arguments(simulate)
     simulate.set_defaults(run=_atm_simulate)
+def _add_identities(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.identities import add_ca_commands, add_device_commands
+
+    ca = commands.add_parser("ca", help="the central's certificate authority")
+    add_ca_commands(ca.add_subparsers(required=True, metavar="WHAT"))
+    device = commands.add_parser("device", help="identities of devices")
+    add_device_commands(device.add_subparsers(required=True, metavar="WHAT"))
 
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -225,6 +232,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_processes(commands)
     _add_rf(commands)
     _add_face(commands)
+    _add_identities(commands)
     _add_fleet(commands)
     _add_atm(commands)
     _add_bench(commands)

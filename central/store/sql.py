@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from central.store import tables as t
+from central.store.identities import IdentityQueries
 from central.store.interface import (
     AlertRow,
     DecisionRow,
@@ -28,9 +29,6 @@ from central.store.interface import (
 from central.store.orders import OrderQueries
 from central.store.write import SqlTransaction
 from contract import Refusal
-from contract.keys import CENTRAL, KnownKey, key_id, load_public_pem
-from contract.topics import check_id
-from contract.words import DeviceKind
 
 WRITES = {"qianshao_writes": True}
 """Execution option that tells a dialect to take its write lock at BEGIN."""
@@ -51,7 +49,7 @@ def _speaking_plainly() -> Iterator[None]:
         raise StoreUnavailableError(str(error)) from error
 
 
-class SqlStore(OrderQueries):
+class SqlStore(IdentityQueries, OrderQueries):
     """See :class:`central.store.interface.Store`."""
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -77,50 +75,6 @@ class SqlStore(OrderQueries):
     def _one(self, query: sa.Select[Any]) -> sa.Row[Any] | None:
         with self._reading() as connection:
             return connection.execute(query).one_or_none()
-
-    # -- identities ---------------------------------------------------------------------------
-
-    def enrol(
-        self, device: str, *, tenant: str, kind: DeviceKind, name: str, public_pem: str, at: int
-    ) -> None:
-        """Make a device known, or give a known one a further evidence key.
-
-        Raises ValueError for a name that no device may bear or a key that is another's.
-        """
-        if check_id(device, "device") == CENTRAL:
-            raise ValueError(f"{CENTRAL!r} signs receipts and is no device")
-        kid = key_id(load_public_pem(public_pem))
-        with _speaking_plainly(), self._engine.connect() as connection:
-            writing = connection.execution_options(**WRITES)
-            with writing.begin():
-                _enrol_device(writing, device, tenant, kind, name, at)
-                _add_key(writing, device, kid, public_pem, at)
-
-    def revoke(self, device: str, at: int) -> bool:
-        """Take nothing more that this device signs; False if it is not known."""
-        with self.transaction() as tx:
-            if tx.device(device) is None:
-                return False
-            tx.update_device(device, revoked_at=at)
-        return True
-
-    def find_key(self, kid: bytes) -> KnownKey | None:
-        """Return the key that may sign now; None if unknown or revoked."""
-        return self._key(
-            kid, t.device_keys.c.revoked_at.is_(None), t.devices.c.revoked_at.is_(None)
-        )
-
-    def known_key(self, kid: bytes) -> KnownKey | None:
-        """Return the key whether or not it was revoked since: for evidence already stored."""
-        return self._key(kid)
-
-    def _key(self, kid: bytes, *conditions: sa.ColumnElement[bool]) -> KnownKey | None:
-        row = self._one(
-            sa.select(t.device_keys.c.device, t.device_keys.c.public_pem)
-            .join(t.devices)
-            .where(t.device_keys.c.kid == kid, *conditions)
-        )
-        return None if row is None else KnownKey(row.device, load_public_pem(row.public_pem))
 
     # -- receipts -----------------------------------------------------------------------------
 
@@ -291,35 +245,3 @@ def _runs(connection: sa.Connection, device: str) -> list[Run]:
         sa.select(t.runs).where(t.runs.c.device == device).order_by(t.runs.c.first)
     )
     return [Run(row.first, row.last) for row in rows]
-
-
-def _enrol_device(
-    connection: sa.Connection, device: str, tenant: str, kind: DeviceKind, name: str, at: int
-) -> None:
-    here = t.devices.c.device == device
-    if connection.execute(sa.select(t.devices.c.device).where(here)).one_or_none() is not None:
-        connection.execute(t.devices.update().where(here).values(name=name, kind=kind))
-        return
-    connection.execute(
-        t.devices.insert().values(
-            device=device,
-            tenant=tenant,
-            kind=kind,
-            name=name,
-            version="",
-            enrolled_at=at,
-            duplicates=0,
-            refused=0,
-        )
-    )
-
-
-def _add_key(connection: sa.Connection, device: str, kid: bytes, public_pem: str, at: int) -> None:
-    keys = t.device_keys
-    owner = connection.execute(sa.select(keys.c.device).where(keys.c.kid == kid)).scalar()
-    if owner is None:
-        connection.execute(
-            keys.insert().values(kid=kid, device=device, public_pem=public_pem, added_at=at)
-        )
-    elif owner != device:
-        raise ValueError(f"the evidence key of {device} already belongs to {owner}")

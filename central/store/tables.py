@@ -251,3 +251,28 @@ sa.Index(
     order_targets.c.device,
     sqlite_where=order_targets.c.outcome.is_(None),
 )
+
+invitations = _table(
+    "invitations",
+    _need("hashed", sa.LargeBinary, primary_key=True),
+    _need("device", sa.Text),
+    _need("tenant", sa.Text),
+    _need("kind", Word(DeviceKind)),
+    _need("name", sa.Text),
+    _need("made_at", sa.BigInteger),
+    _need("expires_at", sa.BigInteger),
+    _may("used_at", sa.BigInteger),
+    _may("used_kid", sa.LargeBinary),
+)
+sa.Index("invitations_by_device", invitations.c.device)
+
+certificates = _table(
+    "certificates",
+    _need("serial", sa.Text, primary_key=True),
+    _device(),
+    _need("not_before", sa.BigInteger),
+    _need("not_after", sa.BigInteger),
+    _need("issued_at", sa.BigInteger),
+    _may("revoked_at", sa.BigInteger),
+)
+sa.Index("certificates_by_device", certificates.c.device)

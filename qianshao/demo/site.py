@@ -13,12 +13,15 @@ from pathlib import Path
 from central.app import central_signer
 from central.authority import Authority
 from central.config import CentralSettings
+from central.enrolment import EnrolmentDesk
 from central.store import open_sqlite
+from central.web.enrol import EnrolmentServer
 from contract import SystemClock
 from contract.files import replace_durably
 from contract.keys import public_pem
 from contract.words import DeviceKind
-from edge_agent.identity import Identity
+from edge_agent.config import AgentConfig, BrokerConfig, BrokerTls, CentralConfig, HealthConfig
+from edge_agent.enrolment import enrol
 from hardware.serial.transport import replay_url
 
 TENANT = "demo"
@@ -35,6 +38,7 @@ class Site:
     folder: Path
     http_port: int
     broker_port: int
+    enrol_port: int
 
     @property
     def central_folder(self) -> Path:
@@ -74,31 +78,32 @@ def field_data() -> Path | None:
 def prepare(folder: Path, http_port: int) -> Site:
     """Make authority, keys and enrolments in ``folder``, or take those of an earlier run."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    site = Site(folder, http_port or _free_port(), _free_port())
+    site = Site(folder, http_port or _free_port(), _free_port(), _free_port())
     site.central_folder.mkdir(exist_ok=True, mode=0o700)
     settings = CentralSettings(tenant=TENANT, folder=site.central_folder)
     authority_folder = site.central_folder / "ca"
     is_new = not authority_folder.exists()
     authority = Authority.create(authority_folder) if is_new else Authority.load(authority_folder)
     public = public_pem(central_signer(settings).public)
-    replace_durably(folder / "central.pub.pem", public.encode(), mode=0o644)
     store = open_sqlite(settings.store_path)
-    for device, kind, name in (
-        (VAN, DeviceKind.VAN, "demo van / 演示巡查车"),
-        (ATM, DeviceKind.ATM, "demo ATM / 演示柜员机"),
-    ):
-        identity = Identity.load_or_create(site.agent_folder(device), device)
-        certificate = authority.issue_from_csr(identity.csr().encode(), device)
-        replace_durably(site.agent_folder(device) / "tls.pem", certificate, mode=0o644)
-        store.enrol(
-            device,
-            tenant=TENANT,
-            kind=kind,
-            name=name,
-            public_pem=identity.evidence_public_pem,
-            at=SystemClock().wall(),
-        )
-    store.close()
+    desk = EnrolmentDesk(
+        store=store,
+        authority=authority,
+        tenant=TENANT,
+        central_key_pem=public,
+        clock=SystemClock(),
+    )
+    server = EnrolmentServer(
+        desk, authority.issue_server(site.central_folder / "enrol-tls"), "127.0.0.1", 0
+    )
+    server.start()
+    url = f"https://127.0.0.1:{server.port}"
+    try:
+        _enrol(site, desk, VAN, DeviceKind.VAN, "demo van / 演示巡查车", url)
+        _enrol(site, desk, ATM, DeviceKind.ATM, "demo ATM / 演示柜员机", url)
+    finally:
+        server.stop()
+        store.close()
     _write(
         site.central_config,
         [
@@ -108,9 +113,39 @@ def prepare(folder: Path, http_port: int) -> Site:
             f"port = {site.http_port}",
             "[broker]",
             f"port = {site.broker_port}",
+            "[enrolment]",
+            f"port = {site.enrol_port}",
         ],
     )
     return site
+
+
+def _enrol(
+    site: Site, desk: EnrolmentDesk, device: str, kind: DeviceKind, name: str, url: str
+) -> None:
+    """Enrol a device as an operator would: a token, and the device's own call over HTTPS."""
+    token = desk.invite(device, kind, name)
+    config = AgentConfig(
+        file=site.agent_config(device),
+        device=device,
+        tenant=TENANT,
+        kind=kind,
+        state_dir=site.agent_folder(device),
+        broker=BrokerConfig(
+            host="127.0.0.1",
+            port=site.broker_port,
+            tls=BrokerTls(
+                ca=site.agent_folder(device) / "ca.pem",
+                certificate=site.agent_folder(device) / "tls.pem",
+            ),
+        ),
+        central=CentralConfig(public_key=site.agent_folder(device) / "central.pub.pem"),
+        health=HealthConfig(),
+        metrics_port=None,
+        sensors=(),
+        atm=None,
+    )
+    enrol(config, token, url=url)
 
 
 def write_van(site: Site, recordings: Path | None, invented: Path) -> list[str]:
@@ -159,10 +194,11 @@ def _agent_lines(site: Site, device: str, kind: DeviceKind) -> list[str]:
         "[broker]",
         'host = "127.0.0.1"',
         f"port = {site.broker_port}",
-        'ca = "central/ca/ca.pem"',
+        f'ca = "{device}/ca.pem"',
         f'certificate = "{device}/tls.pem"',
         "[central]",
-        'public_key = "central.pub.pem"',
+        f'public_key = "{device}/central.pub.pem"',
+        f'url = "https://127.0.0.1:{site.enrol_port}"',
     ]
 
 

@@ -179,6 +179,8 @@ def second_van(site: Site) -> Identity:
     identity = Identity.load_or_create(folder, "van-02")
     authority = Authority.load(site.central_folder / "ca")
     (folder / "tls.pem").write_bytes(authority.issue_from_csr(identity.csr().encode(), "van-02"))
+    for name in ("ca.pem", "central.pub.pem"):
+        (folder / name).write_bytes((site.agent_folder(VAN) / name).read_bytes())
     text = site.agent_config(VAN).read_text(encoding="utf-8")
     site.agent_config("van-02").write_text(text.replace(VAN, "van-02"), encoding="utf-8")
     return identity
