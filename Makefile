@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Much of the suite waits for brokers and browsers. A file stays on one worker.
+WORKERS ?= 2
 
 .PHONY: setup demo test lint format schemas bench soak clean lock
 
@@ -15,7 +17,7 @@ demo: $(STAMP)
 	$(BIN)/qianshao demo $(DEMO_ARGS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

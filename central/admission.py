@@ -10,6 +10,7 @@ from contract import (
     Envelope,
     EnvelopeError,
     Health,
+    OrderResult,
     Refusal,
     State,
     WithdrawalDecision,
@@ -93,9 +94,9 @@ def _check_sender(envelope: Envelope, claimed: str, is_state_topic: bool) -> Non
         )
     if is_state_topic != isinstance(body, State):
         raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} does not belong on this topic")
-    if not isinstance(body, Detection | WithdrawalDecision | Health | State):
+    if not isinstance(body, Detection | WithdrawalDecision | Health | OrderResult | State):
         raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} is no message of a device")
-    if isinstance(body, Detection | WithdrawalDecision) and payload.seq == 0:
+    if isinstance(body, Detection | WithdrawalDecision | OrderResult) and payload.seq == 0:
         raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} needs a place in the chain")
     if isinstance(body, State) and payload.seq != 0:
         raise EnvelopeError(Refusal.MALFORMED, "a state stands outside the chain, at seq 0")

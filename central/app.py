@@ -15,8 +15,9 @@ from central.authority import Authority, AuthorityError
 from central.config import CentralSettings, load_settings
 from central.hub import Hub
 from central.ingest import Ingest
+from central.orders import OrderDispatcher, order_keys
 from central.store import open_sqlite
-from central.store.interface import Store, StoreUnavailableError
+from central.store.interface import StoreUnavailableError
 from central.store.migrations import MigrationError
 from central.web.app import create_app
 from central.web.security import BindError, check_bind
@@ -57,12 +58,20 @@ class Central:
         self._granted: tuple[str, ...] = ()
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         signer = central_signer(settings)
-        self._store: Store = open_sqlite(settings.store_path)
+        self._store = open_sqlite(settings.store_path)
         self._broker, address = self._make_broker()
         # The session's name must outlive restarts and be hard to guess: it derives from the key.
         session = hashlib.sha256(b"intake session\0" + signer.sign(b"intake session")).hexdigest()
         self._intake = Intake(address, settings.tenant, client_id=f"central-{session[:24]}")
         self._hub = Hub(settings.stream_queue_events)
+        self._orders = OrderDispatcher(
+            self._store,
+            self._intake,
+            tenant=settings.tenant,
+            signer=signer,
+            clock=SystemClock(),
+            find_key=order_keys(self._store, signer),
+        )
         self._ingest = Ingest(
             self._store,
             self._intake,
@@ -70,6 +79,7 @@ class Central:
             signer=signer,
             clock=SystemClock(),
             on_events=self._hub.publish,
+            on_heard=self._orders.heard,
             batch_messages=settings.batch_messages,
             receipt_interval_ms=settings.receipt_interval_ms,
         )
@@ -112,13 +122,16 @@ class Central:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopping.set())
         ingest = threading.Thread(target=self._ingest.run, name="ingest", daemon=True)
+        orders = threading.Thread(target=self._orders.run, name="orders", daemon=True)
         try:
             self._web.start()
             self._intake.start()
             ingest.start()
+            orders.start()
             log.info("central_started", url=self._web.url)
-            self._watch(ingest)
+            self._watch(ingest, orders)
         finally:
+            self._orders.stop()
             self._ingest.stop()
             if ingest.is_alive():
                 ingest.join(timeout=10.0)
@@ -129,12 +142,12 @@ class Central:
             self._store.close()
             log.info("central_stopped")
 
-    def _watch(self, ingest: threading.Thread) -> None:
-        """Tend the broker; a dead ingest or web thread ends the process to be restarted."""
+    def _watch(self, *threads: threading.Thread) -> None:
+        """Tend the broker; a dead thread ends the process to be restarted."""
         while not self._stopping.wait(TEND_S):
             if self._broker is not None:
                 self._tend(self._broker)
-            if not (ingest.is_alive() and self._web.is_alive):
+            if not (all(t.is_alive() for t in threads) and self._web.is_alive):
                 raise RuntimeError("a thread of the central died; the log says why")
 
     def _tend(self, broker: Broker) -> None:

@@ -53,6 +53,7 @@ class Ingest:
         signer: Signer,
         clock: Clock,
         on_events: Callable[[Sequence[Event]], None],
+        on_heard: Callable[[dict[str, tuple[bytes, int, bool]]], None] = lambda heard: None,
         batch_messages: int = 256,
         receipt_interval_ms: int = 1000,
         first_retry_s: float = 0.1,
@@ -63,6 +64,7 @@ class Ingest:
         self._tenant = tenant
         self._clock = clock
         self._on_events = on_events
+        self._on_heard = on_heard
         self._batch_messages = batch_messages
         self._first_retry_s = first_retry_s
         self._longest_retry_s = longest_retry_s
@@ -117,6 +119,8 @@ class Ingest:
             duplicates=self._status.duplicates + recorded.duplicates,
             refused=self._status.refused + recorded.refused,
         )
+        if recorded.heard:
+            self._on_heard(recorded.heard)
         self._desk.owe(recorded.owed)
         if recorded.events:
             self._on_events(recorded.events)

@@ -26,6 +26,7 @@ from contract import (
     Envelope,
     EnvelopeError,
     Health,
+    OrderResult,
     Refusal,
     State,
     WithdrawalDecision,
@@ -42,6 +43,9 @@ class Recorded:
     events: list[Event] = field(default_factory=list)
     owed: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     """Devices that get a receipt, with the sequence numbers that came."""
+    heard: dict[str, tuple[bytes, int, bool]] = field(default_factory=dict)
+    """Boot id and monotonic time of a device's latest birth or health, and whether it is a birth:
+    what an answer with the central's time echoes."""
     stored: int = 0
     duplicates: int = 0
     refused: int = 0
@@ -137,6 +141,8 @@ class Recorder:
             self._take_decision(envelope.body, item)
         elif isinstance(envelope.body, Health):
             self._take_health(envelope, to_json(envelope.body))
+        elif isinstance(envelope.body, OrderResult):
+            self._take_order_result(envelope.body, sender, seq)
 
     def _device(self, device: str) -> Device:
         if device not in self._devices:
@@ -160,6 +166,8 @@ class Recorder:
                 return  # the will of a session that was replaced
         elif _is_older(payload.boot_id, payload.mono, known.session_boot, known.session_mono):
             return
+        if state.presence is Presence.ONLINE and not is_retained:
+            self._done.heard[payload.device] = (payload.boot_id, payload.mono, True)
         self._change(
             payload.device,
             presence=state.presence,
@@ -174,6 +182,8 @@ class Recorder:
         payload, known = envelope.payload, self._device(envelope.payload.device)
         if _is_older(payload.boot_id, payload.mono, known.health_boot, known.health_mono):
             return
+        is_birth = self._done.heard.get(payload.device, (b"", 0, False))[2]
+        self._done.heard[payload.device] = (payload.boot_id, payload.mono, is_birth)
         self._change(
             payload.device,
             health=body_json,
@@ -230,6 +240,12 @@ class Recorder:
         )
         self._tx.add_decision(row)
         self._decisions.append(row)
+
+    def _take_order_result(self, result: OrderResult, device: str, seq: int) -> None:
+        self._tx.note_order_result(device, result)
+        claim = alerts.claim_of_order_result(result, device=device, seq=seq)
+        if claim is not None:
+            self._raise(claim, counted_by=None)
 
     def _raise(self, claim: alerts.Claim, *, counted_by: int | None) -> int:
         current = self._tx.alert_by_key(claim.key)

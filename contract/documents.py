@@ -10,7 +10,8 @@ from typing import Any
 from contract.codec import json_schema
 from contract.envelope import CONTENT_TYPE, Payload
 from contract.messages import BODY_TYPES
-from contract.topics import Lane
+from contract.orders import RULES, Order
+from contract.topics import Channel, Lane
 
 CHANNELS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
     "evidence": (
@@ -22,8 +23,9 @@ CHANNELS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
     "decisions": (
         f"v1/{{tenant}}/up/{{device}}/{Lane.DECISIONS.value}",
         "send",
-        ("withdrawal_decision",),
-        "Decisions of an ATM, QoS 1; kept until a signed receipt covers them.",
+        ("withdrawal_decision", "order_result"),
+        "Decisions of an ATM and what a device did with its orders, QoS 1; kept until a signed "
+        "receipt covers them.",
     ),
     "health": (
         f"v1/{{tenant}}/up/{{device}}/{Lane.HEALTH.value}",
@@ -38,10 +40,34 @@ CHANNELS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
         "Birth (retained) and last will, QoS 1.",
     ),
     "receipts": (
-        "v1/{tenant}/down/{device}/rcpt",
+        f"v1/{{tenant}}/down/{{device}}/{Channel.RECEIPTS.value}",
         "receive",
         ("receipt",),
         "What the central has committed to its store, signed by the central, QoS 1.",
+    ),
+    "orders": (
+        f"v1/{{tenant}}/down/{{device}}/{Channel.ORDERS.value}",
+        "receive",
+        ("order_delivery",),
+        "Orders signed by two different officers, each in a delivery signed by the central, QoS 1.",
+    ),
+    "commands": (
+        f"v1/{{tenant}}/down/{{device}}/{Channel.COMMANDS.value}",
+        "receive",
+        ("order_delivery",),
+        "Commands signed by the central, QoS 1.",
+    ),
+    "configuration": (
+        f"v1/{{tenant}}/down/{{device}}/{Channel.CONFIGURATION.value}",
+        "receive",
+        ("order_delivery",),
+        "Versioned bundles: officers' keys, settings. QoS 1.",
+    ),
+    "time": (
+        f"v1/{{tenant}}/down/{{device}}/{Channel.TIME.value}",
+        "receive",
+        ("time_hint",),
+        "The central's time with an echo that bounds it, QoS 1.",
     ),
 }
 """Channel name to (address, direction seen from the device, message types, sentence)."""
@@ -49,7 +75,9 @@ CHANNELS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
 
 def schemas() -> dict[str, Any]:
     """Return one JSON Schema document for all records."""
-    records: dict[str, type] = {"payload": Payload, **BODY_TYPES}
+    bodies = {rule.body for rule in RULES.values()}
+    records: dict[str, type] = {"payload": Payload, **BODY_TYPES, "order": Order}
+    records |= {f"order_{body.__name__}": body for body in sorted(bodies, key=lambda b: b.__name__)}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:qianshao:contract:1",

@@ -17,7 +17,16 @@ import cbor2
 from contract.clock import ClockQuality, MonoMicros, UnixMicros
 from contract.codec import DecodeError, Key, decode, encode, from_map, to_map
 from contract.keys import Algorithm, FindKey, Signer, verifies
-from contract.messages import BODY_TYPES, ID_BYTES, Body, Detection, content_id, type_of
+from contract.messages import (
+    BODY_TYPES,
+    ID_BYTES,
+    Body,
+    Detection,
+    OrderResult,
+    content_id,
+    order_result_id,
+    type_of,
+)
 
 VERSION = 1
 CONTENT_TYPE = "application/vnd.qianshao+cbor"
@@ -111,9 +120,11 @@ def _to_be_signed(protected: bytes, tenant: str, payload: bytes) -> bytes:
 
 
 def message_id_of(body: Body, device: str, seq: int, mono: int) -> bytes:
-    """Id of a message: from the content of a detection, else from its place in the chain."""
+    """Id of a message: from the content of a detection or a result, else from its place."""
     if isinstance(body, Detection):
         return content_id("revision", body.detection_id, body.revision)
+    if isinstance(body, OrderResult):
+        return order_result_id(device, body)
     return content_id("message", device, seq, mono if seq == 0 else 0)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from contract.accounts import CardRef
-from contract.clock import UnixMicros
+from contract.clock import MonoMicros, UnixMicros
 from contract.codec import Key, Values, encode
 from contract.words import (
     AlertKind,
@@ -16,6 +16,8 @@ from contract.words import (
     DetectionKind,
     DeviceKind,
     Level,
+    OrderOutcome,
+    OrderRefusal,
     Pad,
     PartState,
     PinVerdict,
@@ -171,7 +173,60 @@ class Receipt:
     ranges: Annotated[tuple[SeqRange, ...], Key(3, "also stored, beyond a hole")] = ()
 
 
-Body = Detection | WithdrawalDecision | Health | State | Receipt
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderDelivery:
+    """One delivery of an order to one device, signed by the central.
+
+    The order inside carries its own signatures, which alone give it force. The delivery only says
+    that the central itself sends it again: the same delivery twice is somebody's replay.
+    """
+
+    device: Annotated[str, Key(0, "whom it is for")]
+    attempt: Annotated[int, Key(1, "1 at first; grows while no result has come back")]
+    order: Annotated[bytes, Key(2, "the order as it was signed, a tagged COSE_Sign")]
+
+    def __post_init__(self) -> None:
+        if self.attempt < 1:
+            raise ValueError("attempts are counted from 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderResult:
+    """What a device did with an order, a command or a bundle."""
+
+    digest: Annotated[bytes, Key(0, "SHA-256 of the order as it came")]
+    order_id: Annotated[bytes, Key(1, "id of the order; empty if it could not be read")]
+    type: Annotated[str, Key(2, "type of the order; empty if it could not be read")]
+    outcome: Annotated[OrderOutcome, Key(3, "what was done")]
+    reason: Annotated[OrderRefusal | None, Key(4, "why it was refused")] = None
+    detail: Annotated[str, Key(5, "in plain words, without any secret")] = ""
+    at: Annotated[UnixMicros, Key(6, "device's wall time when it was done")]
+    attempt: Annotated[int, Key(7, "delivery that this answers; 0: the order came bare")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeHint:
+    """The central's time with an echo of what it last heard of the device.
+
+    The echoed monotonic time bounds it on both sides: the central's wall time in the payload was
+    true at some moment between the device's message and the arrival of this one.
+    """
+
+    device: Annotated[str, Key(0, "whom it is for")]
+    echo_boot: Annotated[bytes, Key(1, "boot id of the device's message")]
+    echo_mono: Annotated[MonoMicros, Key(2, "monotonic time of the device's message")]
+
+
+Body = (
+    Detection
+    | WithdrawalDecision
+    | Health
+    | State
+    | Receipt
+    | OrderDelivery
+    | OrderResult
+    | TimeHint
+)
 
 BODY_TYPES: dict[str, type[Body]] = {
     "detection": Detection,
@@ -179,6 +234,9 @@ BODY_TYPES: dict[str, type[Body]] = {
     "health": Health,
     "state": State,
     "receipt": Receipt,
+    "order_delivery": OrderDelivery,
+    "order_result": OrderResult,
+    "time_hint": TimeHint,
 }
 """Message type on the wire to its record."""
 
@@ -193,6 +251,17 @@ def type_of(body: Body) -> str:
 def content_id(*parts: object) -> bytes:
     """Sixteen bytes that depend only on the parts (text, numbers, bytes, lists of them)."""
     return hashlib.sha256(encode(list(parts))).digest()[:ID_BYTES]
+
+
+def order_result_id(device: str, result: OrderResult) -> bytes:
+    """Id of a result from its content: reporting it again after a crash adds nothing.
+
+    A refusal of the same bytes for the same reason is one message however often they come, so
+    that a stranger's flood does not fill the outbox.
+    """
+    attempt = 0 if result.outcome is OrderOutcome.REFUSED else result.attempt
+    reason = result.reason.value if result.reason else ""
+    return content_id("result", device, result.digest, result.outcome.value, reason, attempt)
 
 
 def detection_id(device: str, sensor: str, subject: Values, window_start: UnixMicros) -> bytes:

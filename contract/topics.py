@@ -29,8 +29,27 @@ class Lane(StrEnum):
         return list(Lane).index(self)
 
 
+class Channel(StrEnum):
+    """Downward channels: what a device is told."""
+
+    RECEIPTS = "rcpt"
+    ORDERS = "ord"
+    COMMANDS = "cmd"
+    CONFIGURATION = "cfg"
+    TIME = "time"
+
+
 class TopicError(ValueError):
     """A topic or an id that the contract does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownTopic:
+    """A parsed downward topic."""
+
+    tenant: str
+    device: str
+    channel: Channel
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +90,26 @@ def parse_up(topic: str) -> UpTopic:
     return UpTopic(check_id(parts[1], "tenant"), check_id(parts[3], "device"), lane)
 
 
+def down(tenant: str, device: str, channel: Channel) -> str:
+    """Topic on which a device is told one kind of thing."""
+    return f"{VERSION}/{tenant}/down/{device}/{channel.value}"
+
+
+def parse_down(topic: str) -> DownTopic:
+    """Take a downward topic apart; raises TopicError."""
+    parts = topic.split("/")
+    if len(parts) != 5 or parts[0] != VERSION or parts[2] != "down":
+        raise TopicError(f"{topic!r} is no downward topic")
+    try:
+        channel = Channel(parts[4])
+    except ValueError as error:
+        raise TopicError(f"{topic!r}: unknown channel {parts[4]!r}") from error
+    return DownTopic(check_id(parts[1], "tenant"), check_id(parts[3], "device"), channel)
+
+
 def receipts(tenant: str, device: str) -> str:
     """Topic on which a device is told what the central has stored."""
-    return f"{VERSION}/{tenant}/down/{device}/rcpt"
+    return down(tenant, device, Channel.RECEIPTS)
 
 
 def state(tenant: str, device: str) -> str:

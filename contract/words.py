@@ -138,3 +138,84 @@ class Presence(StrEnum):
 
     ONLINE = "online"
     OFFLINE = "offline"
+
+
+class Signatory(StrEnum):
+    """Whose signatures an order carries."""
+
+    OFFICER = "officer"
+    CENTRAL = "central"
+    ROOT = "root"
+    """Names the officers; by default the central's own key, better one that is kept off line."""
+
+
+class OrderType(StrEnum):
+    """Everything that a device may be told: a closed list.
+
+    Nothing here dispenses cash, drops a factor or lowers the liveness floor, and nothing may be
+    added that does: an order makes a machine stricter, gives back what an order took, or asks for
+    a report. ``tests/contract/test_orders.py`` holds the list.
+    """
+
+    STOP_PAYMENT = "stop_payment"
+    RELEASE_STOP = "release_stop"
+    EXTEND_STOP = "extend_stop"
+    FREEZE = "freeze"
+    RELEASE_FREEZE = "release_freeze"
+    EXTEND_FREEZE = "extend_freeze"
+    CROSS_ATM_LINK = "cross_atm_link"
+    END_CROSS_ATM_LINK = "end_cross_atm_link"
+    REPORT_HEALTH = "report_health"
+    RESTART_PART = "restart_part"
+    OFFICERS = "officers"
+    CONFIGURATION = "configuration"
+
+    @property
+    def txcode(self) -> str | None:
+        """Code of the stop-payment platform; None for what it does not know."""
+        return _TXCODES.get(self)
+
+
+_TXCODES = {
+    OrderType.STOP_PAYMENT: "100101",
+    OrderType.RELEASE_STOP: "100103",
+    OrderType.EXTEND_STOP: "100105",
+    OrderType.FREEZE: "100201",
+    OrderType.RELEASE_FREEZE: "100203",
+    OrderType.EXTEND_FREEZE: "100205",
+}
+
+
+class OrderOutcome(StrEnum):
+    """What a device did with an order."""
+
+    APPLIED = "applied"
+    REFUSED = "refused"
+    ENDED = "ended"
+    """It was applied, and its term is over."""
+    ROLLED_BACK = "rolled_back"
+    """A configuration was applied, did not prove itself, and the former one is back."""
+
+
+class OrderRefusal(StrEnum):
+    """Why a device did not apply an order."""
+
+    MALFORMED = "malformed"
+    UNKNOWN_TYPE = "unknown_type"
+    NOT_SIGNED = "not_signed"
+    NOT_SIGNED_BY_TWO = "not_signed_by_two"
+    UNKNOWN_SIGNER = "unknown_signer"
+    BAD_SIGNATURE = "bad_signature"
+    WRONG_TARGET = "wrong_target"
+    NOT_YET_VALID = "not_yet_valid"
+    EXPIRED = "expired"
+    REPLAYED = "replayed"
+    OLD_VERSION = "old_version"
+    SUPERSEDED = "superseded"
+    """Its release, or its end, came first."""
+    CANNOT_APPLY = "cannot_apply"
+
+    @property
+    def is_attack(self) -> bool:
+        """Whether an honest central never provokes it: it becomes a technical alert."""
+        return self not in {OrderRefusal.SUPERSEDED, OrderRefusal.CANNOT_APPLY}

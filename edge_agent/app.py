@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import signal
 import sys
+import threading
 from collections.abc import Coroutine
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -18,15 +20,24 @@ import structlog
 from contract.clock import Clock, ClockQuality, SystemClock, machine_boot_id
 from contract.codec import Values
 from contract.envelope import NO_PREVIOUS, seal
-from contract.messages import State
+from contract.messages import OrderResult, State
+from contract.orders import OrderBody, ReportHealth, RestartPart
+from contract.topics import Lane
 from contract.words import PartState, Presence
+from edge_agent.central_time import CentralTime
 from edge_agent.config import AgentConfig, ConfigError, SensorConfig, load_config
 from edge_agent.desk import Desk
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
-from edge_agent.identity import Identity, IdentityError, find_central
+from edge_agent.identity import Identity, IdentityError
+from edge_agent.identity import find_central as find_central_key
+from edge_agent.metrics import serve as serve_metrics
+from edge_agent.order_store import OrderStore
+from edge_agent.orders import CannotApplyError, OrderDesk, Receiver
 from edge_agent.outbox import Outbox, OutboxError, OutboxStats
 from edge_agent.rf.survey import Survey
+from edge_agent.watchdog import Watchdog
+from mqtt_bridge.downlink import Downlink
 from mqtt_bridge.ports import BrokerAddress
 from mqtt_bridge.uplink import Uplink, UplinkStatus
 
@@ -38,6 +49,7 @@ EXIT_CONFIG = 2
 
 RESTART_CAP_S = 30.0
 SESSION_BYTES = 8
+ORDERS_STOP_S = 5.0
 
 log = structlog.get_logger("agent")
 
@@ -61,19 +73,55 @@ class Agent:
             signer=self._identity.signer,
             clock=self._clock,
             boot_id=self._boot_id,
-            central_keys=find_central(config.central.public_key),
+            central_keys=find_central_key(config.central.public_key),
         )
         self._evidence = EvidenceStore(config.state_dir / "evidence")
         self._desk = Desk(self._outbox, self._book)
+        self._time = CentralTime(self._clock, self._boot_id)
+        self._health_asked = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._orders = self._make_orders()
         self._uplink = Uplink(
             self._address(),
             tenant=config.tenant,
             device=config.device,
             outbox=self._outbox,
             make_state=self._make_state,
+            downlink=Downlink(config.tenant, config.device, self._orders),
         )
+        self._watchdog = Watchdog()
         self._surveys: dict[str, Survey] = {}
         self._counter = self._make_counter()
+
+    def _make_orders(self) -> OrderDesk:
+        find_central = find_central_key(self._config.central.public_key)
+        receiver = Receiver(
+            tenant=self._config.tenant,
+            device=self._config.device,
+            kind=self._config.kind,
+            find_central=find_central,
+            find_root=find_central,
+        )
+        return OrderDesk(
+            OrderStore(self._config.state_dir / "orders.sqlite3"),
+            receiver,
+            clock=self._clock,
+            time=self._time,
+            report=self._put_result,
+            act=self._act,
+        )
+
+    def _put_result(self, result: OrderResult) -> None:
+        """Return when a result is durable; raises OutboxError, and the desk tries again."""
+        self._outbox.put(result, Lane.DECISIONS).result()
+
+    def _act(self, body: OrderBody) -> None:
+        """Carry out a command; in the thread of the orders."""
+        if isinstance(body, ReportHealth):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._health_asked.set)
+        elif isinstance(body, RestartPart):
+            raise CannotApplyError(f"{body.part[:60]!r} cannot be started again by itself")
 
     def _address(self) -> BrokerAddress:
         broker = self._config.broker
@@ -111,22 +159,51 @@ class Agent:
     async def run(self) -> None:
         """Run until a signal asks to stop; what is in the outbox stays there for the next time."""
         stopping = asyncio.Event()
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         log.info("agent_started", device=self._config.device, kind=self._config.kind.value)
+        orders = threading.Thread(target=self._orders.run, name="orders", daemon=True)
+        orders.start()
         self._uplink.start()
         try:
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(self._report_for_ever())]
                 running += [tasks.create_task(work) for work in self._work()]
+                running.append(tasks.create_task(self._tell_systemd(orders)))
+                running.append(tasks.create_task(self._serve_metrics()))
+                self._watchdog.ready()
                 await stopping.wait()
+                self._watchdog.stopping()
                 for task in running:
                     task.cancel()
         finally:
             await asyncio.to_thread(self._uplink.stop)
+            self._orders.stop()
+            await asyncio.to_thread(orders.join, ORDERS_STOP_S)
             await asyncio.to_thread(self._outbox.close)
             log.info("agent_stopped", device=self._config.device)
+
+    async def _serve_metrics(self) -> None:
+        """Answer Prometheus where a port is set; one that is taken stops nothing else."""
+        port = self._config.metrics_port
+        if port is None:
+            return
+        try:
+            server = await serve_metrics(port, self._book.snapshot)
+        except OSError as error:
+            self._book.report("metrics", PartState.FAILED, f"port {port}: {error.strerror}")
+            return
+        self._book.report("metrics", PartState.OK)
+        async with server:
+            await server.serve_forever()
+
+    async def _tell_systemd(self, orders: threading.Thread) -> None:
+        """Say that the agent lives while its threads do; the loop itself is proved by saying it."""
+        while self._watchdog.period_s is not None:
+            if self._uplink.is_running and orders.is_alive():
+                self._watchdog.alive()
+            await asyncio.sleep(self._watchdog.period_s)
 
     def _make_counter(self) -> AtmCounter | None:
         """At an ATM, what serves customers; its files are read now, so that mistakes end here."""
@@ -140,6 +217,7 @@ class Agent:
             clock=self._clock,
             desk=self._desk,
             book=self._book,
+            hold_on=self._orders.hold_on,
         )
 
     def _work(self) -> list[Coroutine[None, None, None]]:
@@ -185,7 +263,14 @@ class Agent:
         while True:
             self._refresh_book()
             await self._desk.send(self._book.snapshot())
-            await asyncio.sleep(self._config.health.period_s)
+            await self._pause_until_next_report()
+
+    async def _pause_until_next_report(self) -> None:
+        """Wait for the period, or until the central asks."""
+        period_s = self._orders.setting("health.period_s") or self._config.health.period_s
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._health_asked.wait(), period_s)
+        self._health_asked.clear()
 
     def _refresh_book(self) -> None:
         for survey in self._surveys.values():
@@ -198,11 +283,17 @@ class Agent:
             "" if uplink.problem is None else str(uplink.problem),
             _gauges(uplink),
         )
+        self._book.report("orders", PartState.OK, "", dict(self._orders.counters))
         quality: ClockQuality = self._clock.quality()
+        skew_s = round(self._time.skew_s(), 1)
         self._book.report(
             "clock",
-            PartState.OK if quality.is_synced else PartState.DEGRADED,
-            "" if quality.is_synced else "the wall clock is not disciplined",
+            PartState.OK if quality.is_synced and not skew_s else PartState.DEGRADED,
+            f"the wall clock is {skew_s:+g} s from the central's"
+            if skew_s
+            else ""
+            if quality.is_synced
+            else "the wall clock is not disciplined",
             {}
             if quality.estimated_error_ms is None
             else {"estimated_error_ms": quality.estimated_error_ms},

@@ -113,6 +113,8 @@ class AgentConfig:
     broker: BrokerConfig
     central: CentralConfig
     health: HealthConfig
+    metrics_port: int | None
+    """Loopback port for Prometheus; None: closed."""
     sensors: tuple[SensorConfig, ...]
     atm: AtmConfig | None
 
@@ -131,6 +133,7 @@ def load_config(path: Path) -> AgentConfig:
         broker=_broker(root.table("broker")),
         central=CentralConfig(public_key=root.table("central").path("public_key")),
         health=_health(root.table_or_none("health")),
+        metrics_port=_metrics_port(root.table_or_none("metrics")),
         sensors=_sensors(root, path.parent),
         atm=_atm(root.table_or_none("atm")),
     )
@@ -161,6 +164,10 @@ def _health(table: Table | None) -> HealthConfig:
     if table is None:
         return default
     return HealthConfig(period_s=table.number_or("period_s", default.period_s, 0.1, DAY_S))
+
+
+def _metrics_port(table: Table | None) -> int | None:
+    return None if table is None else table.integer("port", 1, MAX_PORT)
 
 
 def _sensors(root: Table, folder: Path) -> tuple[SensorConfig, ...]:

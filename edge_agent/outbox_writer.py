@@ -19,7 +19,7 @@ from contract.clock import Clock, ClockQuality, MonoMicros, UnixMicros
 from contract.codec import MAX_MESSAGE_BYTES, from_map, to_map
 from contract.envelope import Refusal, message_digest, message_id_of, seal
 from contract.keys import Signer
-from contract.messages import Body, Detection, Receipt
+from contract.messages import Body, Detection, OrderResult, Receipt
 from contract.topics import Lane
 from edge_agent.outbox_errors import (
     MessageRefusedError,
@@ -155,7 +155,7 @@ class OutboxWriter:
 
     def _content_id(self, body: Body) -> bytes | None:
         """Id of a message that another run would derive again; None for all others."""
-        if not isinstance(body, Detection):
+        if not isinstance(body, Detection | OrderResult):
             return None
         return message_id_of(body, self._sender.device, 0, 0)
 

@@ -30,6 +30,7 @@ from mqtt_bridge.connection import (
     Will,
 )
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind
+from mqtt_bridge.downlink import Downlink
 from mqtt_bridge.link import Link
 from mqtt_bridge.ports import BrokerAddress, OutboxPort, OutboxRow
 from mqtt_bridge.window import Window
@@ -106,9 +107,11 @@ class Uplink(Link):
         settings: UplinkSettings | None = None,
         clock: Clock | None = None,
         backoff: Backoff | None = None,
+        downlink: Downlink | None = None,
     ) -> None:
         topics.check_id(tenant, "tenant")
         topics.check_id(device, "device")
+        self._downlink = downlink
         super().__init__(f"uplink-{device}", clock=clock, backoff=backoff)
         self._address = address
         self._tenant = tenant
@@ -180,16 +183,16 @@ class Uplink(Link):
     def _on_open(self, connection: Connection, opened: Opened) -> None:
         self._window.clear()
         self._has_to_look = True
-        connection.subscribe([self._receipts_topic])
+        down = self._downlink.filters if self._downlink is not None else ()
+        connection.subscribe([self._receipts_topic, *down])
         birth = self._make_state(Presence.ONLINE)
         connection.publish(self._state_topic, birth, is_retained=True)
 
     def _on_event(self, connection: Connection, event: Event) -> None:
         match event:
             case Arrived():
-                if event.topic == self._receipts_topic:
-                    self._take_receipt(event.payload)
-                connection.acknowledge(event.mid)
+                if self._take(event):
+                    connection.acknowledge(event.mid)
             case Acked():
                 self._counts.pubacks += 1
                 self._counts.not_delivered += not event.is_taken
@@ -234,6 +237,14 @@ class Uplink(Link):
         if connection.publish(topic, row.cose) is None:
             return False
         self._window.sent(row)
+        return True
+
+    def _take(self, event: Arrived) -> bool:
+        """Take a message from above; False if it must stay the broker's."""
+        if event.topic == self._receipts_topic:
+            self._take_receipt(event.payload)
+        elif self._downlink is not None:
+            return self._downlink.deliver(event.topic, event.payload)
         return True
 
     def _take_receipt(self, raw: bytes) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from contract import Refusal
 from contract.keys import KnownKey
+from contract.messages import OrderResult
 from contract.words import (
     AlertKind,
     Decision,
@@ -224,6 +225,9 @@ class Transaction(Protocol):
 
     def add_message(self, message: Message) -> None:
         """Store a message and join it to its runs; the caller has checked the chain."""
+
+    def note_order_result(self, device: str, result: OrderResult) -> None:
+        """Note what a device did with an order."""
 
     def count_duplicate(self, device: str) -> None:
         """Note that a stored message came again."""

@@ -25,6 +25,7 @@ from central.store.interface import (
     Totals,
     Transaction,
 )
+from central.store.orders import OrderQueries
 from central.store.write import SqlTransaction
 from contract import Refusal
 from contract.keys import CENTRAL, KnownKey, key_id, load_public_pem
@@ -50,7 +51,7 @@ def _speaking_plainly() -> Iterator[None]:
         raise StoreUnavailableError(str(error)) from error
 
 
-class SqlStore:
+class SqlStore(OrderQueries):
     """See :class:`central.store.interface.Store`."""
 
     def __init__(self, engine: sa.Engine) -> None:

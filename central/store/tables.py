@@ -17,6 +17,9 @@ from contract.words import (
     DetectionKind,
     DeviceKind,
     Level,
+    OrderOutcome,
+    OrderRefusal,
+    OrderType,
     Presence,
     Severity,
     TimeBasis,
@@ -220,4 +223,31 @@ events = _table(
     _need("at", sa.BigInteger),
     _need("kind", sa.Text),
     _need("data", Json),
+)
+
+orders = _table(
+    "orders",
+    _need("order_id", sa.LargeBinary, primary_key=True),
+    _need("type", Word(OrderType)),
+    _need("counter", sa.BigInteger),
+    _need("issued_at", sa.BigInteger),
+    _need("expires", sa.BigInteger),
+    _need("signers", Json),
+    _need("raw", sa.LargeBinary),
+)
+
+order_targets = _table(
+    "order_targets",
+    _need("order_id", sa.LargeBinary, sa.ForeignKey("orders.order_id"), primary_key=True),
+    _device(primary_key=True),
+    _may("outcome", Word(OrderOutcome)),
+    _may("reason", Word(OrderRefusal)),
+    _need("detail", sa.Text, default=""),
+    _may("answered_at", sa.BigInteger),
+    _need("attempts", sa.BigInteger, default=0),
+)
+sa.Index(
+    "order_targets_pending",
+    order_targets.c.device,
+    sqlite_where=order_targets.c.outcome.is_(None),
 )

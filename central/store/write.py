@@ -21,6 +21,8 @@ from central.store.interface import (
     RefusalRow,
 )
 from contract.envelope import NO_PREVIOUS
+from contract.messages import OrderResult
+from contract.words import OrderOutcome
 
 KEPT_REFUSALS = 500
 """Rows kept for each claimed device; the counters go on for ever."""
@@ -116,6 +118,28 @@ class SqlTransaction:
             self._connection.execute(
                 _STRETCH_RUN, {"at_device": device, "at_seq": before.first, "to_seq": last}
             )
+
+    def note_order_result(self, device: str, result: OrderResult) -> None:
+        """Note what a device did with an order; a refusal takes back no word of it being applied.
+
+        An order that a device refused as used before was applied there: that word stays too.
+        """
+        here: tuple[sa.ColumnElement[bool], ...] = (
+            t.order_targets.c.order_id == result.order_id,
+            t.order_targets.c.device == device,
+        )
+        if result.outcome is OrderOutcome.REFUSED:
+            here = (*here, t.order_targets.c.outcome.is_(None))
+        self._connection.execute(
+            t.order_targets.update()
+            .where(*here)
+            .values(
+                outcome=result.outcome,
+                reason=result.reason,
+                detail=result.detail,
+                answered_at=int(result.at),
+            )
+        )
 
     def count_duplicate(self, device: str) -> None:
         """Note that a stored message came again."""

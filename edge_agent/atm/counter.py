@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -14,11 +15,11 @@ from atm_face.images import ImageError, load_image
 from atm_face.policy import Policy, Visit, decide, list_mode
 from atm_face.simulated import made_up_template
 from atm_face.visit import Examination, examine, open_session
-from contract.accounts import card_ref
+from contract.accounts import CardRef, card_ref
 from contract.clock import Clock
 from contract.files import replace_durably
 from contract.messages import WithdrawalDecision
-from contract.words import Decision, Pad, PartState
+from contract.words import Decision, DecisionReason, Pad, PartState
 from edge_agent.atm.script import ScriptedVisit, VisitScript, load_script
 from edge_agent.config import AtmConfig
 from edge_agent.desk import Desk
@@ -44,7 +45,10 @@ class AtmCounter:
         clock: Clock,
         desk: Desk,
         book: HealthBook,
+        hold_on: Callable[[CardRef], DecisionReason | None] = lambda card: None,
     ) -> None:
+        """``hold_on`` says whether an order holds an account now."""
+        self._hold_on = hold_on
         self._clock = clock
         self._desk = desk
         self._book = book
@@ -96,7 +100,11 @@ class AtmCounter:
         started = self._clock.wall()
         reference = self._reference(engine, scripted)
         seen = self._examine(engine, reference, scripted)
+        card = card_ref(scripted.pan, self._tenant_key)
+        hold = self._hold_on(card)
         visit = Visit(
+            has_stop=hold is DecisionReason.STOP_PAYMENT,
+            has_freeze=hold is DecisionReason.FROZEN,
             business=scripted.business,
             pin=scripted.pin,
             is_enrolled=reference is not None,
@@ -111,7 +119,7 @@ class AtmCounter:
             visit=number,
             business=scripted.business.word,
             amount_fen=scripted.amount_fen,
-            card=card_ref(scripted.pan, self._tenant_key),
+            card=card,
             pin=scripted.pin,
             face=seen.evidence,
             decision=Decision(verdict.decision),

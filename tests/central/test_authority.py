@@ -124,10 +124,15 @@ def test_names_that_are_taken_or_break_topics_are_refused(
 def test_any_damage_to_a_request_is_a_request_error(
     authority: Authority, data: st.DataObject
 ) -> None:
-    good = x509.load_pem_x509_csr(REQUEST).public_bytes(serialization.Encoding.DER)
+    """But for one: a signature that ends in a 0 bit may call that bit unused in its BIT STRING."""
+    request = x509.load_pem_x509_csr(REQUEST)
+    good = request.public_bytes(serialization.Encoding.DER)
     damaged = bytearray(good)
     place = data.draw(st.integers(0, len(good) - 1))
     damaged[place] ^= data.draw(st.integers(1, 255))
+    unused_bits = len(good) - len(request.signature) - 1
+    if place == unused_bits:
+        return
     with pytest.raises(RequestError):
         authority.issue_from_csr(_pem(bytes(damaged)), "van-1")
 

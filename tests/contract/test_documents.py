@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from contract.documents import asyncapi, documents
-from contract.topics import Lane, receipts, state, up
+from contract.topics import Channel, Lane, down, state, up
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "contract"
 
@@ -45,6 +45,6 @@ def test_addresses_are_those_the_topics_module_builds() -> None:
         up("{tenant}", "{device}", Lane.DECISIONS),
         up("{tenant}", "{device}", Lane.HEALTH),
         state("{tenant}", "{device}"),
-        receipts("{tenant}", "{device}"),
+        *(down("{tenant}", "{device}", channel) for channel in Channel),
     }
     assert {channel["address"] for channel in asyncapi()["channels"].values()} == built

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contract import topics
 from contract.topics import Lane, TopicError, UpTopic, check_id, parse_state, parse_up, state, up
 
 
@@ -34,3 +35,18 @@ def test_any_text_is_either_a_topic_or_a_topic_error(text: str) -> None:
         except TopicError:
             continue
         assert text.startswith("v1/")
+
+
+@pytest.mark.parametrize("channel", list(topics.Channel))
+def test_a_downward_topic_is_taken_apart_again(channel: topics.Channel) -> None:
+    parsed = topics.parse_down(topics.down("demo", "atm-1", channel))
+    assert parsed == topics.DownTopic("demo", "atm-1", channel)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["v1/demo/down/atm-1", "v1/demo/up/atm-1/ord", "v1/demo/down/atm-1/x", "v1/d/down/A/ord"],
+)
+def test_what_is_no_downward_topic_is_refused(topic: str) -> None:
+    with pytest.raises(topics.TopicError):
+        topics.parse_down(topic)

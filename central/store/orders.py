@@ -1,0 +1,161 @@
+"""Orders in the store: as they were signed, each device's result, and who has not answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from central.store import tables as t
+from contract.cosign import SignedOrder
+from contract.words import OrderOutcome, OrderRefusal, OrderType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """An order that a device has not answered."""
+
+    order_id: bytes
+    device: str
+    type: OrderType
+    expires: int
+    raw: bytes
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What one device did with an order; ``outcome`` None: it is pending."""
+
+    device: str
+    outcome: OrderOutcome | None
+    reason: OrderRefusal | None
+    answered_at: int | None
+
+
+class OrderQueries:
+    """The part of the store that knows orders."""
+
+    _engine: sa.Engine
+
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        raise NotImplementedError
+
+    def transaction(self) -> AbstractContextManager[Any]:
+        """See :class:`central.store.interface.Store`."""
+        raise NotImplementedError
+
+    def add_order(self, signed: SignedOrder, devices: Sequence[str]) -> None:
+        """Store an order and the devices it is for; the same bytes again add nothing."""
+        order = signed.order
+        with self.transaction() as tx:
+            connection: sa.Connection = tx._connection
+            known = connection.execute(
+                sa.select(t.orders.c.raw).where(t.orders.c.order_id == order.order_id)
+            ).scalar()
+            if known is not None:
+                if known != signed.raw:
+                    raise ValueError("another order has this id")
+                return
+            connection.execute(
+                t.orders.insert(),
+                {
+                    "order_id": order.order_id,
+                    "type": order.type,
+                    "counter": order.counter,
+                    "issued_at": int(order.issued_at),
+                    "expires": int(order.expires),
+                    "signers": list(signed.signers),
+                    "raw": signed.raw,
+                },
+            )
+            if devices:
+                connection.execute(
+                    t.order_targets.insert(),
+                    [{"order_id": order.order_id, "device": device} for device in devices],
+                )
+
+    def last_order_counter(self) -> int:
+        """Greatest counter that was used; 0 before the first order."""
+        with self._reading() as connection:
+            found = connection.execute(sa.select(sa.func.max(t.orders.c.counter))).scalar()
+        return int(found or 0)
+
+    def pending_orders(self, now: int) -> Sequence[Pending]:
+        """Orders in force that some device has not answered, oldest counter first."""
+        query = (
+            sa.select(
+                t.order_targets.c.order_id,
+                t.order_targets.c.device,
+                t.orders.c.type,
+                t.orders.c.expires,
+                t.orders.c.raw,
+                t.order_targets.c.attempts,
+            )
+            .join(t.orders, t.orders.c.order_id == t.order_targets.c.order_id)
+            .where(t.order_targets.c.outcome.is_(None), t.orders.c.expires > now)
+            .order_by(t.orders.c.counter)
+        )
+        with self._reading() as connection:
+            return [Pending(**row._mapping) for row in connection.execute(query)]
+
+    def note_attempts(self, sent: Sequence[Pending]) -> None:
+        """Count deliveries."""
+        with self.transaction() as tx:
+            for item in sent:
+                tx._connection.execute(
+                    t.order_targets.update()
+                    .where(
+                        t.order_targets.c.order_id == item.order_id,
+                        t.order_targets.c.device == item.device,
+                    )
+                    .values(attempts=item.attempts + 1)
+                )
+
+    def answers(self, order_id: bytes) -> Sequence[Answer]:
+        """What each device did with an order, pending ones included."""
+        query = (
+            sa.select(
+                t.order_targets.c.device,
+                t.order_targets.c.outcome,
+                t.order_targets.c.reason,
+                t.order_targets.c.answered_at,
+            )
+            .where(t.order_targets.c.order_id == order_id)
+            .order_by(t.order_targets.c.device)
+        )
+        with self._reading() as connection:
+            return [Answer(**row._mapping) for row in connection.execute(query)]
+
+    def newest_order(self, type_: OrderType) -> bytes | None:
+        """Bytes of the order of one type with the greatest counter."""
+        query = (
+            sa.select(t.orders.c.raw)
+            .where(t.orders.c.type == type_)
+            .order_by(t.orders.c.counter.desc())
+            .limit(1)
+        )
+        with self._reading() as connection:
+            found: bytes | None = connection.execute(query).scalar()
+        return found
+
+    def orders_unknown_to(self, device: str, now: int) -> Sequence[bytes]:
+        """Orders in force that have no row for a device, oldest counter first."""
+        named = sa.select(t.order_targets.c.order_id).where(t.order_targets.c.device == device)
+        query = (
+            sa.select(t.orders.c.raw)
+            .where(t.orders.c.expires > now, t.orders.c.order_id.not_in(named))
+            .order_by(t.orders.c.counter)
+        )
+        with self._reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def add_target(self, order_id: bytes, device: str) -> None:
+        """Let a device get an order that it has no row for."""
+        with self.transaction() as tx:
+            tx._connection.execute(
+                t.order_targets.insert(), {"order_id": order_id, "device": device}
+            )
