@@ -65,6 +65,12 @@ def _verify(args: argparse.Namespace) -> int:
     return main_verify(args)
 
 
+def _evaluate(args: argparse.Namespace) -> int:
+    from qianshao.face_evaluate import main_evaluate
+
+    return main_evaluate(args)
+
+
 def _bench(args: argparse.Namespace) -> int:
     from qianshao.bench import main_bench
 
@@ -106,6 +112,7 @@ def _add_rf(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from qianshao.face import add_verify_arguments
+    from qianshao.face_evaluate import add_evaluate_arguments
 
     face = commands.add_parser("face", help="the face factor: compare pictures")
     kinds = face.add_subparsers(required=True, metavar="WHAT")
@@ -113,6 +120,10 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     verify = kinds.add_parser("verify", help=sentence, description=sentence)
     add_verify_arguments(verify)
     verify.set_defaults(run=_verify)
+    sentence = "error rates with intervals, and latency, on a labelled list of pairs"
+    evaluate = kinds.add_parser("evaluate", help=sentence, description=sentence)
+    add_evaluate_arguments(evaluate)
+    evaluate.set_defaults(run=_evaluate)
 
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
