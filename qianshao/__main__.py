@@ -126,6 +126,23 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     evaluate.set_defaults(run=_evaluate)
 
 
+def _fleet(args: argparse.Namespace) -> int:
+    from qianshao.fleet.simulate import main_simulate
+
+    return main_simulate(args)
+
+
+def _add_fleet(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.fleet.options import add_arguments
+
+    fleet = commands.add_parser("fleet", help="many simulated stations over a real broker")
+    kinds = fleet.add_subparsers(required=True, metavar="WHAT")
+    sentence = "let stations speak, lose their lines and return, and count what arrived"
+    simulate = kinds.add_parser("simulate", help=sentence, description=sentence)
+    add_arguments(simulate)
+    simulate.set_defaults(run=_fleet)
+
+
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sentence = "ratios against named peers, measured side by side in one run"
     bench = commands.add_parser("bench", help=sentence, description=sentence)
@@ -148,6 +165,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_processes(commands)
     _add_rf(commands)
     _add_face(commands)
+    _add_fleet(commands)
     _add_bench(commands)
     return parser
 
