@@ -96,6 +96,10 @@ def _atm_simulate(args: argparse.Namespace) -> int:
     from qianshao.atm import main_simulate
 
     return main_simulate(args)
+def _evaluate(args: argparse.Namespace) -> int:
+    from qianshao.face_evaluate import main_evaluate
+
+    return main_evaluate(args)
 
 
 def _bench(args: argparse.Namespace) -> int:
@@ -163,6 +167,7 @@ def _add_rf_learn(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from qianshao.face import add_verify_arguments
+    from qianshao.face_evaluate import add_evaluate_arguments
 
     face = commands.add_parser("face", help="the face factor: compare pictures")
     kinds = face.add_subparsers(required=True, metavar="WHAT")
@@ -170,6 +175,10 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     verify = kinds.add_parser("verify", help=sentence, description=sentence)
     add_verify_arguments(verify)
     verify.set_defaults(run=_verify)
+    sentence = "error rates with intervals, and latency, on a labelled list of pairs"
+    evaluate = kinds.add_parser("evaluate", help=sentence, description=sentence)
+    add_evaluate_arguments(evaluate)
+    evaluate.set_defaults(run=_evaluate)
 
 
 def _fleet(args: argparse.Namespace) -> int:
