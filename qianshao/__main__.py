@@ -96,6 +96,8 @@ def _atm_simulate(args: argparse.Namespace) -> int:
     from qianshao.atm import main_simulate
 
     return main_simulate(args)
+
+
 def _evaluate(args: argparse.Namespace) -> int:
     from qianshao.face_evaluate import main_evaluate
 
@@ -207,6 +209,8 @@ def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     simulate = kinds.add_parser("simulate", help=sentence, description=sentence)
     add_simulate_arguments(simulate)
     simulate.set_defaults(run=_atm_simulate)
+
+
 def _add_identities(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from qianshao.identities import add_ca_commands, add_device_commands
 
