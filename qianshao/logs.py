@@ -78,8 +78,11 @@ def _passes(digits: str) -> bool:
     return total % 10 == 0
 
 
-def configure_logs() -> None:
-    """Set up structlog once for the process; every event carries its level and a UTC time."""
+def configure_logs(*, least: str = "info") -> None:
+    """Set up structlog once for the process; every event carries its level and a UTC time.
+
+    ``least``: events below this level are not told (``info`` or ``warning``).
+    """
     is_terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer()
@@ -94,6 +97,7 @@ def configure_logs() -> None:
             hide_secrets,
             renderer,
         ],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

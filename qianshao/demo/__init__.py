@@ -22,6 +22,7 @@ from qianshao.demo import people, site
 from qianshao.demo.story import Story
 from qianshao.demo.summary import summarise
 from qianshao.demo.witness import Witness
+from qianshao.logs import configure_logs
 from qianshao.parts import Crew, LogEvent, Part
 
 EXIT_FAILED = 1
@@ -78,6 +79,7 @@ class Demo:
         self.story.tell(f"PAGE    {self.site.url}")
         self._start_van()
         self._start_atm()
+        self._began = time.monotonic()
 
     def _start_van(self) -> None:
         invented = self.folder / "invented-attack.pcap"
@@ -155,6 +157,7 @@ def _run(folder: Path, args: argparse.Namespace, story: Story) -> tuple[dict[str
 
 def main_demo(args: argparse.Namespace) -> int:
     """Run the demo; exit 0 if nothing was lost and nothing counted twice."""
+    configure_logs(least="warning")
     story = Story(sys.stderr if args.json else sys.stdout)
     folder = args.folder or Path(tempfile.mkdtemp(prefix="qianshao-demo-"))
     try:

@@ -142,18 +142,25 @@ def _start(run: FleetRun) -> int:
 
 
 def _strike(run: FleetRun, victim: str) -> int:
-    pids = {
-        "agent": run.members[0].pid if run.members[0].is_running else None,
-        "broker": run.site.broker.pid,
-        "ingest": run.central.pid if run.central.is_running else None,
-    }
     landed = 0
-    for name, pid in pids.items():
+    for name, pid in _pids(run).items():
         if victim in {name, "all"} and pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
                 landed += 1
+            # On a busy machine the dead take their time, and the living are not started again.
+            assert _until(lambda name=name, pid=pid: _pids(run)[name] != pid, PATIENCE_S)  # type: ignore[misc]
     return landed
+
+
+def _pids(run: FleetRun) -> dict[str, int | None]:
+    """Process ids of the living."""
+    agent, central = run.members[0], run.central
+    return {
+        "agent": agent.pid if agent.is_running else None,
+        "broker": run.site.broker.pid,
+        "ingest": central.pid if central.is_running else None,
+    }
 
 
 def _revive(run: FleetRun) -> int:

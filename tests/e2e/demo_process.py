@@ -60,7 +60,7 @@ class DemoProcess:
         for line in self._process.stderr:
             self.words.append(line.rstrip())
 
-    def wait_for(self, words: str, timeout_s: float = 40.0) -> str:
+    def wait_for(self, words: str, timeout_s: float = 90.0) -> str:
         """Return the first line that holds the words."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
@@ -96,7 +96,7 @@ class DemoProcess:
             raise ProcessLookupError(pid)
         os.kill(pid, signal.SIGKILL)
 
-    def summary(self, timeout_s: float = 90.0) -> tuple[int, dict[str, Any]]:
+    def summary(self, timeout_s: float = 120.0) -> tuple[int, dict[str, Any]]:
         """Wait for the end; returns the exit status and the summary."""
         assert self._process.stdout is not None
         out = self._process.stdout.read()

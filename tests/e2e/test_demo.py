@@ -9,11 +9,11 @@ import pytest
 from tests.e2e.demo_process import DemoProcess
 from tests.e2e.evidence import assert_evidence_holds, stored
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def test_the_demo_without_recordings_says_so_and_loses_nothing(tmp_path: Path) -> None:
-    with DemoProcess(tmp_path / "demo", seconds=24, field_data=None) as demo:
+    with DemoProcess(tmp_path / "demo", seconds=20, field_data=None) as demo:
         status, summary = demo.summary()
         words = "\n".join(demo.words)
     assert "no recordings (QIANSHAO_FIELD_DATA)" in words
@@ -48,7 +48,7 @@ def test_the_demo_replays_recordings(tmp_path: Path, field_data: Path) -> None:
 @pytest.mark.parametrize("part", ["van", "atm", "central", "broker"])
 def test_kill_9_of_a_part_loses_nothing_and_doubles_nothing(tmp_path: Path, part: str) -> None:
     folder = tmp_path / "demo"
-    with DemoProcess(folder, seconds=26, field_data=None) as demo:
+    with DemoProcess(folder, seconds=22, field_data=None) as demo:
         demo.wait_for("FAKE_BTS_SUSPECTED")
         demo.wait_for("atm     process")
         demo.kill(part)
