@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -226,6 +226,21 @@ class Outbox:
     def unreceipted(self, after_seq: int, limit: int) -> Sequence[OutboxRow]:
         """Oldest rows with seq > after_seq that no receipt covers yet, in order of seq."""
         return self._read(lambda reader: reader.rows(after_seq, limit))
+
+    def lane_rows(
+        self, lane: Lane, after_seq: int, up_to_seq: int, limit: int
+    ) -> Sequence[OutboxRow]:
+        """Oldest waiting rows of a lane with after_seq < seq <= up_to_seq, in order of seq."""
+        return self._read(lambda reader: reader.lane_rows(lane, after_seq, up_to_seq, limit))
+
+    def top_seq(self) -> int:
+        """Newest waiting row, 0 where none waits; all rows below it can be read."""
+        with self._changed:
+            return self._usage.top_seq
+
+    def still_waiting(self, seqs: Collection[int]) -> set[int]:
+        """Those of some sequence numbers that no receipt covers yet."""
+        return self._read(lambda reader: reader.still_waiting(seqs))
 
     def wait_for_rows(self, after_seq: int, timeout_s: float) -> bool:
         """Block until a waiting row with seq > after_seq is durable; False when time is over.

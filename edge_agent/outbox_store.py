@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.resources
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -281,6 +281,25 @@ class OutboxReader:
             (after_seq, limit),
         )
         return [OutboxRow(seq, Lane(lane), cose) for seq, lane, cose in found]
+
+    def lane_rows(self, lane: Lane, after_seq: int, up_to_seq: int, limit: int) -> list[OutboxRow]:
+        """Oldest waiting rows of a lane within a range, in order."""
+        found = self._db.execute(
+            "SELECT seq, cose FROM outbox WHERE lane = ? AND seq > ? AND seq <= ?"
+            " ORDER BY seq LIMIT ?",
+            (lane.value, after_seq, up_to_seq, limit),
+        )
+        return [OutboxRow(seq, lane, cose) for seq, cose in found]
+
+    def still_waiting(self, seqs: Collection[int]) -> set[int]:
+        """Those of some sequence numbers that still wait."""
+        wanted, held = sorted(seqs), set[int]()
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            found = self._db.execute(f"SELECT seq FROM outbox WHERE seq IN ({marks})", chunk)  # noqa: S608 - marks only
+            held.update(seq for (seq,) in found)
+        return held
 
     def oldest_put_at(self) -> UnixMicros | None:
         """Wall time at which the oldest waiting row was put, None where none waits."""

@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty
 
 import structlog
@@ -31,14 +31,19 @@ from mqtt_bridge.connection import (
 )
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind
 from mqtt_bridge.downlink import Downlink
+from mqtt_bridge.feed import BACKLOG_SHARE, Feed
 from mqtt_bridge.link import Link
 from mqtt_bridge.ports import BrokerAddress, OutboxPort, OutboxRow
+from mqtt_bridge.replay import ReplayLimits, ReplayPace
 from mqtt_bridge.window import Window
 
 _GOODBYE_S = 1.0
 _WATCH_S = 0.5
 _REST_S = 0.05
 _RETRY_HANDOVER_S = 0.2
+_SHORTEST_TURN_S = 0.01
+_SILENCE_S = 10.0
+"""Receipts missing for so long, with a full window: the central was away, and what waits is old."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,10 +52,14 @@ log = structlog.get_logger(__name__)
 class UplinkSettings:
     """Knobs of an uplink."""
 
-    window: int = 20
-    """Rows on their way, published and not receipted, at most."""
+    window: int = 2000
+    """Rows on their way, published and not receipted, at most. The central receipts once a second,
+    so this is also the most that a device sends in a second."""
+    window_bytes: int = 1024 * 1024
+    """The same in bytes; they are held in memory."""
     resend_min_s: float = 2.0
     resend_max_s: float = 30.0
+    replay: ReplayLimits = field(default_factory=ReplayLimits)
     protocol: Protocol = Protocol.MQTT_3_1_1
 
 
@@ -71,6 +80,9 @@ class UplinkStatus:
     receipts_refused: int
     rows_receipted: int
     in_flight: int
+    in_flight_bytes: int
+    replay_per_s: float
+    """Backlog rows a second that the way carries now; live messages are not held back."""
     last_receipt_age_s: float | None
 
 
@@ -90,7 +102,8 @@ class Uplink(Link):
     """Keeps a device connected and its outbox draining.
 
     A row is gone only when ``outbox.apply_receipt`` took it out; a PUBACK is merely counted. After
-    each connection everything without a receipt goes again, from the oldest.
+    each connection everything without a receipt goes again: what becomes durable from then on at
+    once, what waited before at a pace, each by lane and from the oldest.
 
     ``make_state`` is called twice for each connection, first with OFFLINE for the last will and
     then with ONLINE for the birth: both belong to the same session.
@@ -129,10 +142,13 @@ class Uplink(Link):
             self._settings.window,
             min_s=self._settings.resend_min_s,
             max_s=self._settings.resend_max_s,
+            max_bytes=self._settings.window_bytes,
             clock=self._clock,
         )
+        self._pace = ReplayPace(self._clock, self._settings.replay)
+        self._feed = Feed(outbox, self._window, self._pace)
         self._has_to_look = False
-        self._newest_seq = 0
+        self._progress_us = 0
         self._counts = _Counts()
         self._watch = _RowWatch(outbox, self._poke)
 
@@ -165,6 +181,8 @@ class Uplink(Link):
             receipts_refused=counts.receipts_refused,
             rows_receipted=counts.rows_receipted,
             in_flight=len(self._window),
+            in_flight_bytes=self._window.size_bytes,
+            replay_per_s=self._pace.per_s,
             last_receipt_age_s=age_s,
         )
 
@@ -182,7 +200,9 @@ class Uplink(Link):
 
     def _on_open(self, connection: Connection, opened: Opened) -> None:
         self._window.clear()
+        self._feed.restart()
         self._has_to_look = True
+        self._progress_us = self._clock.mono()
         down = self._downlink.filters if self._downlink is not None else ()
         connection.subscribe([self._receipts_topic, *down])
         birth = self._make_state(Presence.ONLINE)
@@ -207,29 +227,31 @@ class Uplink(Link):
                 pass
 
     def _on_turn(self, connection: Connection) -> float:
-        if self._has_to_look:
-            self._has_to_look = not self._send_new(connection)
         for row in self._window.due():
             if not self._send(connection, row):
                 return _RETRY_HANDOVER_S
             self._counts.resent += 1
+        if self._has_to_look or self._feed.has_backlog:
+            self._has_to_look = not self._send_new(connection)
         if self._has_to_look:
             return _RETRY_HANDOVER_S
-        due_s = self._window.next_due_s()
-        return _WATCH_S if due_s is None else min(_WATCH_S, max(due_s, 0.01))
+        waits = [_WATCH_S, self._window.next_due_s(), self._next_token_s()]
+        return max(_SHORTEST_TURN_S, min(wait for wait in waits if wait is not None))
+
+    def _next_token_s(self) -> float | None:
+        """Seconds until more of the backlog may go; None where it waits for something else."""
+        if not self._feed.has_backlog or not self._window.room(BACKLOG_SHARE):
+            return None
+        return self._pace.next_s()
 
     def _send_new(self, connection: Connection) -> bool:
-        """Send what fits into the window; False if the connection did not take it all."""
-        rows = self._outbox.unreceipted(0, self._window.size)
-        self._window.keep_only(row.seq for row in rows)
-        for row in rows:
-            if row.seq not in self._window:
-                if not self._send(connection, row):
-                    return False
-                self._counts.published += 1
-        self._newest_seq = max([self._newest_seq, *(row.seq for row in rows)])
+        """Send what may be sent; False if the connection did not take it all."""
+        for row in self._feed.rows():
+            if not self._send(connection, row):
+                return False
+            self._counts.published += 1
         if not self._window.is_full:
-            self._watch.ask(self._newest_seq)
+            self._watch.ask(self._feed.newest_seq)
         return True
 
     def _send(self, connection: Connection, row: OutboxRow) -> bool:
@@ -257,7 +279,20 @@ class Uplink(Link):
         self._counts.receipts += 1
         self._counts.rows_receipted += gone
         self._counts.last_receipt = self._clock.mono()
+        self._note_progress()
+
+    def _note_progress(self) -> None:
+        """Make room in the window, learn from the delay, and see what is next."""
+        now, was_full = self._clock.mono(), self._window.is_full
+        landed = self._window.keep_only(self._outbox.still_waiting(self._window.seqs))
         self._has_to_look = True
+        if landed.rows == 0:
+            return
+        if (now - self._progress_us) / 1e6 > _SILENCE_S and was_full:
+            self._feed.rebase()
+        self._progress_us = now
+        if landed.delay_s is not None:
+            self._pace.heard(landed.delay_s)
 
     def _before_goodbye(self, connection: Connection) -> None:
         """A clean DISCONNECT discards the will, so its words are published first."""

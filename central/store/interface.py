@@ -5,7 +5,7 @@ Times are microseconds since 1970-01-01T00:00:00Z; JSON columns hold the contrac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -296,8 +296,12 @@ class Store(Protocol):
     def known_key(self, kid: bytes) -> KnownKey | None:
         """The key whether or not it was revoked since: for evidence already stored."""
 
-    def stored(self, device: str) -> Stored:
-        """Prefix and islands of a device, from one moment."""
+    def stored(self, device: str, came: Collection[int] | None = None) -> Stored:
+        """Prefix and islands of a device, from one moment.
+
+        ``came`` asks only for the islands around some sequence numbers: a device that sends its
+        evidence before its telemetry may have a hundred thousand.
+        """
 
     def note_receipts(self, at: int, up_to: dict[str, int]) -> None:
         """Remember which receipts were published."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -36,6 +36,11 @@ WRITES = {"qianshao_writes": True}
 """Execution option that tells a dialect to take its write lock at BEGIN."""
 
 _LATENCIES = 10_000  # alerts whose latency the totals look at, newest first
+
+
+_FAR_APART = 2000
+"""Sequence numbers further apart did not come together."""
+_NEAR_RUNS = 4000
 
 
 @contextmanager
@@ -124,19 +129,24 @@ class SqlStore(OrderQueries):
 
     # -- receipts -----------------------------------------------------------------------------
 
-    def stored(self, device: str) -> Stored:
+    def stored(self, device: str, came: Collection[int] | None = None) -> Stored:
         """Prefix and islands of a device, from one moment.
 
         The prefix is the run that holds the greatest chain start: a message whose ``prev`` is
         zeros says that its sender has nothing older to send, so what is missing before it is a
         gap for people to see, and no reason to hold the receipt back.
+
+        ``came`` asks only for the islands around some sequence numbers.
         """
         with self._reading() as connection:
             start = connection.execute(
                 sa.select(t.devices.c.chain_start).where(t.devices.c.device == device)
             ).scalar()
-            runs = _runs(connection, device)
-            prefix = next((r for r in runs if start and r.first <= start <= r.last), None)
+            prefix = _run_at(connection, device, start) if start else None
+            if came is None:
+                runs = _runs(connection, device)
+            else:
+                runs = _runs_near(connection, device, came)
             if prefix is None:
                 return Stored(0, b"", tuple(runs))
             head = connection.execute(
@@ -291,6 +301,42 @@ def _runs(connection: sa.Connection, device: str) -> list[Run]:
         sa.select(t.runs).where(t.runs.c.device == device).order_by(t.runs.c.first)
     )
     return [Run(row.first, row.last) for row in rows]
+
+
+def _run_at(connection: sa.Connection, device: str, seq: int) -> Run | None:
+    """Return the run that holds a sequence number."""
+    row = connection.execute(
+        sa.select(t.runs)
+        .where(t.runs.c.device == device, t.runs.c.first <= seq)
+        .order_by(t.runs.c.first.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None or row.last < seq else Run(row.first, row.last)
+
+
+def _runs_near(connection: sa.Connection, device: str, came: Collection[int]) -> list[Run]:
+    """Return the runs between numbers that came together: the backlog is one group, now another."""
+    groups: list[list[int]] = []
+    for seq in sorted(came):
+        if groups and seq - groups[-1][1] <= _FAR_APART:
+            groups[-1][1] = seq
+        else:
+            groups.append([seq, seq])
+    near: dict[int, Run] = {}
+    for lowest, highest in groups:
+        at = _run_at(connection, device, lowest)
+        rows = connection.execute(
+            sa.select(t.runs)
+            .where(
+                t.runs.c.device == device,
+                t.runs.c.first >= (lowest if at is None else at.first),
+                t.runs.c.first <= highest,
+            )
+            .order_by(t.runs.c.first)
+            .limit(_NEAR_RUNS)
+        )
+        near.update((row.first, Run(row.first, row.last)) for row in rows)
+    return [near[first] for first in sorted(near)]
 
 
 def _enrol_device(

@@ -7,7 +7,7 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
@@ -69,12 +69,30 @@ class MemoryOutbox:
         with self._changed:
             return sorted(self._rows)
 
+    def forget(self, seq: int) -> None:
+        with self._changed:
+            del self._rows[seq]
+
     def unreceipted(self, after_seq: int, limit: int) -> Sequence[OutboxRow]:
         with self._changed:
             if self.failures:
                 raise self.failures.pop()
             waiting = sorted(seq for seq in self._rows if seq > after_seq)
             return [self._rows[seq] for seq in waiting[:limit]]
+
+    def lane_rows(
+        self, lane: Lane, after_seq: int, up_to_seq: int, limit: int
+    ) -> Sequence[OutboxRow]:
+        rows = self.unreceipted(after_seq, len(self._rows))
+        return [r for r in rows if r.lane is lane and r.seq <= up_to_seq][:limit]
+
+    def top_seq(self) -> int:
+        with self._changed:
+            return max(self._rows, default=0)
+
+    def still_waiting(self, seqs: Collection[int]) -> set[int]:
+        with self._changed:
+            return self._rows.keys() & set(seqs)
 
     def apply_receipt(self, raw: bytes) -> int:
         words = raw.split()

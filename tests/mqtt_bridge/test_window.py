@@ -3,7 +3,7 @@ from __future__ import annotations
 from contract.clock import VirtualClock
 from contract.topics import Lane
 from mqtt_bridge.ports import OutboxRow
-from mqtt_bridge.window import Window
+from mqtt_bridge.window import PROBE, Window
 
 
 def row(seq: int) -> OutboxRow:
@@ -57,26 +57,72 @@ def test_jitter_lengthens_a_wait_by_half_but_not_beyond_the_limit() -> None:
     assert waits == [3, 6, 12, 24, 30]
 
 
-def test_rows_after_a_due_one_go_again_unless_they_were_sent_just_now() -> None:
+def test_while_nothing_is_receipted_only_a_few_go_again() -> None:
+    clock = VirtualClock()
+    window = Window(100, min_s=2.0, max_s=30.0, clock=clock, random=lambda: 0.0)
+    for seq in range(1, 101):
+        window.sent(row(seq))
+    seconds(clock, 2)
+    assert due(window) == list(range(1, PROBE + 1))
+    assert due(window) == []
+    seconds(clock, 2)
+    assert len(due(window)) == PROBE
+
+
+def test_a_row_that_later_ones_overtook_goes_again_and_that_is_counted() -> None:
     clock = VirtualClock()
     window = a_window(clock)
     window.sent(row(1))
     window.sent(row(2))
-    window.sent(row(2))  # its own turn comes after 4 s
-    seconds(clock, 1.5)
+    seconds(clock, 1)
     window.sent(row(3))
     seconds(clock, 0.5)
+    landed = window.keep_only([1, 2])
+    assert (landed.rows, landed.delay_s) == (1, 0.5)
+    seconds(clock, 0.5)
     assert due(window) == [1, 2]
+    assert (window.passes(1), window.passes(3)) == (1, 0)
+    window.sent(row(1))
+    window.sent(row(2))
+    seconds(clock, 60)
+    assert due(window) == [1, 2]  # a probe: nothing sent after them was receipted
+    assert window.passes(1) == 1
 
 
-def test_rows_before_a_due_one_wait_for_their_own_turn() -> None:
+def test_rows_that_are_not_sent_when_due_are_due_again_later() -> None:
     clock = VirtualClock()
     window = a_window(clock)
     window.sent(row(1))
+    seconds(clock, 2)
+    assert due(window) == [1]
+    assert due(window) == []
+    assert window.next_due_s() == 2
+    seconds(clock, 2)
+    assert due(window) == [1]
+
+
+def test_bytes_fill_a_window_as_rows_do() -> None:
+    window = Window(100, min_s=2.0, max_s=30.0, max_bytes=10, clock=VirtualClock())
+    window.sent(OutboxRow(1, Lane.EVIDENCE, bytes(6)))
+    assert (window.room(1.0), window.room(0.5), window.is_full) == (99, 0, False)
+    window.sent(OutboxRow(2, Lane.EVIDENCE, bytes(6)))
+    assert (window.size_bytes, window.is_full) == (12, True)
+    window.drop(1)
+    window.drop(7)
+    assert (window.size_bytes, len(window)) == (6, 1)
+
+
+def test_a_delay_is_measured_on_rows_that_were_sent_once() -> None:
+    clock = VirtualClock()
+    window = a_window(clock)
     window.sent(row(1))
     window.sent(row(2))
     seconds(clock, 2)
-    assert due(window) == [2]
+    window.sent(row(2))
+    assert window.keep_only([]).delay_s == 2
+    window.sent(row(3))
+    window.sent(row(3))
+    assert window.keep_only([]).delay_s is None
 
 
 def test_receipted_rows_make_room_and_are_never_due_again() -> None:
@@ -92,3 +138,4 @@ def test_receipted_rows_make_room_and_are_never_due_again() -> None:
     assert due(window) == [3]
     window.clear()
     assert due(window) == []
+    assert window.next_due_s() is None
