@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -113,64 +112,6 @@ class MemoryOutbox:
 
 def a_state(presence: Presence) -> bytes:
     return presence.value.encode()
-
-
-class Cable:
-    """A TCP proxy in front of a broker: cut it, and both ends see the line go dead."""
-
-    def __init__(self, target: BrokerAddress) -> None:
-        self._target = target
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._ends: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._is_closed = False
-        self._spawn(self._accept)
-
-    @property
-    def address(self) -> BrokerAddress:
-        return BrokerAddress(
-            host="127.0.0.1", port=self._server.getsockname()[1], tls=self._target.tls
-        )
-
-    def cut(self) -> None:
-        for end in self._ends:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self._is_closed = True
-        with contextlib.suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self.cut()
-        for thread in self._threads:
-            thread.join(PATIENCE_S)
-        for end in (self._server, *self._ends):
-            end.close()
-
-    def _spawn(self, target: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while not self._is_closed:
-            try:
-                near, _ = self._server.accept()
-            except OSError:
-                return
-            far = socket.create_connection((self._target.host, self._target.port), 5.0)
-            self._ends += [near, far]
-            self._spawn(_copy, near, far)
-            self._spawn(_copy, far, near)
-
-
-def _copy(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    for end in (source, sink):
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass(frozen=True)
