@@ -14,6 +14,7 @@ from central.store.interface import (
     DecisionRow,
     DetectionRow,
     Device,
+    DropRow,
     Event,
     EventKind,
     Message,
@@ -25,6 +26,7 @@ from contract import (
     Detection,
     Envelope,
     EnvelopeError,
+    Gap,
     Health,
     OrderResult,
     Refusal,
@@ -141,6 +143,8 @@ class Recorder:
             self._take_decision(envelope.body, item)
         elif isinstance(envelope.body, Health):
             self._take_health(envelope, to_json(envelope.body))
+        elif isinstance(envelope.body, Gap):
+            self._take_gap(envelope.body, sender, seq)
         elif isinstance(envelope.body, OrderResult):
             self._take_order_result(envelope.body, sender, seq)
 
@@ -193,6 +197,24 @@ class Recorder:
             version=body_json["version"],
         )
         self._told.add(payload.device)
+
+    def _take_gap(self, gap: Gap, device: str, seq: int) -> None:
+        """Note what will not come, so that receipts go on past it and people see the hole."""
+        for span in gap.spans:
+            self._tx.add_drop(
+                DropRow(
+                    device=device,
+                    gap_seq=seq,
+                    first=span.first,
+                    last=span.last,
+                    lane=gap.lane,
+                    reason=gap.reason,
+                    first_put=int(gap.first_put),
+                    last_put=int(gap.last_put),
+                    received_at=self._now,
+                )
+            )
+        self._told.add(device)
 
     def _take_detection(self, detection: Detection, item: Admitted) -> None:
         device, seq = item.envelope.payload.device, item.envelope.payload.seq

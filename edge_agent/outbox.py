@@ -238,9 +238,9 @@ class Outbox:
         with self._changed:
             return self._usage.top_seq
 
-    def still_waiting(self, seqs: Collection[int]) -> set[int]:
+    def held(self, seqs: Collection[int]) -> set[int]:
         """Those of some sequence numbers that no receipt covers yet."""
-        return self._read(lambda reader: reader.still_waiting(seqs))
+        return self._read(lambda reader: reader.held(seqs))
 
     def wait_for_rows(self, after_seq: int, timeout_s: float) -> bool:
         """Block until a waiting row with seq > after_seq is durable; False when time is over.

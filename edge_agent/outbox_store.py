@@ -291,7 +291,7 @@ class OutboxReader:
         )
         return [OutboxRow(seq, lane, cose) for seq, cose in found]
 
-    def still_waiting(self, seqs: Collection[int]) -> set[int]:
+    def held(self, seqs: Collection[int]) -> set[int]:
         """Those of some sequence numbers that still wait."""
         wanted, held = sorted(seqs), set[int]()
         for start in range(0, len(wanted), _CHUNK):

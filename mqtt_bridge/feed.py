@@ -1,7 +1,7 @@
 """What is sent next: live messages before the backlog, and lane before lane.
 
 Live is what became durable after the connection came up (or after the central came back from a
-silence); all before that is backlog and goes at the pace of :class:`ReplayPace`.
+silence); all before that is backlog and goes at the pace of :class:`Pacer`.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from contract.topics import Lane
+from mqtt_bridge.pacing import Pacer
 from mqtt_bridge.ports import OutboxPort, OutboxRow
-from mqtt_bridge.replay import ReplayPace
 from mqtt_bridge.window import Window
 
-BACKLOG_SHARE = 0.5
+BACKLOG_SHARE = 0.75
 """Part of the window that the backlog may fill: the rest is kept for what happens now."""
 
-_READ = 200
+_READ = 128
 
 
 class Feed:
     """Reads the outbox in the order of sending. One thread; nothing is read twice."""
 
-    def __init__(self, outbox: OutboxPort, window: Window, pace: ReplayPace) -> None:
+    def __init__(self, outbox: OutboxPort, window: Window, pacer: Pacer) -> None:
         self._outbox = outbox
         self._window = window
-        self._pace = pace
+        self._pacer = pacer
         self.limit: int | None = None
         """Rows on their way at most, below the window's own size, while a broker is in doubt."""
         self.newest_seq = 0
@@ -39,7 +39,7 @@ class Feed:
         self._backlog_end = self.newest_seq = self._outbox.top_seq()
         self._live_after = dict.fromkeys(Lane, self._backlog_end)
         self._backlog_after = dict.fromkeys(Lane, 0)
-        self._pace.restart()
+        self._pacer.reset()
 
     def rebase(self) -> None:
         """Make what was not sent yet the backlog: the central has been away for a while."""
@@ -51,7 +51,7 @@ class Feed:
             if self._is_exhausted(lane):
                 self._backlog_after[lane] = self._live_after[lane]
             self._live_after[lane] = self._backlog_end
-        self._pace.restart()
+        self._pacer.reset()
 
     def _is_exhausted(self, lane: Lane) -> bool:
         return not self._outbox.lane_rows(lane, self._backlog_after[lane], self._backlog_end, 1)
@@ -77,8 +77,6 @@ class Feed:
         is_backlog = after is self._backlog_after
         while after[lane] < end:
             limit = min(_READ, self._room(share))
-            if is_backlog:
-                limit = min(limit, self._pace.available())
             if limit == 0:
                 return
             rows = self._outbox.lane_rows(lane, after[lane], end, limit)
@@ -86,9 +84,9 @@ class Feed:
                 if self._room(share) == 0:
                     return
                 if row.seq not in self._window:
+                    if is_backlog and not self._pacer.take():
+                        return
                     yield row
-                    if is_backlog:
-                        self._pace.take(1)
                 after[lane] = row.seq
             if len(rows) < limit:
                 after[lane] = end

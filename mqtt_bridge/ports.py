@@ -48,8 +48,8 @@ class OutboxPort(Protocol):
     def top_seq(self) -> int:
         """Newest waiting row, 0 where none waits; all rows below it can be read."""
 
-    def still_waiting(self, seqs: Collection[int]) -> set[int]:
-        """Those of some sequence numbers that no receipt covers yet."""
+    def held(self, seqs: Collection[int]) -> set[int]:
+        """Those of some rows that still wait for a receipt."""
 
     def apply_receipt(self, raw: bytes) -> int:
         """Verify a signed receipt, delete what it covers; returns how many rows went."""

@@ -33,8 +33,8 @@ from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind
 from mqtt_bridge.downlink import Downlink
 from mqtt_bridge.feed import BACKLOG_SHARE, Feed
 from mqtt_bridge.link import Link
+from mqtt_bridge.pacing import Pace, Pacer
 from mqtt_bridge.ports import BrokerAddress, OutboxPort, OutboxRow
-from mqtt_bridge.replay import ReplayLimits, ReplayPace
 from mqtt_bridge.window import Window
 
 _GOODBYE_S = 1.0
@@ -52,14 +52,14 @@ log = structlog.get_logger(__name__)
 class UplinkSettings:
     """Knobs of an uplink."""
 
-    window: int = 2000
+    window: int = 4096
     """Rows on their way, published and not receipted, at most. The central receipts once a second,
     so this is also the most that a device sends in a second."""
-    window_bytes: int = 1024 * 1024
+    window_bytes: int = 4 * 1024 * 1024
     """The same in bytes; they are held in memory."""
-    resend_min_s: float = 2.0
-    resend_max_s: float = 30.0
-    replay: ReplayLimits = field(default_factory=ReplayLimits)
+    resend_min_s: float = 4.0
+    resend_max_s: float = 60.0
+    pace: Pace = field(default_factory=Pace)
     protocol: Protocol = Protocol.MQTT_3_1_1
 
 
@@ -145,8 +145,8 @@ class Uplink(Link):
             max_bytes=self._settings.window_bytes,
             clock=self._clock,
         )
-        self._pace = ReplayPace(self._clock, self._settings.replay)
-        self._feed = Feed(outbox, self._window, self._pace)
+        self._pacer = Pacer(self._settings.pace, self._clock)
+        self._feed = Feed(outbox, self._window, self._pacer)
         self._has_to_look = False
         self._progress_us = 0
         self._counts = _Counts()
@@ -182,7 +182,7 @@ class Uplink(Link):
             rows_receipted=counts.rows_receipted,
             in_flight=len(self._window),
             in_flight_bytes=self._window.size_bytes,
-            replay_per_s=self._pace.per_s,
+            replay_per_s=self._pacer.rate_per_s,
             last_receipt_age_s=age_s,
         )
 
@@ -227,6 +227,7 @@ class Uplink(Link):
                 pass
 
     def _on_turn(self, connection: Connection) -> float:
+        self._pacer.check_silence(is_waiting=len(self._window) > 0)
         for row in self._window.due():
             if not self._send(connection, row):
                 return _RETRY_HANDOVER_S
@@ -242,7 +243,7 @@ class Uplink(Link):
         """Seconds until more of the backlog may go; None where it waits for something else."""
         if not self._feed.has_backlog or not self._window.room(BACKLOG_SHARE):
             return None
-        return self._pace.next_s()
+        return self._pacer.wait_s()
 
     def _send_new(self, connection: Connection) -> bool:
         """Send what may be sent; False if the connection did not take it all."""
@@ -284,15 +285,14 @@ class Uplink(Link):
     def _note_progress(self) -> None:
         """Make room in the window, learn from the delay, and see what is next."""
         now, was_full = self._clock.mono(), self._window.is_full
-        landed = self._window.keep_only(self._outbox.still_waiting(self._window.seqs))
+        landed = self._window.keep_only(self._outbox.held(self._window.seqs))
         self._has_to_look = True
         if landed.rows == 0:
             return
         if (now - self._progress_us) / 1e6 > _SILENCE_S and was_full:
             self._feed.rebase()
         self._progress_us = now
-        if landed.delay_s is not None:
-            self._pace.heard(landed.delay_s)
+        self._pacer.heard(landed.delay_s)
 
     def _before_goodbye(self, connection: Connection) -> None:
         """A clean DISCONNECT discards the will, so its words are published first."""

@@ -14,12 +14,14 @@ from typing import Any, Protocol
 from contract import Refusal
 from contract.keys import KnownKey
 from contract.messages import OrderResult
+from contract.topics import Lane
 from contract.words import (
     AlertKind,
     Decision,
     DecisionReason,
     DetectionKind,
     DeviceKind,
+    GapReason,
     Level,
     Presence,
     Severity,
@@ -187,6 +189,35 @@ class RefusalRow:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropRow:
+    """Numbers that a device will not send, by its own signed word."""
+
+    device: str
+    gap_seq: int
+    """Message that says so."""
+    first: int
+    last: int
+    lane: Lane
+    reason: GapReason
+    first_put: int
+    last_put: int
+    """Device's wall time of the oldest and the newest message of that word."""
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """What a device dropped of one lane for one reason."""
+
+    lane: Lane
+    reason: GapReason
+    messages: int
+    """Those of them that came after all are not counted."""
+    first_put: int
+    last_put: int
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of the append-only stream; ``id`` only grows."""
@@ -225,6 +256,9 @@ class Transaction(Protocol):
 
     def add_message(self, message: Message) -> None:
         """Store a message and join it to its runs; the caller has checked the chain."""
+
+    def add_drop(self, row: DropRow) -> None:
+        """Note numbers that will not come; they close the hole for receipts."""
 
     def note_order_result(self, device: str, result: OrderResult) -> None:
         """Note what a device did with an order."""
@@ -338,6 +372,9 @@ class Store(Protocol):
 
     def runs(self, device: str) -> Sequence[Run]:
         """Runs of a device in order."""
+
+    def dropped(self, device: str) -> Sequence[Dropped]:
+        """What a device said it dropped, by lane and reason."""
 
     def refusals(self, limit: int, device: str | None = None) -> Sequence[RefusalRow]:
         """Latest refusals, of all or of one claimed device."""

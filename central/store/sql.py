@@ -14,6 +14,7 @@ from central.store.interface import (
     DecisionRow,
     DetectionRow,
     Device,
+    Dropped,
     Event,
     EventKind,
     Message,
@@ -142,19 +143,24 @@ class SqlStore(OrderQueries):
             start = connection.execute(
                 sa.select(t.devices.c.chain_start).where(t.devices.c.device == device)
             ).scalar()
-            prefix = _run_at(connection, device, start) if start else None
+            # The first message of all may be one that was dropped.
+            prefix = _run_at(connection, device, start or 1)
             if came is None:
                 runs = _runs(connection, device)
             else:
                 runs = _runs_near(connection, device, came)
             if prefix is None:
                 return Stored(0, b"", tuple(runs))
-            head = connection.execute(
-                sa.select(t.messages.c.digest).where(
-                    t.messages.c.device == device, t.messages.c.seq == prefix.last
-                )
-            ).scalar_one()
-        return Stored(prefix.last, head, tuple(r for r in runs if r.first > prefix.last))
+            m = t.messages.c
+            # What was dropped has no hash here: the receipt names the last message that has one.
+            newest = connection.execute(
+                sa.select(m.seq, m.digest)
+                .where(m.device == device, m.seq.between(prefix.first, prefix.last))
+                .order_by(m.seq.desc())
+                .limit(1)
+            ).one_or_none()
+        beyond = tuple(r for r in runs if r.first > prefix.last)
+        return Stored(*(newest or (0, b"")), beyond)
 
     def note_receipts(self, at: int, up_to: dict[str, int]) -> None:
         """Remember which receipts were published."""
@@ -246,6 +252,28 @@ class SqlStore(OrderQueries):
         """Runs of a device in order."""
         with self._reading() as connection:
             return _runs(connection, device)
+
+    def dropped(self, device: str) -> Sequence[Dropped]:
+        """Return what a device said it dropped, by lane and reason."""
+        d, m = t.drops.c, t.messages.c
+        came = (
+            sa.select(sa.func.count())
+            .where(m.device == d.device, m.seq.between(d.first, d.last))
+            .scalar_subquery()
+        )
+        rows = self._all(
+            sa.select(
+                d.lane,
+                d.reason,
+                sa.func.sum(d.last - d.first + 1 - came).label("messages"),
+                sa.func.min(d.first_put).label("first_put"),
+                sa.func.max(d.last_put).label("last_put"),
+            )
+            .where(d.device == device)
+            .group_by(d.lane, d.reason)
+            .order_by(d.lane, d.reason)
+        )
+        return [Dropped(**row._mapping) for row in rows]
 
     def refusals(self, limit: int, device: str | None = None) -> Sequence[RefusalRow]:
         """Latest refusals, of all or of one claimed device."""

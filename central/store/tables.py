@@ -10,12 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
 from contract import Refusal
+from contract.topics import Lane
 from contract.words import (
     AlertKind,
     Decision,
     DecisionReason,
     DetectionKind,
     DeviceKind,
+    GapReason,
     Level,
     OrderOutcome,
     OrderRefusal,
@@ -138,6 +140,19 @@ runs = _table(
     _device(primary_key=True),
     _need("first", sa.BigInteger, primary_key=True, autoincrement=False),
     _need("last", sa.BigInteger),
+)
+
+drops = _table(
+    "drops",
+    _device(primary_key=True),
+    _need("gap_seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    _need("first", sa.BigInteger, primary_key=True, autoincrement=False),
+    _need("last", sa.BigInteger),
+    _need("lane", Word(Lane)),
+    _need("reason", Word(GapReason)),
+    _need("first_put", sa.BigInteger),
+    _need("last_put", sa.BigInteger),
+    _need("received_at", sa.BigInteger),
 )
 
 alerts = _table(

@@ -13,6 +13,7 @@ from central.store.interface import (
     DecisionRow,
     DetectionRow,
     Device,
+    DropRow,
     Event,
     EventKind,
     Json,
@@ -107,6 +108,8 @@ class SqlTransaction:
     def _join_runs(self, device: str, seq: int) -> None:
         here = {"at_device": device, "at_seq": seq}
         near = self._connection.execute(_NEAR_RUNS, here).all()
+        if any(run.first <= seq <= run.last for run in near):
+            return  # the device had given it up, and it came after all
         before = next((run for run in near if run.last == seq - 1), None)
         after = next((run for run in near if run.first == seq + 1), None)
         last = seq if after is None else after.last
@@ -118,6 +121,22 @@ class SqlTransaction:
             self._connection.execute(
                 _STRETCH_RUN, {"at_device": device, "at_seq": before.first, "to_seq": last}
             )
+
+    def add_drop(self, row: DropRow) -> None:
+        """Note numbers that will not come; they close the hole for receipts."""
+        self._connection.execute(t.drops.insert().values(**columns(row)))
+        r = t.runs.c
+        here = (r.device == row.device, r.first <= row.last + 1, r.last >= row.first - 1)
+        touching = self._connection.execute(sa.select(r.first, r.last).where(*here)).all()
+        self._connection.execute(t.runs.delete().where(*here))
+        self._connection.execute(
+            _ADD_RUN,
+            {
+                "device": row.device,
+                "first": min([row.first, *(run.first for run in touching)]),
+                "last": max([row.last, *(run.last for run in touching)]),
+            },
+        )
 
     def note_order_result(self, device: str, result: OrderResult) -> None:
         """Note what a device did with an order; a refusal takes back no word of it being applied.

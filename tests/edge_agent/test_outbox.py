@@ -484,4 +484,4 @@ def test_rows_are_read_lane_by_lane_and_those_that_wait_are_told(bench: Bench) -
         assert [r.seq for r in outbox.lane_rows(Lane.EVIDENCE, 0, 4, 1)] == [2]
         assert outbox.top_seq() == 4
         outbox.apply_receipt(receipt_bytes(1, heads[0], [(3, 3)]))
-        assert outbox.still_waiting(range(5000)) == {2, 4}
+        assert outbox.held(range(5000)) == {2, 4}

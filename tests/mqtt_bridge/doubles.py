@@ -89,7 +89,7 @@ class MemoryOutbox:
         with self._changed:
             return max(self._rows, default=0)
 
-    def still_waiting(self, seqs: Collection[int]) -> set[int]:
+    def held(self, seqs: Collection[int]) -> set[int]:
         with self._changed:
             return self._rows.keys() & set(seqs)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from contract.clock import VirtualClock
 from contract.topics import Lane
 from mqtt_bridge.feed import Feed
-from mqtt_bridge.replay import ReplayLimits, ReplayPace
+from mqtt_bridge.pacing import Pace, Pacer
 from mqtt_bridge.window import Window
 from tests.mqtt_bridge.doubles import MemoryOutbox
 
@@ -15,8 +15,7 @@ class Fed:
         self.clock = VirtualClock()
         self.outbox = MemoryOutbox()
         self.window = Window(size, min_s=2.0, max_s=30.0, clock=self.clock)
-        limits = ReplayLimits(start_per_s=4000, max_per_s=4000)
-        self.pace = ReplayPace(self.clock, limits)
+        self.pace = Pacer(Pace(first_per_s=4000, most_per_s=4000), self.clock)
         self.feed = Feed(self.outbox, self.window, self.pace)
 
     def put(self, *lanes: Lane) -> None:
@@ -38,7 +37,7 @@ class Fed:
 
     def receipted(self, seq: int) -> None:
         self.outbox.apply_receipt(b"up_to %d" % seq)
-        self.window.keep_only(self.outbox.still_waiting(self.window.seqs))
+        self.window.keep_only(self.outbox.held(self.window.seqs))
 
 
 def test_lanes_go_by_priority_and_each_in_its_order() -> None:
@@ -60,22 +59,21 @@ def test_what_is_new_goes_before_what_waited_whatever_its_lane() -> None:
     assert not fed.feed.has_backlog
 
 
-def test_the_backlog_leaves_half_of_the_window_to_what_is_new() -> None:
-    fed = Fed(size=10)
+def test_the_backlog_leaves_a_quarter_of_the_window_to_what_is_new() -> None:
+    fed = Fed(size=8)
     fed.outbox.put(30)
     fed.feed.restart()
-    assert fed.sent() == [1, 2, 3, 4, 5]
+    assert fed.sent() == [1, 2, 3, 4, 5, 6]
     fed.put(*[Lane.HEALTH] * 9)
-    assert fed.sent() == [31, 32, 33, 34, 35]
+    assert fed.sent() == [31, 32]
     assert fed.window.is_full
-    fed.receipted(5)
-    assert fed.sent() == [36, 37, 38, 39]  # and with nine on their way, nothing old
-    fed.receipted(39)
+    fed.receipted(6)
+    assert fed.sent() == [33, 34, 35, 36, 37, 38]  # the rest of the window, and nothing old
 
 
 def test_the_backlog_goes_at_its_pace() -> None:
     fed = Fed()
-    fed.pace = ReplayPace(fed.clock, ReplayLimits(start_per_s=8, max_per_s=8))
+    fed.pace = Pacer(Pace(first_per_s=8, most_per_s=8), fed.clock)
     fed.feed = Feed(fed.outbox, fed.window, fed.pace)
     fed.outbox.put(10)
     fed.feed.restart()
@@ -86,12 +84,12 @@ def test_the_backlog_goes_at_its_pace() -> None:
 
 
 def test_after_a_silence_what_was_not_sent_is_backlog_and_nothing_goes_twice() -> None:
-    fed = Fed(size=4)
+    fed = Fed(size=3)
     fed.outbox.put(3)
     fed.feed.restart()
     assert fed.sent() == [1, 2]
     fed.put(*[Lane.TELEMETRY] * 6)  # 4 to 9
-    assert fed.sent() == [4, 5]
+    assert fed.sent() == [4]
     fed.land()
     fed.feed.rebase()
     fed.put(Lane.HEALTH)
@@ -100,7 +98,7 @@ def test_after_a_silence_what_was_not_sent_is_backlog_and_nothing_goes_twice() -
     while fed.outbox.seqs:
         fed.land()
         sent += fed.sent()
-    assert sent == [6, 7, 8, 9]
+    assert sent == [5, 6, 7, 8, 9]
 
 
 def test_a_limit_holds_back_everything() -> None:
