@@ -10,6 +10,7 @@ from central.store.interface import (
     DecisionRow,
     DetectionRow,
     Device,
+    Dropped,
     Json,
     RefusalRow,
     Run,

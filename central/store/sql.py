@@ -160,7 +160,8 @@ class SqlStore(OrderQueries):
                 .limit(1)
             ).one_or_none()
         beyond = tuple(r for r in runs if r.first > prefix.last)
-        return Stored(*(newest or (0, b"")), beyond)
+        up_to, head = (0, b"") if newest is None else (newest.seq, newest.digest)
+        return Stored(up_to, head, beyond)
 
     def note_receipts(self, at: int, up_to: dict[str, int]) -> None:
         """Remember which receipts were published."""

@@ -388,15 +388,6 @@ def test_a_full_file_still_takes_a_receipt_with_ranges(bench: Bench) -> None:
         assert fill(outbox, 5, first=5000) == list(range(kept + 1, kept + 6))
 
 
-def test_low_lanes_are_refused_first_and_evidence_last(bench: Bench) -> None:
-    with bench.open(quota=Quota(max_rows=20, min_free_bytes=0)) as outbox:
-        taken = dict.fromkeys(Lane, 0)
-        for lane in reversed(Lane):
-            for _ in range(20):
-                taken[lane] += outbox.put(a_health(), lane).exception(10) is None
-        assert taken == {Lane.HEALTH: 10, Lane.TELEMETRY: 4, Lane.DECISIONS: 4, Lane.EVIDENCE: 2}
-
-
 def test_bytes_are_a_limit_too(bench: Bench) -> None:
     with bench.open(quota=Quota(max_bytes=2000, min_free_bytes=0)) as outbox:
         futures = [outbox.put(numbered_detection(n), Lane.EVIDENCE) for n in range(20)]
