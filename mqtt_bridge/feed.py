@@ -28,6 +28,7 @@ class Feed:
         self._pacer = pacer
         self.limit: int | None = None
         """Rows on their way at most, below the window's own size, while a broker is in doubt."""
+        self._held_back: dict[int, OutboxRow] = {}
         self.newest_seq = 0
         """Everything up to here has been looked at."""
         self._backlog_end = 0
@@ -56,6 +57,18 @@ class Feed:
     def _is_exhausted(self, lane: Lane) -> bool:
         return not self._outbox.lane_rows(lane, self._backlog_after[lane], self._backlog_end, 1)
 
+    def hold_back(self, row: OutboxRow) -> None:
+        """Send others first: the broker hung up on this row."""
+        self._held_back[row.seq] = row
+
+    def let_go(self, seq: int) -> None:
+        """A row is no longer held back."""
+        self._held_back.pop(seq, None)
+
+    def held_back(self) -> list[OutboxRow]:
+        """Rows that are sent only alone."""
+        return list(self._held_back.values())
+
     @property
     def has_backlog(self) -> bool:
         """Whether something old has not been sent on this connection."""
@@ -64,6 +77,8 @@ class Feed:
     def rows(self) -> Iterator[OutboxRow]:
         """Yield what may be sent now; the caller puts each into the window before the next."""
         self.newest_seq = max(self.newest_seq, self._outbox.top_seq())
+        if any(seq in self._window for seq in self._held_back):
+            return  # it is being tried alone
         for lane in Lane:
             yield from self._lane(lane, self._live_after, self.newest_seq, share=1.0)
         if not self.has_backlog:
@@ -83,7 +98,7 @@ class Feed:
             for row in rows:
                 if self._room(share) == 0:
                     return
-                if row.seq not in self._window:
+                if row.seq not in self._window and row.seq not in self._held_back:
                     if is_backlog and not self._pacer.take():
                         return
                     yield row

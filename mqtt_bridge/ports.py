@@ -54,6 +54,9 @@ class OutboxPort(Protocol):
     def apply_receipt(self, raw: bytes) -> int:
         """Verify a signed receipt, delete what it covers; returns how many rows went."""
 
+    def put_aside(self, seq: int, why: str) -> bool:
+        """Send a message no more that is refused again and again; False if it goes on waiting."""
+
     def wait_for_rows(self, after_seq: int, timeout_s: float) -> bool:
         """Block until a row with seq > after_seq is durable, or the time is over."""
 

@@ -35,6 +35,7 @@ from mqtt_bridge.feed import BACKLOG_SHARE, Feed
 from mqtt_bridge.link import Link
 from mqtt_bridge.pacing import Pace, Pacer
 from mqtt_bridge.ports import BrokerAddress, OutboxPort, OutboxRow
+from mqtt_bridge.suspects import Suspects
 from mqtt_bridge.window import Window
 
 _GOODBYE_S = 1.0
@@ -42,6 +43,11 @@ _WATCH_S = 0.5
 _REST_S = 0.05
 _RETRY_HANDOVER_S = 0.2
 _SHORTEST_TURN_S = 0.01
+_SHORT_S = 10.0
+"""A connection that ends so soon after it opened may have been ended by a message."""
+_SHORT_ENDS = 3
+"""So many in a row, without a receipt between, may not be chance."""
+_LIMIT_FACTOR = 4
 _SILENCE_S = 10.0
 """Receipts missing for so long, with a full window: the central was away, and what waits is old."""
 
@@ -79,6 +85,8 @@ class UplinkStatus:
     receipts: int
     receipts_refused: int
     rows_receipted: int
+    put_aside: int
+    """Messages that are refused again and again, and no longer sent."""
     in_flight: int
     in_flight_bytes: int
     replay_per_s: float
@@ -95,6 +103,7 @@ class _Counts:
     receipts: int = 0
     receipts_refused: int = 0
     rows_receipted: int = 0
+    put_aside: int = 0
     last_receipt: MonoMicros | None = None
 
 
@@ -149,6 +158,10 @@ class Uplink(Link):
         self._feed = Feed(outbox, self._window, self._pacer)
         self._has_to_look = False
         self._progress_us = 0
+        self._opened_us = 0
+        self._short_ends = 0
+        self._suspects = Suspects()
+        self._mids: dict[int, int] = {}
         self._counts = _Counts()
         self._watch = _RowWatch(outbox, self._poke)
 
@@ -180,6 +193,7 @@ class Uplink(Link):
             receipts=counts.receipts,
             receipts_refused=counts.receipts_refused,
             rows_receipted=counts.rows_receipted,
+            put_aside=counts.put_aside,
             in_flight=len(self._window),
             in_flight_bytes=self._window.size_bytes,
             replay_per_s=self._pacer.rate_per_s,
@@ -200,7 +214,9 @@ class Uplink(Link):
 
     def _on_open(self, connection: Connection, opened: Opened) -> None:
         self._window.clear()
+        self._mids.clear()
         self._feed.restart()
+        self._opened_us = self._clock.mono()
         self._has_to_look = True
         self._progress_us = self._clock.mono()
         down = self._downlink.filters if self._downlink is not None else ()
@@ -216,6 +232,10 @@ class Uplink(Link):
             case Acked():
                 self._counts.pubacks += 1
                 self._counts.not_delivered += not event.is_taken
+                seq = self._mids.pop(event.mid, None)
+                if event.is_refused and seq is not None:
+                    self._suspects.note(seq, f"the broker says: {event.reason}")
+                    self._put_aside_refused()
             case Granted(refusals=refusals) if refusals:
                 self._problem = ConnectionProblem(
                     ProblemKind.NOT_AUTHORISED,
@@ -232,6 +252,9 @@ class Uplink(Link):
             if not self._send(connection, row):
                 return _RETRY_HANDOVER_S
             self._counts.resent += 1
+            if passes := self._window.passes(row.seq):
+                self._suspects.note(row.seq, "receipts pass it over", passes)
+        self._try_alone(connection)
         if self._has_to_look or self._feed.has_backlog:
             self._has_to_look = not self._send_new(connection)
         if self._has_to_look:
@@ -257,8 +280,10 @@ class Uplink(Link):
 
     def _send(self, connection: Connection, row: OutboxRow) -> bool:
         topic = topics.up(self._tenant, self._device, row.lane)
-        if connection.publish(topic, row.cose) is None:
+        mid = connection.publish(topic, row.cose)
+        if mid is None:
             return False
+        self._mids[mid] = row.seq
         self._window.sent(row)
         return True
 
@@ -285,14 +310,69 @@ class Uplink(Link):
     def _note_progress(self) -> None:
         """Make room in the window, learn from the delay, and see what is next."""
         now, was_full = self._clock.mono(), self._window.is_full
-        landed = self._window.keep_only(self._outbox.held(self._window.seqs))
+        held = self._outbox.held([*self._window.seqs, *self._suspects.seqs])
+        landed = self._window.keep_only(held)
         self._has_to_look = True
+        for row in self._feed.held_back():
+            if row.seq not in held:
+                self._feed.let_go(row.seq)
+        self._suspects.keep_only(held)
         if landed.rows == 0:
             return
+        self._suspects.landed(landed.rows)
+        if self._feed.limit is None:
+            self._short_ends = 0
+        if self._feed.limit is not None:
+            more = self._feed.limit * _LIMIT_FACTOR
+            self._feed.limit = more if more < self._window.size else None
+        self._put_aside_refused()
         if (now - self._progress_us) / 1e6 > _SILENCE_S and was_full:
             self._feed.rebase()
         self._progress_us = now
         self._pacer.heard(landed.delay_s)
+
+    # -- what is refused --------------------------------------------------------------------------
+
+    def _put_aside_refused(self) -> None:
+        for seq, why in self._suspects.refused():
+            if self._outbox.put_aside(seq, why):
+                log.error("message_put_aside", device=self._device, seq=seq, why=why)
+                self._window.drop(seq)
+                self._counts.put_aside += 1
+            self._feed.let_go(seq)
+            self._suspects.cleared(seq)
+
+    def _on_end(self, problem: ConnectionProblem | None) -> None:
+        """Find out whether the broker hung up on a message: fewer on their way, in the end one.
+
+        A connection that lasted was not ended by what was sent first.
+        """
+        lasted_s = (self._clock.mono() - self._opened_us) / 1e6
+        rows = self._window.rows()
+        if problem is None or not rows or lasted_s > _SHORT_S:
+            return
+        self._short_ends += 1
+        if self._short_ends < _SHORT_ENDS:
+            return  # a line that breaks now and then
+        if len(rows) == 1:
+            self._suspects.note(rows[0].seq, "the broker hangs up on it")
+            self._feed.hold_back(rows[0])
+            self._put_aside_refused()
+        self._feed.limit = max(1, len(rows) // _LIMIT_FACTOR)
+
+    def _try_alone(self, connection: Connection) -> None:
+        """Send a row that the broker seems to hang up on once more, with nothing beside it.
+
+        Where nothing else gets through either, it waits as long as a row that nobody receipts.
+        """
+        rows = self._feed.held_back()
+        if not rows or len(self._window):
+            return
+        idle_s = (self._clock.mono() - max(self._opened_us, self._progress_us)) / 1e6
+        is_idle = idle_s > self._settings.resend_min_s
+        chosen = [row for row in rows if self._suspects.may_try(row.seq)] or (is_idle and rows)
+        if chosen:
+            self._send(connection, chosen[0])
 
     def _before_goodbye(self, connection: Connection) -> None:
         """A clean DISCONNECT discards the will, so its words are published first."""

@@ -92,6 +92,10 @@ class Window:
         """Sequence numbers on their way."""
         return self._flights.keys()
 
+    def rows(self) -> Sequence[OutboxRow]:
+        """Rows on their way."""
+        return [flight.row for flight in self._flights.values()]
+
     def clear(self) -> None:
         """Forget everything: a new connection begins with the oldest row."""
         self._flights.clear()

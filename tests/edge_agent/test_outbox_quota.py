@@ -17,7 +17,6 @@ from contract.envelope import EnvelopeError, message_digest
 from contract.messages import Gap
 from contract.topics import Lane
 from contract.words import GapReason
-from edge_agent import outbox_writer
 from edge_agent.outbox import LaneQuota, Outbox, OutboxFullError, Quota, Trouble
 from edge_agent.outbox_writer import spans_of
 from tests.edge_agent.outboxes import (
@@ -156,7 +155,6 @@ def test_a_disk_that_fills_up_stops_the_low_lanes_first(
 
     disk: Any = Disk()
     monkeypatch.setattr(shutil, "disk_usage", lambda path: disk)
-    assert outbox_writer.shutil is shutil
     with bench.open(quota=Quota(min_free_bytes=1000_000)) as outbox:
         taken = {}
         for free_mb in (9, 7, 3, 1.5, 0.5):

@@ -47,13 +47,14 @@ def quick_backoff() -> Backoff:
 
 
 class MemoryOutbox:
-    """An outbox without a disk; its receipts are the text ``up_to N``."""
+    """An outbox without a disk; its receipts are the text ``up_to N`` or ``only N``."""
 
     def __init__(self) -> None:
         self._rows: dict[int, OutboxRow] = {}
         self._changed = threading.Condition()
         self._top_seq = 0
         self.failures: list[Exception] = []
+        self.aside: dict[int, str] = {}
 
     def put(self, count: int = 1, lane: Lane = Lane.EVIDENCE) -> None:
         with self._changed:
@@ -95,13 +96,20 @@ class MemoryOutbox:
 
     def apply_receipt(self, raw: bytes) -> int:
         words = raw.split()
-        if len(words) != 2 or words[0] != b"up_to":
+        if len(words) != 2 or words[0] not in {b"up_to", b"only"}:
             raise EnvelopeError(Refusal.BAD_SIGNATURE, "no receipt")
+        last = int(words[1])
+        first = last if words[0] == b"only" else 0
         with self._changed:
-            covered = [seq for seq in self._rows if seq <= int(words[1])]
+            covered = [seq for seq in self._rows if first <= seq <= last]
             for seq in covered:
                 del self._rows[seq]
             return len(covered)
+
+    def put_aside(self, seq: int, why: str) -> bool:
+        with self._changed:
+            self.aside[seq] = why
+            return self._rows.pop(seq, None) is not None
 
     def wait_for_rows(self, after_seq: int, timeout_s: float) -> bool:
         with self._changed:
