@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -66,6 +67,20 @@ class Recorder:
         self._refusals: Counter[tuple[str, Refusal]] = Counter()
         self._told: set[str] = set()
         self._done = Recorded()
+
+    def expect(self, items: Sequence[Admitted | Refused]) -> None:
+        """Let the store read together what this batch will ask for."""
+        seqs: dict[str, list[int]] = defaultdict(list)
+        detections: list[tuple[str, bytes]] = []
+        for item in items:
+            if isinstance(item, Refused):
+                continue
+            sender, body = item.envelope.payload.device, item.envelope.body
+            if item.envelope.payload.seq:
+                seqs[sender].append(item.envelope.payload.seq)
+            if isinstance(body, Detection):
+                detections.append((sender, body.detection_id))
+        self._tx.expect(seqs, detections)
 
     def apply(self, item: Admitted | Refused) -> None:
         """Take one message, or note why it is not taken."""
@@ -156,6 +171,9 @@ class Recorder:
         return self._devices[device]
 
     def _change(self, device: str, **changes: Any) -> None:
+        known = self._changes[device]
+        if all(known.get(name, self) == value for name, value in changes.items()):
+            return
         self._devices[device] = replace(self._device(device), **changes)
         self._changes[device].update(changes)
 

@@ -5,7 +5,7 @@ Times are microseconds since 1970-01-01T00:00:00Z; JSON columns hold the contrac
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -250,6 +250,11 @@ class Transaction(Protocol):
 
     def update_device(self, device: str, **changes: Any) -> None:
         """Change named columns of a device."""
+
+    def expect(
+        self, seqs: Mapping[str, Collection[int]], detections: Collection[tuple[str, bytes]]
+    ) -> None:
+        """Read together what a batch will ask for one by one; only a hint."""
 
     def links_around(self, device: str, seq: int) -> dict[int, Link]:
         """Digest and ``prev`` of the stored messages seq - 1, seq and seq + 1, by seq."""

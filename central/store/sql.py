@@ -69,7 +69,9 @@ class SqlStore(OrderQueries):
         with _speaking_plainly(), self._engine.connect() as connection:
             writing = connection.execution_options(**WRITES)
             with writing.begin():
-                yield SqlTransaction(writing)
+                transaction = SqlTransaction(writing)
+                yield transaction
+                transaction.flush()
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:

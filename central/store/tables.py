@@ -27,6 +27,8 @@ from contract.words import (
     TimeBasis,
 )
 
+_to_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+
 
 class Word(TypeDecorator[StrEnum]):
     """A word of a closed list, kept as text."""
@@ -57,7 +59,7 @@ class Json(TypeDecorator[Any]):
         """Value to text."""
         if value is None:
             return None
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return _to_text(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
         """Text to value."""
