@@ -9,6 +9,7 @@ from contract import (
     Detection,
     Envelope,
     EnvelopeError,
+    Gap,
     Health,
     OrderResult,
     Refusal,
@@ -94,9 +95,11 @@ def _check_sender(envelope: Envelope, claimed: str, is_state_topic: bool) -> Non
         )
     if is_state_topic != isinstance(body, State):
         raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} does not belong on this topic")
-    if not isinstance(body, Detection | WithdrawalDecision | Health | OrderResult | State):
+    if not isinstance(body, Detection | WithdrawalDecision | Health | OrderResult | Gap | State):
         raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} is no message of a device")
-    if isinstance(body, Detection | WithdrawalDecision | OrderResult) and payload.seq == 0:
+    if isinstance(body, Detection | WithdrawalDecision | OrderResult | Gap) and payload.seq == 0:
         raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} needs a place in the chain")
+    if isinstance(body, Gap) and body.spans[-1].last >= payload.seq:
+        raise EnvelopeError(Refusal.MALFORMED, "a gap names only what was numbered before it")
     if isinstance(body, State) and payload.seq != 0:
         raise EnvelopeError(Refusal.MALFORMED, "a state stands outside the chain, at seq 0")

@@ -150,6 +150,7 @@ class Ingest:
         items = self._admit_all(deliveries)  # signatures are checked before the write lock is held
         with self._store.transaction() as tx:
             recorder = Recorder(tx, self._clock.wall())
+            recorder.expect(items)
             for item in items:
                 recorder.apply(item)
             return recorder.finish()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Collection
 
 import structlog
@@ -13,8 +14,9 @@ from contract.keys import CENTRAL, Signer
 from contract.topics import receipts as receipt_topic
 from mqtt_bridge.ports import IntakePort
 
-MAX_RANGES = 256
-"""Islands that one receipt names, well below the size limit of a message."""
+MAX_RANGES = 2000
+"""Islands that one receipt names: 26 KB at most, well below the limit of a message, and as many
+as a device has messages on their way."""
 
 _RETRY_US = 500_000
 """Rest after a receipt that could not be made or published."""
@@ -24,8 +26,13 @@ _log = structlog.get_logger(__name__)
 
 def pick_ranges(islands: tuple[Run, ...], came: Collection[int]) -> tuple[SeqRange, ...]:
     """Return the islands that a receipt names, in order: those that just came, then the newest."""
-    fresh = [run for run in islands if any(run.first <= seq <= run.last for seq in came)]
-    others = [run for run in reversed(islands) if run not in fresh]
+    numbers = sorted(came)
+    fresh: list[Run] = []
+    others: list[Run] = []
+    for run in reversed(islands):
+        at = bisect.bisect_left(numbers, run.first)
+        is_fresh = at < len(numbers) and numbers[at] <= run.last
+        (fresh if is_fresh else others).append(run)
     chosen = sorted((fresh + others)[:MAX_RANGES], key=lambda run: run.first)
     return tuple(SeqRange(first=run.first, last=run.last) for run in chosen)
 
@@ -103,8 +110,9 @@ class ReceiptDesk:
         return len(sent)
 
     def _receipt(self, device: str) -> Receipt:
-        stored = self._store.stored(device)
-        ranges = pick_ranges(stored.islands, self._owed[device])
+        came = self._owed[device]
+        stored = self._store.stored(device, came)
+        ranges = pick_ranges(stored.islands, came)
         return Receipt(device=device, up_to=stored.up_to, head=stored.head, ranges=ranges)
 
     def _publish(self, receipt: Receipt) -> bool:

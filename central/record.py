@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from central.store.interface import (
     DecisionRow,
     DetectionRow,
     Device,
+    DropRow,
     Event,
     EventKind,
     Message,
@@ -25,6 +27,7 @@ from contract import (
     Detection,
     Envelope,
     EnvelopeError,
+    Gap,
     Health,
     OrderResult,
     Refusal,
@@ -64,6 +67,20 @@ class Recorder:
         self._refusals: Counter[tuple[str, Refusal]] = Counter()
         self._told: set[str] = set()
         self._done = Recorded()
+
+    def expect(self, items: Sequence[Admitted | Refused]) -> None:
+        """Let the store read together what this batch will ask for."""
+        seqs: dict[str, list[int]] = defaultdict(list)
+        detections: list[tuple[str, bytes]] = []
+        for item in items:
+            if isinstance(item, Refused):
+                continue
+            sender, body = item.envelope.payload.device, item.envelope.body
+            if item.envelope.payload.seq:
+                seqs[sender].append(item.envelope.payload.seq)
+            if isinstance(body, Detection):
+                detections.append((sender, body.detection_id))
+        self._tx.expect(seqs, detections)
 
     def apply(self, item: Admitted | Refused) -> None:
         """Take one message, or note why it is not taken."""
@@ -141,6 +158,8 @@ class Recorder:
             self._take_decision(envelope.body, item)
         elif isinstance(envelope.body, Health):
             self._take_health(envelope, to_json(envelope.body))
+        elif isinstance(envelope.body, Gap):
+            self._take_gap(envelope.body, sender, seq)
         elif isinstance(envelope.body, OrderResult):
             self._take_order_result(envelope.body, sender, seq)
 
@@ -152,6 +171,9 @@ class Recorder:
         return self._devices[device]
 
     def _change(self, device: str, **changes: Any) -> None:
+        known = self._changes[device]
+        if all(known.get(name, self) == value for name, value in changes.items()):
+            return
         self._devices[device] = replace(self._device(device), **changes)
         self._changes[device].update(changes)
 
@@ -193,6 +215,24 @@ class Recorder:
             version=body_json["version"],
         )
         self._told.add(payload.device)
+
+    def _take_gap(self, gap: Gap, device: str, seq: int) -> None:
+        """Note what will not come, so that receipts go on past it and people see the hole."""
+        for span in gap.spans:
+            self._tx.add_drop(
+                DropRow(
+                    device=device,
+                    gap_seq=seq,
+                    first=span.first,
+                    last=span.last,
+                    lane=gap.lane,
+                    reason=gap.reason,
+                    first_put=int(gap.first_put),
+                    last_put=int(gap.last_put),
+                    received_at=self._now,
+                )
+            )
+        self._told.add(device)
 
     def _take_detection(self, detection: Detection, item: Admitted) -> None:
         device, seq = item.envelope.payload.device, item.envelope.payload.seq

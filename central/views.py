@@ -10,6 +10,7 @@ from central.store.interface import (
     DecisionRow,
     DetectionRow,
     Device,
+    Dropped,
     Json,
     RefusalRow,
     Run,
@@ -139,8 +140,19 @@ def refusal_json(row: RefusalRow) -> Json:
     }
 
 
+def dropped_json(row: Dropped) -> Json:
+    """Return the view of what a device dropped, by its own signed word."""
+    return {
+        "lane": row.lane.name.lower(),
+        "reason": row.reason.value,
+        "messages": row.messages,
+        "first_put": time_or_none(row.first_put),
+        "last_put": time_or_none(row.last_put),
+    }
+
+
 def gaps(runs: Sequence[Run]) -> list[Run]:
-    """Return the numbers below the highest that are not stored, as runs in order."""
+    """Return the numbers below the highest that are neither stored nor dropped, as runs."""
     holes = []
     expected = 1
     for run in runs:

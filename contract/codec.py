@@ -36,6 +36,8 @@ _MIN_KEY, _MAX_KEY = -24, 23
 _FIRST_MOMENT = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z
 _LAST_MOMENT = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
 
+_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 - without a zone it is written without one
+
 R = TypeVar("R")
 
 
@@ -346,32 +348,43 @@ def from_map(record: type[R], value: Any, place: str = "") -> R:
 
 def rfc3339(time: UnixMicros) -> str:
     """UTC time with microseconds, e.g. ``2026-01-02T03:04:05.000006Z``."""
-    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return (epoch + dt.timedelta(microseconds=int(time))).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (_EPOCH + dt.timedelta(microseconds=int(time))).isoformat(timespec="microseconds") + "Z"
 
 
-def _json(hint: Any, value: Any) -> Any:
-    hint, _ = optional(hint)
-    if value is None:
-        return None
-    if dataclasses.is_dataclass(hint):
-        return to_json(value)
-    if is_values(hint):
-        return dict(sorted(value.items()))
-    if typing.get_origin(hint) is tuple:
-        return [_json(typing.get_args(hint)[0], item) for item in value]
-    if hint is UnixMicros:
-        return rfc3339(value)
+def _json_plain(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return value.value if isinstance(value, StrEnum) else value
 
 
+@functools.cache
+def _viewer(hint: Any) -> Pack:
+    """Return what turns a value of this type, which is not None, into its JSON view."""
+    hint, _ = optional(hint)
+    if dataclasses.is_dataclass(hint):
+        return to_json
+    if is_values(hint):
+        return lambda value: dict(sorted(value.items()))
+    if typing.get_origin(hint) is tuple:
+        view = _viewer(typing.get_args(hint)[0])
+        return lambda value: [view(item) for item in value]
+    if hint is UnixMicros:
+        return rfc3339
+    return _json_plain
+
+
+@functools.cache
+def _viewers(record: Any) -> tuple[tuple[str, Pack], ...]:
+    return tuple((field.name, _viewer(field.hint)) for field in plan(record))
+
+
 def to_json(record: Any) -> dict[str, Any]:
     """Return the JSON view: field names, RFC 3339 times, bytes as hex, absent fields as null."""
     view: dict[str, Any] = {}
-    for field in plan(type(record)):
-        view[field.name] = _json(field.hint, getattr(record, field.name))
+    kind: Any = type(record)
+    for name, show in _viewers(kind):
+        value = getattr(record, name)
+        view[name] = None if value is None else show(value)
     return view
 
 

@@ -9,12 +9,14 @@ from typing import Annotated
 from contract.accounts import CardRef
 from contract.clock import MonoMicros, UnixMicros
 from contract.codec import Key, Values, encode
+from contract.topics import Lane
 from contract.words import (
     AlertKind,
     Decision,
     DecisionReason,
     DetectionKind,
     DeviceKind,
+    GapReason,
     Level,
     OrderOutcome,
     OrderRefusal,
@@ -163,6 +165,40 @@ class SeqRange:
     last: Annotated[int, Key(1, "last")]
 
 
+MAX_SPANS = 1000
+"""Ranges that one gap names: 20 KB at most, well below the limit of a message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A device's signed word that it dropped messages it had numbered: they will not come.
+
+    It stands in the chain like any other message, after all that it names.
+    """
+
+    lane: Annotated[Lane, Key(0, "lane of the messages")]
+    reason: Annotated[GapReason, Key(1, "why they are missing")]
+    spans: Annotated[tuple[SeqRange, ...], Key(2, "their sequence numbers, in order")]
+    size_bytes: Annotated[int, Key(3, "sum of their lengths")]
+    digest: Annotated[bytes, Key(4, "SHA-256 over the SHA-256 of each of them, in order")]
+    first_put: Annotated[UnixMicros, Key(5, "device's wall time at which the oldest was made")]
+    last_put: Annotated[UnixMicros, Key(6, "and the newest")]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.spans) <= MAX_SPANS:
+            raise ValueError(f"{len(self.spans)} spans, 1 to {MAX_SPANS} are taken")
+        before = 0
+        for span in self.spans:
+            if not before < span.first <= span.last:
+                raise ValueError("spans are in order, do not overlap and begin at 1")
+            before = span.last
+
+    @property
+    def count(self) -> int:
+        """How many messages are missing."""
+        return sum(span.last - span.first + 1 for span in self.spans)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """The central's word that it has committed a device's messages to its store."""
@@ -222,6 +258,7 @@ Body = (
     | WithdrawalDecision
     | Health
     | State
+    | Gap
     | Receipt
     | OrderDelivery
     | OrderResult
@@ -233,6 +270,7 @@ BODY_TYPES: dict[str, type[Body]] = {
     "withdrawal_decision": WithdrawalDecision,
     "health": Health,
     "state": State,
+    "gap": Gap,
     "receipt": Receipt,
     "order_delivery": OrderDelivery,
     "order_result": OrderResult,

@@ -60,6 +60,17 @@ class TimeBasis(StrEnum):
     SYNTHETIC = "synthetic"
 
 
+class GapReason(StrEnum):
+    """Why a device will not send a message that it had numbered."""
+
+    CAPACITY = "capacity"
+    """Thinned or dropped because there was no room for more important ones."""
+    AGE = "age"
+    """Older than its lane is kept."""
+    REFUSED = "refused"
+    """The broker or the central refused it again and again; the device still has it, put aside."""
+
+
 class RivalVerdict(StrEnum):
     """What became of an innocent explanation that was looked at."""
 

@@ -34,7 +34,7 @@ from edge_agent.identity import find_central as find_central_key
 from edge_agent.metrics import serve as serve_metrics
 from edge_agent.order_store import OrderStore
 from edge_agent.orders import CannotApplyError, OrderDesk, Receiver
-from edge_agent.outbox import Outbox, OutboxError, OutboxStats
+from edge_agent.outbox import Outbox, OutboxError, OutboxStats, Trouble
 from edge_agent.renewal import Renewal
 from edge_agent.rf.survey import Survey
 from edge_agent.supervision import Part, Supervisor
@@ -319,15 +319,19 @@ def _outbox_word(stats: OutboxStats) -> str:
     """What is not as it should be, in plain words; empty when all is well."""
     if stats.quarantined is not None:
         return f"a damaged store was put aside: {stats.quarantined.name}"
-    if stats.receipts_refused:
+    if Trouble.STRANGE_RECEIPT in stats.lately:
         return (
             f"{stats.receipts_refused} receipts were not signed by the central that this agent "
             "knows (central.public_key); nothing is deleted on their word"
         )
-    if stats.mismatches:
+    if Trouble.MISMATCH in stats.lately:
         return f"{stats.mismatches} receipts do not fit what was sent"
-    if any(stats.refused.values()):
+    if Trouble.REFUSED in stats.lately:
         return f"{sum(stats.refused.values())} messages were refused for want of room"
+    if stats.aside:
+        return f"{stats.aside} messages are refused by the broker or the central; put aside"
+    if Trouble.DROPPED in stats.lately:
+        return f"{sum(stats.dropped.values())} messages were given up; signed gaps say which"
     return ""
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import collections
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
@@ -36,8 +37,9 @@ from edge_agent.outbox_errors import (
     SeqFloorError,
 )
 from edge_agent.outbox_opening import GROUP, Opening, open_store
+from edge_agent.outbox_quota import LANE_SHARE, LaneQuota, Quota
 from edge_agent.outbox_store import OutboxReader, OutboxStore
-from edge_agent.outbox_writer import LANE_SHARE, Enqueued, OutboxWriter, Put, Quota, Sender
+from edge_agent.outbox_writer import Enqueued, OutboxWriter, Put, Sender
 from edge_agent.seq_floor import SeqFloor
 from mqtt_bridge.ports import OutboxRow
 
@@ -45,6 +47,7 @@ __all__ = [
     "LANE_SHARE",
     "BrokenStoreError",
     "Enqueued",
+    "LaneQuota",
     "MessageRefusedError",
     "Opening",
     "Outbox",
@@ -68,6 +71,19 @@ _log = structlog.get_logger("outbox")
 T = TypeVar("T")
 
 
+LATELY_US = 600 * 1_000_000
+"""How long a trouble that does not come again is told."""
+
+
+class Trouble(StrEnum):
+    """What an operator has to know while it happens; a single old case must not alarm for ever."""
+
+    STRANGE_RECEIPT = "strange_receipt"
+    MISMATCH = "mismatch"
+    REFUSED = "refused"
+    DROPPED = "dropped"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxStats:
     """Gauges of the store and counters since it was opened."""
@@ -81,6 +97,12 @@ class OutboxStats:
     enqueued: int
     known: int
     refused: dict[Lane, int]
+    dropped: dict[Lane, int]
+    """Given up for want of room or for their age; signed gaps say which."""
+    aside: int
+    """Refused again and again by the broker or the central, and put aside."""
+    lately: frozenset[Trouble]
+    """What went wrong within the last minutes."""
     receipts_refused: int
     mismatches: int
     quarantined: Path | None
@@ -97,15 +119,18 @@ class OutboxStats:
             "enqueued": self.enqueued,
             "known": self.known,
             **{f"refused_{lane.value}": count for lane, count in self.refused.items()},
+            **{f"dropped_{lane.value}": count for lane, count in self.dropped.items()},
+            "aside": self.aside,
             "receipts_refused": self.receipts_refused,
             "mismatches": self.mismatches,
         }
 
 
 @dataclass(frozen=True, slots=True)
-class _Apply:
-    receipt: Receipt
-    raw: bytes
+class _Task:
+    """Something that the writer's thread does alone."""
+
+    run: Callable[[], int]
     done: Future[int]
 
 
@@ -132,11 +157,13 @@ class Outbox:
         self._reader_lock = threading.Lock()
         self._is_reader_closed = False
         self._changed = threading.Condition()  # guards what follows
-        self._jobs: collections.deque[Put | _Apply] = collections.deque()
+        self._jobs: collections.deque[Put | _Task] = collections.deque()
         self._is_closing = False
         self._usage, self._chain = writer.usage, writer.chain
         self._enqueued = self._known = self._receipts_refused = self._mismatches = 0
         self._refused = dict.fromkeys(Lane, 0)
+        self._dropped, self._aside = dict(writer.dropped), writer.aside
+        self._troubles: dict[Trouble, int] = {}
         self._thread = threading.Thread(target=self._run, name="outbox-writer", daemon=True)
 
     @classmethod
@@ -212,6 +239,7 @@ class Outbox:
                 if self._is_closing:
                     done.set_exception(OutboxClosedError(self._store.path))
                 elif len(self._jobs) >= MAX_PENDING:
+                    self._note(Trouble.REFUSED)
                     self._refused[lane] += 1
                     waiting = f"{MAX_PENDING} messages wait for the writer"
                     done.set_exception(OutboxFullError(self._store.path, lane, waiting))
@@ -227,14 +255,20 @@ class Outbox:
         """Oldest rows with seq > after_seq that no receipt covers yet, in order of seq."""
         return self._read(lambda reader: reader.rows(after_seq, limit))
 
-    def held(self, seqs: Sequence[int]) -> set[int]:
-        """Those of the rows that still wait for a receipt."""
-        return self._read(lambda reader: reader.held(seqs))
+    def lane_rows(
+        self, lane: Lane, after_seq: int, up_to_seq: int, limit: int
+    ) -> Sequence[OutboxRow]:
+        """Oldest waiting rows of a lane with after_seq < seq <= up_to_seq, in order of seq."""
+        return self._read(lambda reader: reader.lane_rows(lane, after_seq, up_to_seq, limit))
 
     def top_seq(self) -> int:
-        """Newest waiting row, 0 where none waits."""
+        """Newest waiting row, 0 where none waits; all rows below it can be read."""
         with self._changed:
             return self._usage.top_seq
+
+    def held(self, seqs: Collection[int]) -> set[int]:
+        """Those of some sequence numbers that no receipt covers yet."""
+        return self._read(lambda reader: reader.held(seqs))
 
     def wait_for_rows(self, after_seq: int, timeout_s: float) -> bool:
         """Block until a waiting row with seq > after_seq is durable; False when time is over.
@@ -259,14 +293,31 @@ class Outbox:
         except EnvelopeError:
             with self._changed:
                 self._receipts_refused += 1
+                self._note(Trouble.STRANGE_RECEIPT)
             raise
-        job = _Apply(receipt, raw, Future())
+        return self._do(lambda: self._writer.apply(receipt, raw))
+
+    def put_aside(self, seq: int, why: str) -> bool:
+        """Send a message no more that is refused again and again; it stays in the store.
+
+        A signed gap goes into the chain in its place. False if it goes on waiting. Raises
+        OutboxError if the store fails.
+        """
+        _log.error("outbox_put_aside", seq=seq, why=why)
+        return bool(self._do(lambda: self._writer.put_aside(seq, why)))
+
+    def _do(self, run: Callable[[], int]) -> int:
+        task = _Task(run, Future())
         with self._changed:
             if self._is_closing:
                 raise OutboxClosedError(self._store.path)
-            self._jobs.append(job)
+            self._jobs.append(task)
             self._changed.notify_all()
-        return job.done.result()
+        return task.done.result()
+
+    def _note(self, trouble: Trouble) -> None:
+        """Remember when something went wrong; the lock is held."""
+        self._troubles[trouble] = self._clock.mono()
 
     def _verified(self, raw: bytes) -> Receipt:
         envelope = open_envelope(raw, tenant=self._sender.tenant, find_key=self._central_keys)
@@ -299,6 +350,13 @@ class Outbox:
                 enqueued=self._enqueued,
                 known=self._known,
                 refused=dict(self._refused),
+                dropped=dict(self._dropped),
+                aside=self._aside,
+                lately=frozenset(
+                    trouble
+                    for trouble, at in self._troubles.items()
+                    if self._clock.mono() - at < LATELY_US
+                ),
                 receipts_refused=self._receipts_refused,
                 mismatches=self._mismatches,
                 quarantined=self.opening.quarantined,
@@ -346,12 +404,13 @@ class Outbox:
             if puts:
                 self._settle(puts, self._outcomes(puts))
             for job in jobs:
-                if isinstance(job, _Apply):
-                    self._settle_receipt(job)
+                if isinstance(job, _Task):
+                    self._settle_task(job)
             self._writer.prune_if_due()
+            self._show_writer()
 
-    def _next_jobs(self, *, is_busy: bool) -> list[Put | _Apply]:
-        """Wait for work: messages that share a commit, or one receipt; empty: closed and done.
+    def _next_jobs(self, *, is_busy: bool) -> list[Put | _Task]:
+        """Wait for work: messages that share a commit, or one task; empty: closed and done.
 
         A lone message is committed at once; while they come in groups, waiting a little for the
         group costs less than a disk flush for each.
@@ -362,13 +421,13 @@ class Outbox:
                 self._changed.wait_for(
                     lambda: len(self._jobs) >= GROUP or self._is_closing, GROUP_WINDOW_S
                 )
-            jobs: list[Put | _Apply] = []
+            jobs: list[Put | _Task] = []
             while self._jobs and len(jobs) < GROUP:
-                if isinstance(self._jobs[0], _Apply) and jobs:
+                if isinstance(self._jobs[0], _Task) and jobs:
                     break
                 job = self._jobs.popleft()
                 jobs.append(job)
-                if isinstance(job, _Apply):
+                if isinstance(job, _Task):
                     break
             return jobs
 
@@ -381,35 +440,45 @@ class Outbox:
             return [failure for _ in puts]
 
     def _settle(self, puts: Sequence[Put], outcomes: Sequence[Enqueued | OutboxError]) -> None:
+        self._show_writer()
         with self._changed:
-            self._usage, self._chain = self._writer.usage, self._writer.chain
             for put, outcome in zip(puts, outcomes, strict=True):
                 if isinstance(outcome, OutboxError):
                     self._refused[put.lane] += 1
+                    self._note(Trouble.REFUSED)
                 elif outcome.is_known:
                     self._known += 1
                 else:
                     self._enqueued += 1
-            self._changed.notify_all()
         for put, outcome in zip(puts, outcomes, strict=True):
             if isinstance(outcome, OutboxError):
                 put.done.set_exception(outcome)
             else:
                 put.done.set_result(outcome)
 
-    def _settle_receipt(self, job: _Apply) -> None:
+    def _show_writer(self) -> None:
+        """Let the other threads see what the writer has committed."""
+        writer = self._writer
+        with self._changed:
+            if writer.dropped != self._dropped:
+                self._note(Trouble.DROPPED)
+            self._dropped, self._aside = dict(writer.dropped), writer.aside
+            self._usage, self._chain = writer.usage, writer.chain
+            self._changed.notify_all()
+
+    def _settle_task(self, task: _Task) -> None:
         try:
-            gone = self._writer.apply(job.receipt, job.raw)
+            result = task.run()
         except Exception as error:  # noqa: BLE001 - the caller gets it; this thread lives on
             if isinstance(error, ReceiptMismatchError):
                 _log.error("outbox_receipt_mismatch", detail=error.detail)
                 with self._changed:
                     self._mismatches += 1
-            job.done.set_exception(error)
+                    self._note(Trouble.MISMATCH)
+            task.done.set_exception(error)
             return
-        with self._changed:
-            self._usage, self._chain = self._writer.usage, self._writer.chain
-        job.done.set_result(gone)
+        self._show_writer()
+        task.done.set_result(result)
 
 
 def _file_bytes(path: Path) -> int:

@@ -6,9 +6,8 @@ Nothing here knows threads or signatures; :mod:`edge_agent.outbox` brings both.
 from __future__ import annotations
 
 import importlib.resources
-import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ KEPT_RELEASED = 100_000
 KNOWN_FOR_US = 30 * 24 * 3600 * 1_000_000
 
 _CHUNK = 1000
+_FOR_EVER = 2**62
 _BUSY_S = 5.0
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
@@ -43,12 +43,42 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneUsage:
+    """What waits of one lane, or what went of it."""
+
+    rows: int = 0
+    size_bytes: int = 0
+
+    def plus(self, rows: int, size_bytes: int) -> LaneUsage:
+        """Return the sum; negative numbers take away."""
+        return LaneUsage(self.rows + rows, self.size_bytes + size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class Usage:
     """What waits in the store. ``top_seq`` is the newest waiting row, 0 where none waits."""
 
-    rows: int
-    size_bytes: int
+    lanes: dict[Lane, LaneUsage]
     top_seq: int
+
+    @property
+    def rows(self) -> int:
+        """Messages of all lanes."""
+        return sum(lane.rows for lane in self.lanes.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all lanes."""
+        return sum(lane.size_bytes for lane in self.lanes.values())
+
+    def without(self, gone: dict[Lane, LaneUsage], top_seq: int) -> Usage:
+        """Return what is left when some rows have gone."""
+        none = LaneUsage()
+        lanes = {
+            lane: used.plus(-gone.get(lane, none).rows, -gone.get(lane, none).size_bytes)
+            for lane, used in self.lanes.items()
+        }
+        return Usage(lanes, top_seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +90,16 @@ class StoredRow:
     digest: bytes
     put_at: UnixMicros
     cose: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DropRow:
+    """A waiting row without its bytes."""
+
+    seq: int
+    digest: bytes
+    put_at: UnixMicros
+    size_bytes: int
 
 
 def error_code(error: sqlite3.Error) -> int:
@@ -180,10 +220,12 @@ class OutboxStore:
 
     def usage(self) -> Usage:
         """Count what waits: a scan, for the opening."""
-        row = self._db.execute(
-            "SELECT count(*), coalesce(sum(length(cose)), 0), coalesce(max(seq), 0) FROM outbox"
-        ).fetchone()
-        return Usage(*row)
+        found = self._db.execute(
+            "SELECT lane, count(*), sum(length(cose)) FROM outbox GROUP BY lane"
+        )
+        lanes = dict.fromkeys(Lane, LaneUsage())
+        lanes.update((Lane(lane), LaneUsage(rows, size)) for lane, rows, size in found)
+        return Usage(lanes, self.top_seq())
 
     def top_seq(self) -> int:
         """Newest waiting row, 0 where none waits."""
@@ -213,21 +255,23 @@ class OutboxStore:
         ).fetchone()
         return None if row is None else row[0]
 
-    def release_prefix(self, up_to: int, head: bytes) -> tuple[int, int]:
-        """Delete every row up to a seq; returns how many rows and bytes went."""
-        gone = self._db.execute(
-            "SELECT count(*), coalesce(sum(length(cose)), 0) FROM outbox WHERE seq <= ?", (up_to,)
-        ).fetchone()
+    def release_prefix(self, up_to: int, head: bytes) -> dict[Lane, LaneUsage]:
+        """Delete every row up to a seq; returns what went of each lane."""
+        found = self._db.execute(
+            "SELECT lane, count(*), sum(length(cose)) FROM outbox WHERE seq <= ? GROUP BY lane",
+            (up_to,),
+        )
+        gone = {Lane(lane): LaneUsage(rows, size) for lane, rows, size in found}
         self._db.execute("DELETE FROM outbox WHERE seq <= ?", (up_to,))
         self._db.execute("DELETE FROM released WHERE seq <= ?", (up_to,))
         self._db.execute("UPDATE chain SET receipted = ?, receipted_head = ?", (up_to, head))
-        return gone[0], gone[1]
+        return gone
 
-    def release_range(self, held: SeqRange) -> tuple[int, int]:
-        """Delete the rows of a range beyond a hole, keeping their hashes; returns rows, bytes."""
-        rows = size_bytes = 0
+    def release_range(self, held: SeqRange) -> dict[Lane, LaneUsage]:
+        """Delete the rows of a range beyond a hole, keeping their hashes; returns what went."""
+        gone = dict.fromkeys(Lane, LaneUsage())
         while chunk := self._db.execute(
-            "SELECT seq, digest, length(cose) FROM outbox WHERE seq BETWEEN ? AND ?"
+            "SELECT seq, digest, lane, length(cose) FROM outbox WHERE seq BETWEEN ? AND ?"
             " ORDER BY seq LIMIT ?",
             (held.first, held.last, _CHUNK),
         ).fetchall():
@@ -236,11 +280,55 @@ class OutboxStore:
                 "DELETE FROM outbox WHERE seq BETWEEN ? AND ?", (chunk[0][0], chunk[-1][0])
             )
             self._db.executemany(
-                "INSERT INTO released VALUES (?, ?)", [(seq, digest) for seq, digest, _ in chunk]
+                "INSERT INTO released VALUES (?, ?)", [(seq, digest) for seq, digest, *_ in chunk]
             )
-            rows += len(chunk)
-            size_bytes += sum(size for _, _, size in chunk)
-        return rows, size_bytes
+            for _, _, lane, size in chunk:
+                gone[Lane(lane)] = gone[Lane(lane)].plus(1, size)
+        return gone
+
+    # -- what will not be sent ------------------------------------------------------------------
+
+    def oldest(self, lane: Lane, limit: int, put_before: UnixMicros | None = None) -> list[DropRow]:
+        """Oldest waiting rows of a lane, only those put before some time if it is given."""
+        found = self._db.execute(
+            "SELECT seq, digest, put_at_us, length(cose) FROM outbox WHERE lane = ?"
+            " AND put_at_us < ? ORDER BY seq LIMIT ?",
+            (lane.value, _FOR_EVER if put_before is None else put_before, limit),
+        )
+        return [DropRow(*row) for row in found]
+
+    def drop(self, rows: Iterable[DropRow]) -> None:
+        """Delete rows that will not be sent, keeping their hashes for receipts to come."""
+        gone = [(row.seq, row.digest) for row in rows]
+        self._db.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq, _ in gone])
+        self._db.executemany("INSERT OR IGNORE INTO released VALUES (?, ?)", gone)
+
+    def row(self, seq: int) -> StoredRow | None:
+        """One waiting row."""
+        found = self._db.execute(
+            "SELECT seq, lane, digest, put_at_us, cose FROM outbox WHERE seq = ?", (seq,)
+        ).fetchone()
+        if found is None:
+            return None
+        return StoredRow(found[0], Lane(found[1]), *found[2:])
+
+    def put_aside(self, row: StoredRow, at: UnixMicros, why: str) -> None:
+        """Move a waiting row to those that were refused."""
+        self._db.execute(
+            "INSERT INTO refused VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (row.seq, row.lane.value, row.digest, row.put_at, row.cose, at, why),
+        )
+        self.drop([DropRow(row.seq, row.digest, row.put_at, len(row.cose))])
+
+    def aside(self) -> int:
+        """How many rows were put aside as refused."""
+        (count,) = self._db.execute("SELECT count(*) FROM refused").fetchone()
+        return int(count)
+
+    def spare_bytes(self) -> int:
+        """Free pages inside the file: room that needs none of the disk's."""
+        (pages,) = self._db.execute("PRAGMA freelist_count").fetchone()
+        return int(pages) * PAGE_BYTES
 
     def keep_receipt(self, up_to: int, at: UnixMicros, raw: bytes) -> None:
         """Keep the bytes of a receipt; the oldest go (the newest proves what they proved)."""
@@ -283,13 +371,24 @@ class OutboxReader:
         )
         return [OutboxRow(seq, Lane(lane), cose) for seq, lane, cose in found]
 
-    def held(self, seqs: Sequence[int]) -> set[int]:
-        """Those of the rows that are still here."""
-        numbers = json.dumps(list(seqs))
+    def lane_rows(self, lane: Lane, after_seq: int, up_to_seq: int, limit: int) -> list[OutboxRow]:
+        """Oldest waiting rows of a lane within a range, in order."""
         found = self._db.execute(
-            "SELECT seq FROM outbox WHERE seq IN (SELECT value FROM json_each(?))", (numbers,)
+            "SELECT seq, cose FROM outbox WHERE lane = ? AND seq > ? AND seq <= ?"
+            " ORDER BY seq LIMIT ?",
+            (lane.value, after_seq, up_to_seq, limit),
         )
-        return {row[0] for row in found}
+        return [OutboxRow(seq, lane, cose) for seq, cose in found]
+
+    def held(self, seqs: Collection[int]) -> set[int]:
+        """Those of some sequence numbers that still wait."""
+        wanted, held = sorted(seqs), set[int]()
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            found = self._db.execute(f"SELECT seq FROM outbox WHERE seq IN ({marks})", chunk)  # noqa: S608 - marks only
+            held.update(seq for (seq,) in found)
+        return held
 
     def oldest_put_at(self) -> UnixMicros | None:
         """Wall time at which the oldest waiting row was put, None where none waits."""

@@ -6,11 +6,13 @@ No thread here: :class:`edge_agent.outbox.Outbox` calls from its one writer thre
 from __future__ import annotations
 
 import errno
+import hashlib
 import shutil
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 import cbor2
 import structlog
@@ -19,37 +21,45 @@ from contract.clock import Clock, ClockQuality, MonoMicros, UnixMicros
 from contract.codec import MAX_MESSAGE_BYTES, from_map, to_map
 from contract.envelope import Refusal, message_digest, message_id_of, seal
 from contract.keys import Signer
-from contract.messages import Body, Detection, OrderResult, Receipt
+from contract.messages import (
+    MAX_SPANS,
+    Body,
+    Detection,
+    Gap,
+    Health,
+    OrderResult,
+    Receipt,
+    SeqRange,
+)
 from contract.topics import Lane
+from contract.words import GapReason
 from edge_agent.outbox_errors import (
     MessageRefusedError,
     OutboxError,
     OutboxFullError,
     ReceiptMismatchError,
 )
-from edge_agent.outbox_store import Chain, OutboxStore, StoredRow, Usage, error_code
+from edge_agent.outbox_quota import MAKES_ROOM, Quota, lack_of_disk, lack_of_room, thin
+from edge_agent.outbox_store import (
+    Chain,
+    DropRow,
+    LaneUsage,
+    OutboxStore,
+    StoredRow,
+    Usage,
+    error_code,
+)
 from edge_agent.seq_floor import SeqFloor
 
-LANE_SHARE = {Lane.EVIDENCE: 1.0, Lane.DECISIONS: 0.9, Lane.TELEMETRY: 0.7, Lane.HEALTH: 0.5}
-"""Part of the quota above which a lane is refused, so that evidence finds room last."""
-
 _PRUNE_EVERY_US = 3600 * 1_000_000
+_THINNED_AT_ONCE = 1000
+"""Rows of a lane that are looked at to make room: half of them are one gap of telemetry."""
+_ASIDE_LIMIT = 10_000
+"""Refused messages that are put aside; beyond that they go on waiting."""
+_TYPE_KEY = 9  # of contract.envelope.Payload
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 _log = structlog.get_logger("outbox")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
-    """How much may wait. No row is ever dropped for a newer one: a full outbox refuses."""
-
-    max_rows: int = 1_000_000
-    max_bytes: int = 512 * 1024 * 1024
-    """Sum of the signed messages."""
-    max_file_bytes: int | None = None
-    """Limit of the SQLite file itself; None: the disk is the limit."""
-    min_free_bytes: int = 16 * 1024 * 1024
-    """Free space that a message leaves on the disk, so that receipts can still be applied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +101,9 @@ class _Batch:
     usage: Usage
     free_bytes: int
     rows: list[StoredRow] = field(default_factory=list)
+    sealed_seq: int = 0
+    """Number of the message that was signed last."""
+    dropped: dict[Lane, int] = field(default_factory=dict)
 
 
 class OutboxWriter:
@@ -105,6 +118,10 @@ class OutboxWriter:
         self._clock = clock
         self._quota = quota
         self._prune_due = clock.mono()
+        self._ages_due = clock.mono()
+        self.dropped = dict.fromkeys(Lane, 0)
+        """Messages given up since the store was opened; each is in a gap."""
+        self.aside = store.aside()
         self.usage: Usage = store.usage()
         self.chain: Chain = store.chain()
 
@@ -119,39 +136,147 @@ class OutboxWriter:
             return [self._write_failure(put.lane, error) for put in puts]
 
     def _commit(self, puts: Sequence[Put]) -> list[Enqueued | OutboxError]:
+        with self._batch() as batch:
+            return [self._add(put, batch) for put in puts]
+
+    @contextmanager
+    def _batch(self) -> Iterator[_Batch]:
+        """Gather messages and what they push out, and commit it all together or nothing."""
         free_bytes = shutil.disk_usage(self._store.path.parent).free
         with self._store.transaction():
             before = self._store.chain()
+            free_bytes += self._store.spare_bytes()
             batch = _Batch(before.last_seq, before.head, self.usage, free_bytes)
-            outcomes = [self._add(put, batch) for put in puts]
-            if batch.rows:
+            yield batch
+            if batch.last_seq != before.last_seq:
                 self._floor.reserve(batch.last_seq)
-                self._store.insert(batch.rows)
+                self._flush(batch)
                 self._store.set_head(batch.last_seq, batch.head)
         self.usage = batch.usage
         self.chain = Chain(batch.last_seq, batch.head, before.receipted, before.receipted_head)
-        return outcomes
+        for lane, count in batch.dropped.items():
+            self.dropped[lane] += count
+            _log.warning("outbox_dropped", lane=lane.value, messages=count)
+
+    def _flush(self, batch: _Batch) -> None:
+        self._store.insert(batch.rows)
+        batch.rows.clear()
 
     def _add(self, put: Put, batch: _Batch) -> Enqueued | OutboxError:
-        seq = batch.last_seq + 1
         try:
             message_id = self._content_id(put.body)
             if message_id and (known := self._store.known_seq(message_id)) is not None:
                 return Enqueued(known, is_known=True)
-            cose = self._seal(put, seq, batch.head)
+            cose = self._seal(put, batch)
         except (ValueError, TypeError, AttributeError, ArithmeticError, cbor2.CBORError) as error:
             refused = MessageRefusedError(self._store.path, f"{type(put.body).__name__}: {error}")
             refused.__cause__ = error
             return refused
-        if lack := self._lack(put.lane, len(cose), batch):
+        if lack := self._make_room(put, len(cose), batch):
             return OutboxFullError(self._store.path, put.lane, lack)
+        if batch.last_seq + 1 != batch.sealed_seq:  # a gap took the number meanwhile
+            cose = self._seal(put, batch)
         if message_id:
-            self._store.remember(message_id, seq, put.wall)
-        digest = message_digest(cose)
+            self._store.remember(message_id, batch.sealed_seq, put.wall)
+        self._append(put, cose, batch)
+        return Enqueued(batch.last_seq, is_known=False)
+
+    @staticmethod
+    def _append(put: Put, cose: bytes, batch: _Batch) -> None:
+        digest, seq = message_digest(cose), batch.sealed_seq
         batch.rows.append(StoredRow(seq, put.lane, digest, put.wall, cose))
         batch.last_seq, batch.head = seq, digest
-        batch.usage = Usage(batch.usage.rows + 1, batch.usage.size_bytes + len(cose), seq)
-        return Enqueued(seq, is_known=False)
+        lanes = dict(batch.usage.lanes)
+        lanes[put.lane] = lanes[put.lane].plus(1, len(cose))
+        batch.usage = Usage(lanes, seq)
+
+    # -- room -----------------------------------------------------------------------------------
+
+    def _make_room(self, put: Put, size_bytes: int, batch: _Batch) -> str:
+        """Give up what is worth less, if that helps; returns what is lacking still."""
+        is_low = put.lane in {Lane.TELEMETRY, Lane.HEALTH}
+        if is_low and (lack := lack_of_disk(self._quota, batch.free_bytes, put.lane)):
+            return lack  # no thinning for their sake: the disk is not theirs
+        while lack := self._lack(put.lane, size_bytes, batch):
+            if not any(self._thin(lane, put, batch) for lane in MAKES_ROOM[put.lane]):
+                return lack
+        return ""
+
+    def _lack(self, lane: Lane, size_bytes: int, batch: _Batch) -> str:
+        return lack_of_room(self._quota, batch.usage, lane, size_bytes) or lack_of_disk(
+            self._quota, batch.free_bytes, lane
+        )
+
+    def _thin(self, lane: Lane, put: Put, batch: _Batch) -> bool:
+        """Give up some of a lane's stored rows and say so in the chain; False: there are none."""
+        self._flush(batch)  # messages of this very batch may be the ones to go
+        rows = thin(self._store.oldest(lane, _THINNED_AT_ONCE), lane)
+        if not rows:
+            return False
+        self._drop(rows, lane, GapReason.CAPACITY, put, batch)
+        return True
+
+    def _drop(
+        self, rows: Sequence[DropRow], lane: Lane, reason: GapReason, moment: Put, batch: _Batch
+    ) -> None:
+        self._store.drop(rows)
+        self._note_gap(rows, lane, reason, moment, batch)
+        batch.dropped[lane] = batch.dropped.get(lane, 0) + len(rows)
+        batch.free_bytes += sum(row.size_bytes for row in rows)
+
+    def _note_gap(
+        self, rows: Sequence[DropRow], lane: Lane, reason: GapReason, moment: Put, batch: _Batch
+    ) -> None:
+        """Take rows out of the count and append the signed word of it, whatever the quota says."""
+        size_bytes = sum(row.size_bytes for row in rows)
+        gap = Gap(
+            lane=lane,
+            reason=reason,
+            spans=spans_of([row.seq for row in rows]),
+            size_bytes=size_bytes,
+            digest=hashlib.sha256(b"".join(row.digest for row in rows)).digest(),
+            first_put=UnixMicros(min(row.put_at for row in rows)),
+            last_put=UnixMicros(max(row.put_at for row in rows)),
+        )
+        gone = {lane: LaneUsage(len(rows), size_bytes)}
+        batch.usage = batch.usage.without(gone, batch.usage.top_seq)
+        put = replace(moment, body=gap, lane=Lane.EVIDENCE)
+        self._append(put, self._seal(put, batch), batch)
+
+    def _moment(self) -> Put:
+        """Now, for a message of the outbox itself."""
+        clock = self._clock
+        nothing: Future[Enqueued] = Future()
+        body = Health(uptime_s=0, version="", parts=())  # replaced by the gap
+        return Put(body, Lane.EVIDENCE, clock.wall(), clock.mono(), clock.quality(), nothing)
+
+    def drop_old(self) -> None:
+        """Drop what is older than its lane is kept, each thousand with its gap."""
+        for lane, quota in self._quota.lanes.items():
+            if quota.max_age_s is None:
+                continue
+            before = UnixMicros(self._clock.wall() - round(quota.max_age_s * 1e6))
+            while rows := self._store.oldest(lane, MAX_SPANS, before):
+                with self._batch() as batch:
+                    self._drop(rows, lane, GapReason.AGE, self._moment(), batch)
+
+    def put_aside(self, seq: int, why: str) -> bool:
+        """Stop sending a message that is refused again and again; False if it goes on waiting.
+
+        A gap is never put aside: another gap would have to say so, and be refused as well.
+        """
+        row = self._store.row(seq)
+        if row is None or self.aside >= _ASIDE_LIMIT or is_gap(row.cose):
+            return False
+        try:
+            with self._batch() as batch:
+                self._store.put_aside(row, self._clock.wall(), why)
+                gone = DropRow(row.seq, row.digest, row.put_at, len(row.cose))
+                self._note_gap([gone], row.lane, GapReason.REFUSED, self._moment(), batch)
+        except (sqlite3.Error, OSError) as error:
+            raise OutboxError(self._store.path, f"cannot put aside {seq}: {error}") from error
+        self.aside += 1
+        return True
 
     def _content_id(self, body: Body) -> bytes | None:
         """Id of a message that another run would derive again; None for all others."""
@@ -159,13 +284,14 @@ class OutboxWriter:
             return None
         return message_id_of(body, self._sender.device, 0, 0)
 
-    def _seal(self, put: Put, seq: int, prev: bytes) -> bytes:
-        """Sign a message that the other side will be able to read.
+    def _seal(self, put: Put, batch: _Batch) -> bytes:
+        """Sign a message with the next number, such that the other side will be able to read it.
 
         A message that no reader takes would be a hole in the chain for ever, so a body is read
         back before it gets a number.
         """
         from_map(type(put.body), to_map(put.body))
+        seq = batch.sealed_seq = batch.last_seq + 1
         cose = seal(
             put.body,
             tenant=self._sender.tenant,
@@ -175,23 +301,12 @@ class OutboxWriter:
             wall=put.wall,
             mono=put.mono,
             quality=put.quality,
-            prev=prev,
+            prev=batch.head,
             signer=self._sender.signer,
         )
         if len(cose) > MAX_MESSAGE_BYTES:
             raise ValueError(f"{len(cose)} bytes, at most {MAX_MESSAGE_BYTES} are taken")
         return cose
-
-    def _lack(self, lane: Lane, size_bytes: int, batch: _Batch) -> str:
-        """What there is too little of for one more message; empty: it may come in."""
-        share, quota, usage = LANE_SHARE[lane], self._quota, batch.usage
-        if usage.rows + 1 > share * quota.max_rows:
-            return f"{usage.rows} messages wait, its limit is {share * quota.max_rows:.0f}"
-        if usage.size_bytes + size_bytes > share * quota.max_bytes:
-            return f"{usage.size_bytes} bytes wait, its limit is {share * quota.max_bytes:.0f}"
-        if batch.free_bytes < quota.min_free_bytes:
-            return f"{batch.free_bytes} bytes are free on the disk"
-        return ""
 
     def _write_failure(self, lane: Lane, error: sqlite3.Error | OSError) -> OutboxError:
         if isinstance(error, OSError):
@@ -219,28 +334,29 @@ class OutboxWriter:
             raise OutboxError(self._store.path, f"cannot take a receipt: {error}") from error
 
     def _apply(self, receipt: Receipt, raw: bytes) -> int:
-        rows = size_bytes = 0
+        gone: list[dict[Lane, LaneUsage]] = []
         with self._store.transaction():
             chain = self._store.chain()
             if problem := contradiction(receipt, chain, self._store.digest_of(receipt.up_to)):
                 raise ReceiptMismatchError(Refusal.BROKEN_CHAIN, problem)
             is_newer = receipt.up_to > chain.receipted
             if is_newer:
-                rows, size_bytes = self._store.release_prefix(receipt.up_to, receipt.head)
-            for held in receipt.ranges:
-                more_rows, more_bytes = self._store.release_range(held)
-                rows, size_bytes = rows + more_rows, size_bytes + more_bytes
+                gone.append(self._store.release_prefix(receipt.up_to, receipt.head))
+            gone += [self._store.release_range(held) for held in receipt.ranges]
+            rows = sum(used.rows for lanes in gone for used in lanes.values())
             if is_newer or rows:
                 self._store.keep_receipt(receipt.up_to, self._clock.wall(), raw)
             chain, top_seq = self._store.chain(), self._store.top_seq()
         self.chain = chain
-        self.usage = Usage(self.usage.rows - rows, self.usage.size_bytes - size_bytes, top_seq)
+        for lanes in gone:
+            self.usage = self.usage.without(lanes, top_seq)
         return rows
 
     # -- housekeeping -----------------------------------------------------------------------
 
     def prune_if_due(self) -> None:
-        """Once an hour, forget what is too old to matter."""
+        """Once an hour, forget what is too old to matter; drop what is too old to be sent."""
+        self._drop_old_if_due()
         if self._clock.mono() < self._prune_due:
             return
         self._prune_due = MonoMicros(self._clock.mono() + _PRUNE_EVERY_US)
@@ -250,6 +366,32 @@ class OutboxWriter:
                 self._store.prune(now)
         except sqlite3.Error as error:
             _log.warning("outbox_prune_failed", error=str(error))
+
+    def _drop_old_if_due(self) -> None:
+        """An age needs a wall clock that is right."""
+        if self._clock.mono() < self._ages_due or not self._clock.quality().is_synced:
+            return
+        self._ages_due = MonoMicros(self._clock.mono() + round(self._quota.housekeeper_s * 1e6))
+        try:
+            self.drop_old()
+        except (sqlite3.Error, OSError) as error:
+            _log.warning("outbox_housekeeper_failed", error=str(error))
+
+
+def spans_of(seqs: Sequence[int]) -> tuple[SeqRange, ...]:
+    """Return numbers in order as ranges."""
+    spans: list[SeqRange] = []
+    for seq in seqs:
+        if spans and seq == spans[-1].last + 1:
+            spans[-1] = SeqRange(first=spans[-1].first, last=seq)
+        else:
+            spans.append(SeqRange(first=seq, last=seq))
+    return tuple(spans)
+
+
+def is_gap(cose: bytes) -> bool:
+    """Whether a message of this outbox is a gap."""
+    return bool(cbor2.loads(cbor2.loads(cose).value[2]).get(_TYPE_KEY) == "gap")
 
 
 def contradiction(receipt: Receipt, chain: Chain, digest: bytes | None) -> str:

@@ -46,6 +46,9 @@ _TICK_S = 1.0
 _PAUSED_TICK_S = 0.05
 _FIRST_FAILURE_CODE = 0x80
 _NO_MATCHING_SUBSCRIBERS = 0x10
+_REFUSING_CODES = {0x80, 0x83, 0x87, 0x90, 0x99}
+"""PUBACK reasons about the message itself (MQTT 5 section 3.4.2.1). 0x91 (packet id in use) and
+0x97 (quota exceeded) are about the moment."""
 
 _TALK_ERRORS = (OSError, ValueError, LookupError, struct.error, MQTTException, TlsFilesError)
 """What TLS files, sockets and a broker's bytes provoke in paho 2.x."""
@@ -93,6 +96,8 @@ class Acked:
     mid: int
     is_taken: bool
     reason: str
+    is_refused: bool = False
+    """Whether it says that this message will never be taken, not only that nobody listens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +380,8 @@ class Connection:
         _properties: Properties | None,
     ) -> None:
         is_taken = reason.value < _FIRST_FAILURE_CODE and reason.value != _NO_MATCHING_SUBSCRIBERS
-        self.events.put(Acked(mid, is_taken, str(reason)))
+        is_refused = reason.value in _REFUSING_CODES
+        self.events.put(Acked(mid, is_taken, str(reason), is_refused))
 
     def _on_subscribe(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from queue import Empty
 
 import structlog
@@ -14,6 +15,7 @@ from mqtt_bridge.connection import Connection, Ended, Event, Opened, Session
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind
 
 _IDLE_S = 1.0
+_EVENTS_A_TURN = 100
 
 log = structlog.get_logger(__name__)
 
@@ -77,8 +79,11 @@ class Link(ABC):
         """Anything but Opened and Ended."""
 
     def _on_turn(self, connection: Connection) -> float:
-        """Called after each event of an open connection; seconds until it wants another turn."""
+        """Called after some events of an open connection; seconds until it wants another turn."""
         return _IDLE_S
+
+    def _on_end(self, problem: ConnectionProblem | None) -> None:  # noqa: B027 - not all care
+        """The connection is over."""
 
     @abstractmethod
     def _before_goodbye(self, connection: Connection) -> None:
@@ -121,26 +126,32 @@ class Link(ABC):
     def _serve(self, connection: Connection) -> ConnectionProblem | None:
         wait_s = _IDLE_S
         while not self._stopping.is_set():
-            try:
-                event = connection.events.get(timeout=wait_s)
-            except Empty:
-                event = None
-            match event:
-                case None:
-                    pass
-                case Ended(problem):
-                    return problem
-                case Opened():
-                    self._connects += 1
-                    self._was_up = True
-                    self._problem = None
-                    self._backoff.opened()
-                    log.info("link_up", link=self._name, connects=self._connects)
-                    self._on_open(connection, event)
-                case _:
-                    self._on_event(connection, event)
+            for event in _events(connection, wait_s):
+                match event:
+                    case Ended(problem):
+                        self._on_end(problem)
+                        return problem
+                    case Opened():
+                        self._connects += 1
+                        self._was_up = True
+                        self._problem = None
+                        self._backoff.opened()
+                        log.info("link_up", link=self._name, connects=self._connects)
+                        self._on_open(connection, event)
+                    case _:
+                        self._on_event(connection, event)
             if connection.is_open:
                 wait_s = self._on_turn(connection)
         if connection.is_open:
             self._before_goodbye(connection)
         return None
+
+
+def _events(connection: Connection, wait_s: float) -> Iterator[Event]:
+    """Yield what has come, waiting for the first; a bounded number, so that turns come too."""
+    try:
+        yield connection.events.get(timeout=wait_s)
+        for _ in range(_EVENTS_A_TURN):
+            yield connection.events.get_nowait()
+    except Empty:
+        return

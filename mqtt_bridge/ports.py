@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -40,17 +40,22 @@ class OutboxRow:
 class OutboxPort(Protocol):
     """What the uplink needs of an outbox. All calls may come from the uplink's own thread."""
 
-    def unreceipted(self, after_seq: int, limit: int) -> Sequence[OutboxRow]:
-        """Oldest rows with seq > after_seq that no receipt covers yet, in order of seq."""
-
-    def held(self, seqs: Sequence[int]) -> set[int]:
-        """Those of the rows that still wait for a receipt."""
+    def lane_rows(
+        self, lane: Lane, after_seq: int, up_to_seq: int, limit: int
+    ) -> Sequence[OutboxRow]:
+        """Oldest waiting rows of a lane with after_seq < seq <= up_to_seq, in order of seq."""
 
     def top_seq(self) -> int:
-        """Newest waiting row, 0 where none waits."""
+        """Newest waiting row, 0 where none waits; all rows below it can be read."""
+
+    def held(self, seqs: Collection[int]) -> set[int]:
+        """Those of some rows that still wait for a receipt."""
 
     def apply_receipt(self, raw: bytes) -> int:
         """Verify a signed receipt, delete what it covers; returns how many rows went."""
+
+    def put_aside(self, seq: int, why: str) -> bool:
+        """Send a message no more that is refused again and again; False if it goes on waiting."""
 
     def wait_for_rows(self, after_seq: int, timeout_s: float) -> bool:
         """Block until a row with seq > after_seq is durable, or the time is over."""

@@ -31,22 +31,25 @@ from mqtt_bridge.connection import (
 )
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind
 from mqtt_bridge.downlink import Downlink
+from mqtt_bridge.feed import BACKLOG_SHARE, Feed
 from mqtt_bridge.link import Link
 from mqtt_bridge.pacing import Pace, Pacer
 from mqtt_bridge.ports import BrokerAddress, OutboxPort, OutboxRow
-from mqtt_bridge.send_order import SendOrder
+from mqtt_bridge.suspects import Suspects
 from mqtt_bridge.window import Window
 
 _GOODBYE_S = 1.0
 _WATCH_S = 0.5
 _REST_S = 0.05
 _RETRY_HANDOVER_S = 0.2
-_LEAST_WAIT_S = 0.005
-
-SENDS = 100
-"""Rows sent in one turn, so that receipts and orders are heard in between."""
-RESENDS = 200
-"""Rows sent again in one turn."""
+_SHORTEST_TURN_S = 0.01
+_SHORT_S = 10.0
+"""A connection that ends so soon after it opened may have been ended by a message."""
+_SHORT_ENDS = 3
+"""So many in a row, without a receipt between, may not be chance."""
+_LIMIT_FACTOR = 4
+_SILENCE_S = 10.0
+"""Receipts missing for so long, with a full window: the central was away, and what waits is old."""
 
 log = structlog.get_logger(__name__)
 
@@ -56,9 +59,10 @@ class UplinkSettings:
     """Knobs of an uplink."""
 
     window: int = 4096
-    """Rows on their way, published and not receipted, at most: receipts come once a second."""
+    """Rows on their way, published and not receipted, at most. The central receipts once a second,
+    so this is also the most that a device sends in a second."""
     window_bytes: int = 4 * 1024 * 1024
-    """Their bytes, kept in memory meanwhile."""
+    """The same in bytes; they are held in memory."""
     resend_min_s: float = 4.0
     resend_max_s: float = 60.0
     pace: Pace = field(default_factory=Pace)
@@ -81,7 +85,12 @@ class UplinkStatus:
     receipts: int
     receipts_refused: int
     rows_receipted: int
+    put_aside: int
+    """Messages that are refused again and again, and no longer sent."""
     in_flight: int
+    in_flight_bytes: int
+    replay_per_s: float
+    """Backlog rows a second that the way carries now; live messages are not held back."""
     last_receipt_age_s: float | None
 
 
@@ -94,6 +103,7 @@ class _Counts:
     receipts: int = 0
     receipts_refused: int = 0
     rows_receipted: int = 0
+    put_aside: int = 0
     last_receipt: MonoMicros | None = None
 
 
@@ -101,7 +111,8 @@ class Uplink(Link):
     """Keeps a device connected and its outbox draining.
 
     A row is gone only when ``outbox.apply_receipt`` took it out; a PUBACK is merely counted. After
-    each connection everything without a receipt goes again, from the oldest.
+    each connection everything without a receipt goes again: what becomes durable from then on at
+    once, what waited before at a pace, each by lane and from the oldest.
 
     ``make_state`` is called twice for each connection, first with OFFLINE for the last will and
     then with ONLINE for the birth: both belong to the same session.
@@ -138,14 +149,19 @@ class Uplink(Link):
         self._will = b""
         self._window = Window(
             self._settings.window,
-            size_bytes=self._settings.window_bytes,
             min_s=self._settings.resend_min_s,
             max_s=self._settings.resend_max_s,
+            max_bytes=self._settings.window_bytes,
             clock=self._clock,
         )
         self._pacer = Pacer(self._settings.pace, self._clock)
-        self._order = SendOrder(outbox, self._window, self._pacer)
+        self._feed = Feed(outbox, self._window, self._pacer)
         self._has_to_look = False
+        self._progress_us = 0
+        self._opened_us = 0
+        self._short_ends = 0
+        self._suspects = Suspects()
+        self._mids: dict[int, int] = {}
         self._counts = _Counts()
         self._watch = _RowWatch(outbox, self._poke)
 
@@ -177,7 +193,10 @@ class Uplink(Link):
             receipts=counts.receipts,
             receipts_refused=counts.receipts_refused,
             rows_receipted=counts.rows_receipted,
+            put_aside=counts.put_aside,
             in_flight=len(self._window),
+            in_flight_bytes=self._window.size_bytes,
+            replay_per_s=self._pacer.rate_per_s,
             last_receipt_age_s=age_s,
         )
 
@@ -195,8 +214,11 @@ class Uplink(Link):
 
     def _on_open(self, connection: Connection, opened: Opened) -> None:
         self._window.clear()
-        self._order.reset()
+        self._mids.clear()
+        self._feed.restart()
+        self._opened_us = self._clock.mono()
         self._has_to_look = True
+        self._progress_us = self._clock.mono()
         down = self._downlink.filters if self._downlink is not None else ()
         connection.subscribe([self._receipts_topic, *down])
         birth = self._make_state(Presence.ONLINE)
@@ -210,6 +232,10 @@ class Uplink(Link):
             case Acked():
                 self._counts.pubacks += 1
                 self._counts.not_delivered += not event.is_taken
+                seq = self._mids.pop(event.mid, None)
+                if event.is_refused and seq is not None:
+                    self._suspects.note(seq, f"the broker says: {event.reason}")
+                    self._put_aside_refused()
             case Granted(refusals=refusals) if refusals:
                 self._problem = ConnectionProblem(
                     ProblemKind.NOT_AUTHORISED,
@@ -222,34 +248,43 @@ class Uplink(Link):
 
     def _on_turn(self, connection: Connection) -> float:
         self._pacer.check_silence(is_waiting=len(self._window) > 0)
-        for row in self._window.due()[:RESENDS]:
+        for row in self._window.due():
             if not self._send(connection, row):
                 return _RETRY_HANDOVER_S
             self._counts.resent += 1
-        for _ in range(SENDS):
-            news = self._order.next()
-            if news is None:
-                return self._rest()
-            if not self._send(connection, news):
-                return _RETRY_HANDOVER_S
-            self._order.sent(news)
-            self._counts.published += 1
-        return 0.0  # a receipt or an order may have come meanwhile
-
-    def _rest(self) -> float:
-        """Seconds until there may be something to do; new rows and events end the rest."""
+            if passes := self._window.passes(row.seq):
+                self._suspects.note(row.seq, "receipts pass it over", passes)
+        self._try_alone(connection)
+        if self._has_to_look or self._feed.has_backlog:
+            self._has_to_look = not self._send_new(connection)
         if self._has_to_look:
-            self._has_to_look = False
-            self._watch.ask(self._order.live_after)
-        dues_s = [self._window.next_due_s(), self._order.wait_s()]
-        waits_s = [max(due_s, _LEAST_WAIT_S) for due_s in dues_s if due_s is not None]
-        return min([_WATCH_S, *waits_s])
+            return _RETRY_HANDOVER_S
+        waits = [_WATCH_S, self._window.next_due_s(), self._next_token_s()]
+        return max(_SHORTEST_TURN_S, min(wait for wait in waits if wait is not None))
+
+    def _next_token_s(self) -> float | None:
+        """Seconds until more of the backlog may go; None where it waits for something else."""
+        if not self._feed.has_backlog or not self._window.room(BACKLOG_SHARE):
+            return None
+        return self._pacer.wait_s()
+
+    def _send_new(self, connection: Connection) -> bool:
+        """Send what may be sent; False if the connection did not take it all."""
+        for row in self._feed.rows():
+            if not self._send(connection, row):
+                return False
+            self._counts.published += 1
+        if not self._window.is_full:
+            self._watch.ask(self._feed.newest_seq)
+        return True
 
     def _send(self, connection: Connection, row: OutboxRow) -> bool:
         topic = topics.up(self._tenant, self._device, row.lane)
-        if connection.publish(topic, row.cose) is None:
+        mid = connection.publish(topic, row.cose)
+        if mid is None:
             return False
-        self._window.sent(row, is_backlog=self._order.is_backlog(row))
+        self._mids[mid] = row.seq
+        self._window.sent(row)
         return True
 
     def _take(self, event: Arrived) -> bool:
@@ -270,8 +305,74 @@ class Uplink(Link):
         self._counts.receipts += 1
         self._counts.rows_receipted += gone
         self._counts.last_receipt = self._clock.mono()
-        self._order.after_receipt()
+        self._note_progress()
+
+    def _note_progress(self) -> None:
+        """Make room in the window, learn from the delay, and see what is next."""
+        now, was_full = self._clock.mono(), self._window.is_full
+        held = self._outbox.held([*self._window.seqs, *self._suspects.seqs])
+        landed = self._window.keep_only(held)
         self._has_to_look = True
+        for row in self._feed.held_back():
+            if row.seq not in held:
+                self._feed.let_go(row.seq)
+        self._suspects.keep_only(held)
+        if landed.rows == 0:
+            return
+        self._suspects.landed(landed.rows)
+        if self._feed.limit is None:
+            self._short_ends = 0
+        if self._feed.limit is not None:
+            more = self._feed.limit * _LIMIT_FACTOR
+            self._feed.limit = more if more < self._window.size else None
+        self._put_aside_refused()
+        if (now - self._progress_us) / 1e6 > _SILENCE_S and was_full:
+            self._feed.rebase()
+        self._progress_us = now
+        self._pacer.heard(landed.delay_s)
+
+    # -- what is refused --------------------------------------------------------------------------
+
+    def _put_aside_refused(self) -> None:
+        for seq, why in self._suspects.refused():
+            if self._outbox.put_aside(seq, why):
+                log.error("message_put_aside", device=self._device, seq=seq, why=why)
+                self._window.drop(seq)
+                self._counts.put_aside += 1
+            self._feed.let_go(seq)
+            self._suspects.cleared(seq)
+
+    def _on_end(self, problem: ConnectionProblem | None) -> None:
+        """Find out whether the broker hung up on a message: fewer on their way, in the end one.
+
+        A connection that lasted was not ended by what was sent first.
+        """
+        lasted_s = (self._clock.mono() - self._opened_us) / 1e6
+        rows = self._window.rows()
+        if problem is None or not rows or lasted_s > _SHORT_S:
+            return
+        self._short_ends += 1
+        if self._short_ends < _SHORT_ENDS:
+            return  # a line that breaks now and then
+        if len(rows) == 1:
+            self._suspects.note(rows[0].seq, "the broker hangs up on it")
+            self._feed.hold_back(rows[0])
+            self._put_aside_refused()
+        self._feed.limit = max(1, len(rows) // _LIMIT_FACTOR)
+
+    def _try_alone(self, connection: Connection) -> None:
+        """Send a row that the broker seems to hang up on once more, with nothing beside it.
+
+        Where nothing else gets through either, it waits as long as a row that nobody receipts.
+        """
+        rows = self._feed.held_back()
+        if not rows or len(self._window):
+            return
+        idle_s = (self._clock.mono() - max(self._opened_us, self._progress_us)) / 1e6
+        is_idle = idle_s > self._settings.resend_min_s
+        chosen = [row for row in rows if self._suspects.may_try(row.seq)] or (is_idle and rows)
+        if chosen:
+            self._send(connection, chosen[0])
 
     def _before_goodbye(self, connection: Connection) -> None:
         """A clean DISCONNECT discards the will, so its words are published first."""

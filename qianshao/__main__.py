@@ -124,7 +124,12 @@ def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sentence = "the whole system on this machine, with recordings or simulated devices"
     demo = commands.add_parser("demo", help=sentence, description=sentence)
-    demo.add_argument("--seconds", type=float, metavar="N", help="end by itself N seconds after all parts were started")
+    demo.add_argument(
+        "--seconds",
+        type=float,
+        metavar="N",
+        help="end by itself N seconds after all parts were started",
+    )
     demo.add_argument("--headless", action="store_true", help="do not open a browser")
     demo.add_argument("--json", action="store_true", help="print the summary as JSON")
     demo.add_argument("--folder", type=Path, help="keep the state here (default: a new folder)")
@@ -227,7 +232,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "what",
         nargs="?",
         default="all",
-        choices=["outbox", "envelope", "face", "spectrum", "size", "all"],
+        choices=["outbox", "ingest", "envelope", "face", "spectrum", "size", "all"],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
     bench.set_defaults(run=_bench)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 RUNS = 5
+DELIVERY_RUNS = 3
 ENVELOPES = 200
 MESSAGES = 300
 _AGENT_TARGET_MB = 60.0
@@ -154,7 +155,7 @@ def _bench_outbox() -> list[Row]:
             peer.append(_one_commit_each(place / "peer.sqlite3", pycose))
     name = "pycose + sqlite3 (WAL, synchronous=FULL), one commit a message"
     medians = statistics.median(ours), statistics.median(peer)
-    return [_less_is_better("outbox_put_durable", *medians, name, "us", RUNS)]
+    return [_less_is_better("outbox_put_durable", *medians, name, "us", RUNS), _bench_groups()]
 
 
 def _one_commit_each(path: Path, pycose: _Pycose) -> float:
@@ -170,6 +171,35 @@ def _one_commit_each(path: Path, pycose: _Pycose) -> float:
     took = time.perf_counter() - started
     store.close()
     return took / MESSAGES * 1e6
+
+
+def _more_is_better(
+    name: str, ours: float, peer: float, peer_name: str, unit: str, runs: int
+) -> Row:
+    return Row(name, round(ours, 1), round(peer, 1), peer_name, round(ours / peer, 2), unit, runs)
+
+
+def _bench_groups() -> Row:
+    from qianshao.bench_delivery import enqueue_groups, fsync_us
+
+    name = f"one commit each (fdatasync of 4 KiB: {fsync_us():.0f} us here)"
+    return _less_is_better("outbox_put_100_together", *enqueue_groups(), name, "us", DELIVERY_RUNS)
+
+
+def _bench_ingest() -> list[Row]:
+    from qianshao.bench_delivery import ingest, sustained
+
+    stored = _more_is_better(
+        "ingest_verify_and_store", *ingest(), "verify alone, processor time", "/s", DELIVERY_RUNS
+    )
+    sent = _more_is_better(
+        "sign_enqueue_send_receipt",
+        *sustained(),
+        "raw paho QoS 1, unsigned, kept nowhere",
+        "/s",
+        DELIVERY_RUNS,
+    )
+    return [stored, sent]
 
 
 def _bench_face() -> list[Row]:
@@ -240,6 +270,7 @@ def _bench_spectrum() -> list[Row]:
 BENCHES: dict[str, Callable[[], list[Row]]] = {
     "envelope": _bench_envelope,
     "outbox": _bench_outbox,
+    "ingest": _bench_ingest,
     "face": _bench_face,
     "spectrum": _bench_spectrum,
     "size": _bench_size,

@@ -5,7 +5,7 @@ Times are microseconds since 1970-01-01T00:00:00Z; JSON columns hold the contrac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,12 +14,14 @@ from typing import Any, Protocol
 from contract import Refusal
 from contract.keys import KnownKey
 from contract.messages import OrderResult
+from contract.topics import Lane
 from contract.words import (
     AlertKind,
     Decision,
     DecisionReason,
     DetectionKind,
     DeviceKind,
+    GapReason,
     Level,
     Presence,
     Severity,
@@ -187,6 +189,35 @@ class RefusalRow:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropRow:
+    """Numbers that a device will not send, by its own signed word."""
+
+    device: str
+    gap_seq: int
+    """Message that says so."""
+    first: int
+    last: int
+    lane: Lane
+    reason: GapReason
+    first_put: int
+    last_put: int
+    """Device's wall time of the oldest and the newest message of that word."""
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """What a device dropped of one lane for one reason."""
+
+    lane: Lane
+    reason: GapReason
+    messages: int
+    """Those of them that came after all are not counted."""
+    first_put: int
+    last_put: int
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of the append-only stream; ``id`` only grows."""
@@ -220,11 +251,19 @@ class Transaction(Protocol):
     def update_device(self, device: str, **changes: Any) -> None:
         """Change named columns of a device."""
 
+    def expect(
+        self, seqs: Mapping[str, Collection[int]], detections: Collection[tuple[str, bytes]]
+    ) -> None:
+        """Read together what a batch will ask for one by one; only a hint."""
+
     def links_around(self, device: str, seq: int) -> dict[int, Link]:
         """Digest and ``prev`` of the stored messages seq - 1, seq and seq + 1, by seq."""
 
     def add_message(self, message: Message) -> None:
         """Store a message and join it to its runs; the caller has checked the chain."""
+
+    def add_drop(self, row: DropRow) -> None:
+        """Note numbers that will not come; they close the hole for receipts."""
 
     def note_order_result(self, device: str, result: OrderResult) -> None:
         """Note what a device did with an order."""
@@ -296,8 +335,12 @@ class Store(Protocol):
     def known_key(self, kid: bytes) -> KnownKey | None:
         """The key whether or not it was revoked since: for evidence already stored."""
 
-    def stored(self, device: str) -> Stored:
-        """Prefix and islands of a device, from one moment."""
+    def stored(self, device: str, came: Collection[int] | None = None) -> Stored:
+        """Prefix and islands of a device, from one moment.
+
+        ``came`` asks only for the islands around some sequence numbers: a device that sends its
+        evidence before its telemetry may have a hundred thousand.
+        """
 
     def note_receipts(self, at: int, up_to: dict[str, int]) -> None:
         """Remember which receipts were published."""
@@ -334,6 +377,9 @@ class Store(Protocol):
 
     def runs(self, device: str) -> Sequence[Run]:
         """Runs of a device in order."""
+
+    def dropped(self, device: str) -> Sequence[Dropped]:
+        """What a device said it dropped, by lane and reason."""
 
     def refusals(self, limit: int, device: str | None = None) -> Sequence[RefusalRow]:
         """Latest refusals, of all or of one claimed device."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from central.store.interface import (
     DecisionRow,
     DetectionRow,
     Device,
+    Dropped,
     Event,
     EventKind,
     Message,
@@ -34,6 +35,11 @@ WRITES = {"qianshao_writes": True}
 """Execution option that tells a dialect to take its write lock at BEGIN."""
 
 _LATENCIES = 10_000  # alerts whose latency the totals look at, newest first
+
+
+_FAR_APART = 2000
+"""Sequence numbers further apart did not come together."""
+_NEAR_RUNS = 4000
 
 
 @contextmanager
@@ -61,7 +67,9 @@ class SqlStore(IdentityQueries, OrderQueries):
         with _speaking_plainly(), self._engine.connect() as connection:
             writing = connection.execution_options(**WRITES)
             with writing.begin():
-                yield SqlTransaction(writing)
+                transaction = SqlTransaction(writing)
+                yield transaction
+                transaction.flush()
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
@@ -78,27 +86,38 @@ class SqlStore(IdentityQueries, OrderQueries):
 
     # -- receipts -----------------------------------------------------------------------------
 
-    def stored(self, device: str) -> Stored:
+    def stored(self, device: str, came: Collection[int] | None = None) -> Stored:
         """Prefix and islands of a device, from one moment.
 
         The prefix is the run that holds the greatest chain start: a message whose ``prev`` is
         zeros says that its sender has nothing older to send, so what is missing before it is a
         gap for people to see, and no reason to hold the receipt back.
+
+        ``came`` asks only for the islands around some sequence numbers.
         """
         with self._reading() as connection:
             start = connection.execute(
                 sa.select(t.devices.c.chain_start).where(t.devices.c.device == device)
             ).scalar()
-            runs = _runs(connection, device)
-            prefix = next((r for r in runs if start and r.first <= start <= r.last), None)
+            # The first message of all may be one that was dropped.
+            prefix = _run_at(connection, device, start or 1)
+            if came is None:
+                runs = _runs(connection, device)
+            else:
+                runs = _runs_near(connection, device, came)
             if prefix is None:
                 return Stored(0, b"", tuple(runs))
-            head = connection.execute(
-                sa.select(t.messages.c.digest).where(
-                    t.messages.c.device == device, t.messages.c.seq == prefix.last
-                )
-            ).scalar_one()
-        return Stored(prefix.last, head, tuple(r for r in runs if r.first > prefix.last))
+            m = t.messages.c
+            # What was dropped has no hash here: the receipt names the last message that has one.
+            newest = connection.execute(
+                sa.select(m.seq, m.digest)
+                .where(m.device == device, m.seq.between(prefix.first, prefix.last))
+                .order_by(m.seq.desc())
+                .limit(1)
+            ).one_or_none()
+        beyond = tuple(r for r in runs if r.first > prefix.last)
+        up_to, head = (0, b"") if newest is None else (newest.seq, newest.digest)
+        return Stored(up_to, head, beyond)
 
     def note_receipts(self, at: int, up_to: dict[str, int]) -> None:
         """Remember which receipts were published."""
@@ -191,6 +210,28 @@ class SqlStore(IdentityQueries, OrderQueries):
         with self._reading() as connection:
             return _runs(connection, device)
 
+    def dropped(self, device: str) -> Sequence[Dropped]:
+        """Return what a device said it dropped, by lane and reason."""
+        d, m = t.drops.c, t.messages.c
+        came = (
+            sa.select(sa.func.count())
+            .where(m.device == d.device, m.seq.between(d.first, d.last))
+            .scalar_subquery()
+        )
+        rows = self._all(
+            sa.select(
+                d.lane,
+                d.reason,
+                sa.func.sum(d.last - d.first + 1 - came).label("messages"),
+                sa.func.min(d.first_put).label("first_put"),
+                sa.func.max(d.last_put).label("last_put"),
+            )
+            .where(d.device == device)
+            .group_by(d.lane, d.reason)
+            .order_by(d.lane, d.reason)
+        )
+        return [Dropped(**row._mapping) for row in rows]
+
     def refusals(self, limit: int, device: str | None = None) -> Sequence[RefusalRow]:
         """Latest refusals, of all or of one claimed device."""
         query = sa.select(t.refusals).order_by(t.refusals.c.id.desc()).limit(limit)
@@ -245,3 +286,39 @@ def _runs(connection: sa.Connection, device: str) -> list[Run]:
         sa.select(t.runs).where(t.runs.c.device == device).order_by(t.runs.c.first)
     )
     return [Run(row.first, row.last) for row in rows]
+
+
+def _run_at(connection: sa.Connection, device: str, seq: int) -> Run | None:
+    """Return the run that holds a sequence number."""
+    row = connection.execute(
+        sa.select(t.runs)
+        .where(t.runs.c.device == device, t.runs.c.first <= seq)
+        .order_by(t.runs.c.first.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None or row.last < seq else Run(row.first, row.last)
+
+
+def _runs_near(connection: sa.Connection, device: str, came: Collection[int]) -> list[Run]:
+    """Return the runs between numbers that came together: the backlog is one group, now another."""
+    groups: list[list[int]] = []
+    for seq in sorted(came):
+        if groups and seq - groups[-1][1] <= _FAR_APART:
+            groups[-1][1] = seq
+        else:
+            groups.append([seq, seq])
+    near: dict[int, Run] = {}
+    for lowest, highest in groups:
+        at = _run_at(connection, device, lowest)
+        rows = connection.execute(
+            sa.select(t.runs)
+            .where(
+                t.runs.c.device == device,
+                t.runs.c.first >= (lowest if at is None else at.first),
+                t.runs.c.first <= highest,
+            )
+            .order_by(t.runs.c.first)
+            .limit(_NEAR_RUNS)
+        )
+        near.update((row.first, Run(row.first, row.last)) for row in rows)
+    return [near[first] for first in sorted(near)]

@@ -10,12 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
 from contract import Refusal
+from contract.topics import Lane
 from contract.words import (
     AlertKind,
     Decision,
     DecisionReason,
     DetectionKind,
     DeviceKind,
+    GapReason,
     Level,
     OrderOutcome,
     OrderRefusal,
@@ -24,6 +26,8 @@ from contract.words import (
     Severity,
     TimeBasis,
 )
+
+_to_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 class Word(TypeDecorator[StrEnum]):
@@ -55,7 +59,7 @@ class Json(TypeDecorator[Any]):
         """Value to text."""
         if value is None:
             return None
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return _to_text(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
         """Text to value."""
@@ -138,6 +142,19 @@ runs = _table(
     _device(primary_key=True),
     _need("first", sa.BigInteger, primary_key=True, autoincrement=False),
     _need("last", sa.BigInteger),
+)
+
+drops = _table(
+    "drops",
+    _device(primary_key=True),
+    _need("gap_seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    _need("first", sa.BigInteger, primary_key=True, autoincrement=False),
+    _need("last", sa.BigInteger),
+    _need("lane", Word(Lane)),
+    _need("reason", Word(GapReason)),
+    _need("first_put", sa.BigInteger),
+    _need("last_put", sa.BigInteger),
+    _need("received_at", sa.BigInteger),
 )
 
 alerts = _table(

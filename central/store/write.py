@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -13,6 +16,7 @@ from central.store.interface import (
     DecisionRow,
     DetectionRow,
     Device,
+    DropRow,
     Event,
     EventKind,
     Json,
@@ -24,34 +28,41 @@ from contract.envelope import NO_PREVIOUS
 from contract.messages import OrderResult
 from contract.words import OrderOutcome
 
+_NEAR = 64
+"""Sequence numbers of one batch that are no further apart are looked up together."""
+
 KEPT_REFUSALS = 500
 """Rows kept for each claimed device; the counters go on for ever."""
 
 
 _AT: sa.BindParameter[str] = sa.bindparam("at_device", type_=sa.Text)
-_SEQ: sa.BindParameter[int] = sa.bindparam("at_seq", type_=sa.BigInteger)
+_FROM: sa.BindParameter[int] = sa.bindparam("from_seq", type_=sa.BigInteger)
+_TO: sa.BindParameter[int] = sa.bindparam("to_seq", type_=sa.BigInteger)
 
 # Statements of the hot path are built once: building costs more than SQLite's work.
 _DEVICE = sa.select(t.devices).where(t.devices.c.device == _AT)
 _LINKS = sa.select(t.messages.c.seq, t.messages.c.digest, t.messages.c.prev).where(
-    t.messages.c.device == _AT, t.messages.c.seq.between(_SEQ - 1, _SEQ + 1)
+    t.messages.c.device == _AT, t.messages.c.seq.between(_FROM, _TO)
 )
 _ADD_MESSAGE = t.messages.insert()
-_NEAR_RUNS = (
-    sa.select(t.runs.c.first, t.runs.c.last)
-    .where(t.runs.c.device == _AT, t.runs.c.first <= _SEQ + 1)
-    .order_by(t.runs.c.first.desc())
-    .limit(2)
+_BEFORE = t.runs.alias()
+_AT_OR_BELOW = (
+    sa.select(sa.func.max(_BEFORE.c.first))
+    .where(_BEFORE.c.device == _AT, _BEFORE.c.first <= _FROM)
+    .scalar_subquery()
 )
+# Runs do not overlap: below the one that begins last at or before a number none can reach it.
+_TOUCHING = (
+    t.runs.c.device == _AT,
+    t.runs.c.first.between(sa.func.coalesce(_AT_OR_BELOW, _FROM), _TO),
+    t.runs.c.last >= _FROM,
+)
+_TOUCHING_RUNS = sa.select(t.runs.c.first, t.runs.c.last).where(*_TOUCHING)
+_DROP_RUNS = t.runs.delete().where(*_TOUCHING)
 _ADD_RUN = t.runs.insert()
-_DROP_RUN = t.runs.delete().where(t.runs.c.device == _AT, t.runs.c.first == _SEQ)
-_STRETCH_RUN = (
-    t.runs.update()
-    .where(t.runs.c.device == _AT, t.runs.c.first == _SEQ)
-    .values(last=sa.bindparam("to_seq"))
-)
-_DETECTION = sa.select(t.detections).where(
-    t.detections.c.device == _AT, t.detections.c.detection_id == sa.bindparam("at_id")
+_DETECTIONS = sa.select(t.detections).where(
+    t.detections.c.device == _AT,
+    t.detections.c.detection_id.in_(sa.bindparam("at_ids", expanding=True)),
 )
 _ADD_DETECTION = t.detections.insert()
 _ALERT = sa.select(t.alerts).where(t.alerts.c.key == sa.bindparam("at_key"))
@@ -60,7 +71,13 @@ _ADD_EVENT = t.events.insert()
 
 def columns(row: Any) -> dict[str, Any]:
     """Return the fields of a row dataclass without copying what they hold."""
-    return {field.name: getattr(row, field.name) for field in fields(row)}
+    kind: Any = type(row)
+    return {name: getattr(row, name) for name in _names(kind)}
+
+
+@functools.cache
+def _names(row: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(row))
 
 
 class SqlTransaction:
@@ -68,6 +85,71 @@ class SqlTransaction:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self._links: dict[str, dict[int, Link]] = defaultdict(dict)
+        self._read: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._messages: list[Message] = []
+        self._detections: dict[tuple[str, bytes], DetectionRow | None] = {}
+        self._new_detections: dict[tuple[str, bytes], DetectionRow] = {}
+        self._alerts: dict[str, AlertRow | None] = {}
+        self._changed_alerts: dict[str, AlertRow] = {}
+
+    def flush(self) -> None:
+        """Write what was gathered: many rows in one statement cost a fraction of one at a time."""
+        self._flush_messages()
+        if self._new_detections:
+            rows = [columns(row) for row in self._new_detections.values()]
+            self._connection.execute(_ADD_DETECTION, rows)
+            self._new_detections.clear()
+        for row in self._changed_alerts.values():
+            values = columns(row)
+            del values["id"]
+            self._connection.execute(
+                t.alerts.update().where(t.alerts.c.id == row.id).values(**values)
+            )
+        self._changed_alerts.clear()
+
+    def _flush_messages(self) -> None:
+        if not self._messages:
+            return
+        self._connection.execute(_ADD_MESSAGE, [columns(row) for row in self._messages])
+        came: dict[str, list[int]] = defaultdict(list)
+        starts: dict[str, int] = {}
+        for message in self._messages:
+            came[message.device].append(message.seq)
+            if message.prev == NO_PREVIOUS:
+                starts[message.device] = max(starts.get(message.device, 0), message.seq)
+        self._messages.clear()
+        for device, seqs in came.items():
+            for first, last in _groups(seqs, apart=1):
+                self._cover(device, first, last)
+        for device, seq in starts.items():
+            start = sa.func.coalesce(t.devices.c.chain_start, 0)
+            self._connection.execute(
+                t.devices.update()
+                .where(t.devices.c.device == device, start < seq)
+                .values(chain_start=seq)
+            )
+
+    def expect(
+        self, seqs: Mapping[str, Collection[int]], detections: Collection[tuple[str, bytes]]
+    ) -> None:
+        """Read together what a batch will ask for one by one."""
+        for device, numbers in seqs.items():
+            for first, last in _groups(numbers, apart=_NEAR):
+                here = {"at_device": device, "from_seq": first - 1, "to_seq": last + 1}
+                found = self._connection.execute(_LINKS, here)
+                self._links[device].update(
+                    (row.seq, Link(row.seq, row.digest, row.prev)) for row in found
+                )
+                self._read[device].append((first, last))
+        wanted: dict[str, list[bytes]] = defaultdict(list)
+        for device, detection_id in detections:
+            wanted[device].append(detection_id)
+            self._detections.setdefault((device, detection_id), None)
+        for device, ids in wanted.items():
+            found = self._connection.execute(_DETECTIONS, {"at_device": device, "at_ids": ids})
+            for row in found:
+                self._detections[device, row.detection_id] = DetectionRow(**row._mapping)
 
     def _one(self, query: sa.Select[Any], **bound: Any) -> Any:
         return self._connection.execute(query, bound).one_or_none()
@@ -89,35 +171,36 @@ class SqlTransaction:
 
     def links_around(self, device: str, seq: int) -> dict[int, Link]:
         """Digest and ``prev`` of the stored messages seq - 1, seq and seq + 1, by seq."""
-        rows = self._connection.execute(_LINKS, {"at_device": device, "at_seq": seq})
-        return {row.seq: Link(row.seq, row.digest, row.prev) for row in rows}
+        if not any(first <= seq <= last for first, last in self._read[device]):
+            self.expect({device: [seq]}, ())
+        links = self._links[device]
+        return {near: links[near] for near in (seq - 1, seq, seq + 1) if near in links}
 
     def add_message(self, message: Message) -> None:
         """Store a message and join it to its runs; the caller has checked the chain."""
-        self._connection.execute(_ADD_MESSAGE, columns(message))
-        self._join_runs(message.device, message.seq)
-        if message.prev == NO_PREVIOUS:
-            start = sa.func.coalesce(t.devices.c.chain_start, 0)
-            self._connection.execute(
-                t.devices.update()
-                .where(t.devices.c.device == message.device, start < message.seq)
-                .values(chain_start=message.seq)
-            )
+        self._messages.append(message)
+        link = Link(message.seq, message.digest, message.prev)
+        self._links[message.device][message.seq] = link
 
-    def _join_runs(self, device: str, seq: int) -> None:
-        here = {"at_device": device, "at_seq": seq}
-        near = self._connection.execute(_NEAR_RUNS, here).all()
-        before = next((run for run in near if run.last == seq - 1), None)
-        after = next((run for run in near if run.first == seq + 1), None)
-        last = seq if after is None else after.last
-        if after is not None:
-            self._connection.execute(_DROP_RUN, {"at_device": device, "at_seq": seq + 1})
-        if before is None:
-            self._connection.execute(_ADD_RUN, {"device": device, "first": seq, "last": last})
-        else:
-            self._connection.execute(
-                _STRETCH_RUN, {"at_device": device, "at_seq": before.first, "to_seq": last}
-            )
+    def _cover(self, device: str, first: int, last: int) -> None:
+        """Join numbers to the runs that they touch or overlap."""
+        here = {"at_device": device, "from_seq": first - 1, "to_seq": last + 1}
+        touching = self._connection.execute(_TOUCHING_RUNS, here).all()
+        if touching:
+            self._connection.execute(_DROP_RUNS, here)
+        self._connection.execute(
+            _ADD_RUN,
+            {
+                "device": device,
+                "first": min([first, *(run.first for run in touching)]),
+                "last": max([last, *(run.last for run in touching)]),
+            },
+        )
+
+    def add_drop(self, row: DropRow) -> None:
+        """Note numbers that will not come; they close the hole for receipts."""
+        self._connection.execute(t.drops.insert().values(**columns(row)))
+        self._cover(row.device, row.first, row.last)
 
     def note_order_result(self, device: str, result: OrderResult) -> None:
         """Note what a device did with an order; a refusal takes back no word of it being applied.
@@ -192,15 +275,23 @@ class SqlTransaction:
 
     def detection(self, device: str, detection_id: bytes) -> DetectionRow | None:
         """Return the stored revision."""
-        row = self._one(_DETECTION, at_device=device, at_id=detection_id)
-        return None if row is None else DetectionRow(**row._mapping)
+        key = device, detection_id
+        if key not in self._detections:
+            self.expect({}, [key])
+        return self._detections[key]
 
     def add_detection(self, row: DetectionRow) -> None:
         """Store a detection that is not there yet."""
-        self._connection.execute(_ADD_DETECTION, columns(row))
+        key = row.device, row.detection_id
+        self._detections[key] = self._new_detections[key] = row
 
     def replace_detection(self, row: DetectionRow) -> None:
         """Put a revision in the place of the stored one."""
+        key = row.device, row.detection_id
+        self._detections[key] = row
+        if key in self._new_detections:
+            self._new_detections[key] = row
+            return
         d = t.detections.c
         self._connection.execute(
             t.detections.update()
@@ -214,25 +305,38 @@ class SqlTransaction:
 
     def alert_by_key(self, key: str) -> AlertRow | None:
         """Return the alert of one kind and subject."""
-        row = self._one(_ALERT, at_key=key)
-        return None if row is None else AlertRow(**row._mapping)
+        if key not in self._alerts:
+            row = self._one(_ALERT, at_key=key)
+            self._alerts[key] = None if row is None else AlertRow(**row._mapping)
+        return self._alerts[key]
 
     def put_alert(self, row: AlertRow) -> AlertRow:
         """Store an alert (id 0: a new one) and return it with its id."""
-        values = columns(row)
-        del values["id"]
         if row.id:
-            self._connection.execute(
-                t.alerts.update().where(t.alerts.c.id == row.id).values(**values)
-            )
-            return row
-        added = self._connection.execute(t.alerts.insert().values(**values))
-        return AlertRow(**{**columns(row), "id": _new_id(added)})
+            self._changed_alerts[row.key] = row
+        else:
+            values = columns(row)
+            del values["id"]
+            added = self._connection.execute(t.alerts.insert().values(**values))
+            row = AlertRow(**{**columns(row), "id": _new_id(added)})
+        self._alerts[row.key] = row
+        return row
 
     def add_event(self, at: int, kind: EventKind, data: Json) -> Event:
         """Append to the stream."""
         added = self._connection.execute(_ADD_EVENT, {"at": at, "kind": kind, "data": data})
         return Event(_new_id(added), at, kind, data)
+
+
+def _groups(numbers: Collection[int], *, apart: int) -> list[tuple[int, int]]:
+    """Return first and last of numbers that lie together."""
+    groups: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if groups and number - groups[-1][1] <= apart:
+            groups[-1] = groups[-1][0], number
+        else:
+            groups.append((number, number))
+    return groups
 
 
 def _new_id(result: sa.CursorResult[Any]) -> int:

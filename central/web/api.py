@@ -8,7 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Query
 
 from central.store.interface import Device
-from central.views import alert_json, detection_json, device_json, gaps, refusal_json
+from central.views import (
+    alert_json,
+    detection_json,
+    device_json,
+    dropped_json,
+    gaps,
+    refusal_json,
+)
 from central.web.site import SiteOf
 from contract.words import Presence
 
@@ -68,6 +75,7 @@ def device(site: SiteOf, device: str) -> dict[str, Any]:
         "schema": "qianshao-device/1",
         "device": device_json(row),
         "gaps": [{"first": run.first, "last": run.last} for run in gaps(site.store.runs(device))],
+        "dropped": [dropped_json(row) for row in site.store.dropped(device)],
         "refusal_counts": {reason.value: n for reason, n in counts.items()},
         "refusals": [refusal_json(r) for r in site.store.refusals(_SHOWN_REFUSALS, device)],
     }

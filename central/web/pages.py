@@ -14,6 +14,7 @@ from central.views import (
     decision_json,
     detection_json,
     device_json,
+    dropped_json,
     gaps,
     refusal_json,
     time_or_none,
@@ -159,6 +160,7 @@ def device(request: Request, site: SiteOf, device: str) -> HTMLResponse:
         highest_seq=runs[-1].last if runs else 0,
         chain_start=row.chain_start,
         gaps=gaps(runs),
+        dropped=[presenter.dropped(dropped_json(d)) for d in site.store.dropped(device)],
         refusal_counts=[
             (presenter.words.word("refusal", reason.value), n) for reason, n in counts.items()
         ],

@@ -229,6 +229,16 @@ class Presenter:
             "reason_text": self.words.word("refusal", view["reason"]),
         }
 
+    def dropped(self, view: Json) -> Json:
+        """Return what a device dropped of a lane."""
+        return {
+            **view,
+            "lane_text": self.words.word("lane", view["lane"]),
+            "reason_text": self.words.word("gap", view["reason"]),
+            "first_put_text": self.time(view["first_put"]),
+            "last_put_text": self.time(view["last_put"]),
+        }
+
     def snapshot(self, snapshot: Snapshot) -> Json:
         """Return what the live page shows."""
         return {

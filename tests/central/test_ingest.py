@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from central.receipts import MAX_RANGES, pick_ranges
 from central.store import EventKind, Run
 from central.views import gaps
 from contract import Refusal, UnixMicros
@@ -402,11 +403,20 @@ def test_every_island_that_just_came_is_named_even_among_many(
     while central.ingest.step():
         pass
     central.clock.advance(1_000_000)
+    central.ingest.step()
+    named = [r.first for receipt in central.intake.receipts() for r in receipt.ranges]
+    assert set(named) == set(range(2, 641, 2))
+    central.clock.advance(1_000_000)
     central.take(van.topic(Lane.HEALTH), raws[1])
-    receipt = central.intake.receipts()[-1]
-    assert len(receipt.ranges) == 256
-    assert receipt.ranges[0].first == 2
-    assert receipt.ranges[-1].first == 640
+    assert [r.first for r in central.intake.receipts()[-1].ranges] == [2]
+
+
+def test_a_receipt_names_the_islands_that_came_first_of_all() -> None:
+    islands = tuple(Run(seq, seq) for seq in range(2, 6002, 2))
+    ranges = pick_ranges(islands, {2, 4})
+    assert len(ranges) == MAX_RANGES
+    assert [r.first for r in ranges[:3]] == [2, 4, 6000 - 2 * (MAX_RANGES - 3)]
+    assert [r.last for r in ranges[-1:]] == [6000]
 
 
 # -- presence and health -----------------------------------------------------------------------

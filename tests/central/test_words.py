@@ -17,30 +17,36 @@ from central.web import words as words_module
 from central.web.words import LOCALES, Language, Words, choose, read_catalogue
 from contract import Refusal
 from contract import words as w
+from contract.topics import Lane
 from rf_watch.rules import RULES, Family
 
 WEB = Path(words_module.__file__).parent
-GROUPS: dict[str, list[str]] = {
-    group: [word.value for word in closed]
-    for group, closed in {
-        "alert": w.AlertKind,
-        "severity": w.Severity,
-        "level": w.Level,
-        "detection": w.DetectionKind,
-        "verdict": w.RivalVerdict,
-        "basis": w.TimeBasis,
-        "decision": w.Decision,
-        "reason": w.DecisionReason,
-        "pin": w.PinVerdict,
-        "pad": w.Pad,
-        "device": w.DeviceKind,
-        "presence": w.Presence,
-        "part_state": w.PartState,
-        "refusal": Refusal,
-        "family": Family,
-    }.items()
-    if issubclass(closed, StrEnum)
-} | {"rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED"], "state": ["NEW"]}
+GROUPS: dict[str, list[str]] = (
+    {
+        group: [word.value for word in closed]
+        for group, closed in {
+            "alert": w.AlertKind,
+            "severity": w.Severity,
+            "level": w.Level,
+            "detection": w.DetectionKind,
+            "verdict": w.RivalVerdict,
+            "basis": w.TimeBasis,
+            "decision": w.Decision,
+            "reason": w.DecisionReason,
+            "pin": w.PinVerdict,
+            "pad": w.Pad,
+            "device": w.DeviceKind,
+            "presence": w.Presence,
+            "part_state": w.PartState,
+            "refusal": Refusal,
+            "gap": w.GapReason,
+            "family": Family,
+        }.items()
+        if issubclass(closed, StrEnum)
+    }
+    | {"lane": [lane.name.lower() for lane in Lane]}
+    | {"rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED"], "state": ["NEW"]}
+)
 
 
 @pytest.fixture(params=list(Language), ids=lambda language: language.value)

@@ -53,7 +53,7 @@ def test_a_put_message_is_durable_signed_and_numbered_from_one(bench: Bench) -> 
     with bench.open() as outbox:
         port: OutboxPort = outbox
         enqueued = outbox.put(a_health(7), Lane.HEALTH).result(10)
-        (row,) = port.unreceipted(0, 10)
+        (row,) = port.lane_rows(Lane.HEALTH, 0, port.top_seq(), 10)
     assert (enqueued.seq, enqueued.is_known) == (1, False)
     envelope = opened(row)
     assert (row.seq, row.lane, envelope.body) == (1, Lane.HEALTH, a_health(7))
@@ -388,15 +388,6 @@ def test_a_full_file_still_takes_a_receipt_with_ranges(bench: Bench) -> None:
         assert fill(outbox, 5, first=5000) == list(range(kept + 1, kept + 6))
 
 
-def test_low_lanes_are_refused_first_and_evidence_last(bench: Bench) -> None:
-    with bench.open(quota=Quota(max_rows=20, min_free_bytes=0)) as outbox:
-        taken = dict.fromkeys(Lane, 0)
-        for lane in reversed(Lane):
-            for _ in range(20):
-                taken[lane] += outbox.put(a_health(), lane).exception(10) is None
-        assert taken == {Lane.HEALTH: 10, Lane.TELEMETRY: 4, Lane.DECISIONS: 4, Lane.EVIDENCE: 2}
-
-
 def test_bytes_are_a_limit_too(bench: Bench) -> None:
     with bench.open(quota=Quota(max_bytes=2000, min_free_bytes=0)) as outbox:
         futures = [outbox.put(numbered_detection(n), Lane.EVIDENCE) for n in range(20)]
@@ -470,3 +461,18 @@ def test_a_chip_with_another_algorithm_signs_the_same_chain(bench: Bench) -> Non
         fill(outbox, 1, first=1)
         first, second = rows_of(outbox)
     assert message_digest(first.cose) in second.cose
+
+
+def test_rows_are_read_lane_by_lane_and_those_that_wait_are_told(bench: Bench) -> None:
+    lanes = [Lane.HEALTH, Lane.EVIDENCE, Lane.HEALTH, Lane.EVIDENCE]
+    with bench.open() as outbox:
+        for number, lane in enumerate(lanes):
+            outbox.put(numbered_detection(number), lane).result(10)
+        heads = [message_digest(row.cose) for row in rows_of(outbox)]
+        assert [r.seq for r in outbox.lane_rows(Lane.HEALTH, 0, 4, 10)] == [1, 3]
+        assert [r.seq for r in outbox.lane_rows(Lane.HEALTH, 1, 4, 10)] == [3]
+        assert [r.seq for r in outbox.lane_rows(Lane.EVIDENCE, 0, 3, 10)] == [2]
+        assert [r.seq for r in outbox.lane_rows(Lane.EVIDENCE, 0, 4, 1)] == [2]
+        assert outbox.top_seq() == 4
+        outbox.apply_receipt(receipt_bytes(1, heads[0], [(3, 3)]))
+        assert outbox.held(range(5000)) == {2, 4}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import random
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
@@ -48,13 +47,14 @@ def quick_backoff() -> Backoff:
 
 
 class MemoryOutbox:
-    """An outbox without a disk; its receipts are the text ``up_to N``."""
+    """An outbox without a disk; its receipts are the text ``up_to N`` or ``only N``."""
 
     def __init__(self) -> None:
         self._rows: dict[int, OutboxRow] = {}
         self._changed = threading.Condition()
         self._top_seq = 0
         self.failures: list[Exception] = []
+        self.aside: dict[int, str] = {}
 
     def put(self, count: int = 1, lane: Lane = Lane.EVIDENCE) -> None:
         with self._changed:
@@ -69,6 +69,10 @@ class MemoryOutbox:
         with self._changed:
             return sorted(self._rows)
 
+    def forget(self, seq: int) -> None:
+        with self._changed:
+            del self._rows[seq]
+
     def unreceipted(self, after_seq: int, limit: int) -> Sequence[OutboxRow]:
         with self._changed:
             if self.failures:
@@ -76,23 +80,36 @@ class MemoryOutbox:
             waiting = sorted(seq for seq in self._rows if seq > after_seq)
             return [self._rows[seq] for seq in waiting[:limit]]
 
-    def apply_receipt(self, raw: bytes) -> int:
-        words = raw.split()
-        if len(words) != 2 or words[0] != b"up_to":
-            raise EnvelopeError(Refusal.BAD_SIGNATURE, "no receipt")
-        with self._changed:
-            covered = [seq for seq in self._rows if seq <= int(words[1])]
-            for seq in covered:
-                del self._rows[seq]
-            return len(covered)
-
-    def held(self, seqs: Sequence[int]) -> set[int]:
-        with self._changed:
-            return self._rows.keys() & set(seqs)
+    def lane_rows(
+        self, lane: Lane, after_seq: int, up_to_seq: int, limit: int
+    ) -> Sequence[OutboxRow]:
+        rows = self.unreceipted(after_seq, len(self._rows))
+        return [r for r in rows if r.lane is lane and r.seq <= up_to_seq][:limit]
 
     def top_seq(self) -> int:
         with self._changed:
             return max(self._rows, default=0)
+
+    def held(self, seqs: Collection[int]) -> set[int]:
+        with self._changed:
+            return self._rows.keys() & set(seqs)
+
+    def apply_receipt(self, raw: bytes) -> int:
+        words = raw.split()
+        if len(words) != 2 or words[0] not in {b"up_to", b"only"}:
+            raise EnvelopeError(Refusal.BAD_SIGNATURE, "no receipt")
+        last = int(words[1])
+        first = last if words[0] == b"only" else 0
+        with self._changed:
+            covered = [seq for seq in self._rows if first <= seq <= last]
+            for seq in covered:
+                del self._rows[seq]
+            return len(covered)
+
+    def put_aside(self, seq: int, why: str) -> bool:
+        with self._changed:
+            self.aside[seq] = why
+            return self._rows.pop(seq, None) is not None
 
     def wait_for_rows(self, after_seq: int, timeout_s: float) -> bool:
         with self._changed:
@@ -103,64 +120,6 @@ class MemoryOutbox:
 
 def a_state(presence: Presence) -> bytes:
     return presence.value.encode()
-
-
-class Cable:
-    """A TCP proxy in front of a broker: cut it, and both ends see the line go dead."""
-
-    def __init__(self, target: BrokerAddress) -> None:
-        self._target = target
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._ends: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._is_closed = False
-        self._spawn(self._accept)
-
-    @property
-    def address(self) -> BrokerAddress:
-        return BrokerAddress(
-            host="127.0.0.1", port=self._server.getsockname()[1], tls=self._target.tls
-        )
-
-    def cut(self) -> None:
-        for end in self._ends:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self._is_closed = True
-        with contextlib.suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self.cut()
-        for thread in self._threads:
-            thread.join(PATIENCE_S)
-        for end in (self._server, *self._ends):
-            end.close()
-
-    def _spawn(self, target: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=target, args=arguments, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while not self._is_closed:
-            try:
-                near, _ = self._server.accept()
-            except OSError:
-                return
-            far = socket.create_connection((self._target.host, self._target.port), 5.0)
-            self._ends += [near, far]
-            self._spawn(_copy, near, far)
-            self._spawn(_copy, far, near)
-
-
-def _copy(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    for end in (source, sink):
-        with contextlib.suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass(frozen=True)

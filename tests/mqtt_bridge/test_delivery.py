@@ -14,10 +14,10 @@ from contract.topics import Lane, receipts, state, up
 from mqtt_bridge.brokers import DeviceGrant
 from mqtt_bridge.connection import Arrived, Ended, Granted, Protocol, Session
 from mqtt_bridge.diagnosis import ProblemKind
+from mqtt_bridge.testing import FaultProxy
 from mqtt_bridge.uplink import Uplink, UplinkSettings
 from tests.mqtt_bridge.doubles import (
     TENANT,
-    Cable,
     MemoryOutbox,
     Site,
     eventually,
@@ -141,7 +141,8 @@ def test_an_intake_that_is_not_emptied_reads_no_further(site: Site) -> None:
 
 def test_kill_9_of_the_broker_in_the_middle_loses_nothing(site: Site) -> None:
     outbox, intake = MemoryOutbox(), site.intake()
-    uplink = site.uplink(outbox)
+    quick = UplinkSettings(window=50, resend_min_s=0.5, resend_max_s=2.0)
+    uplink = site.uplink(outbox, settings=quick)
     seen: list[bytes] = []
     with running(intake, uplink):
         outbox.put(300)
@@ -160,7 +161,7 @@ def test_kill_9_of_the_broker_in_the_middle_loses_nothing(site: Site) -> None:
 
 def test_a_cut_line_starts_again_with_the_oldest(site: Site) -> None:
     outbox, intake = MemoryOutbox(), site.intake()
-    cable = Cable(site.address("van-1"))
+    cable = FaultProxy(site.address("van-1"))
     uplink = site.uplink(outbox, address=cable.address, settings=PATIENT)
     with running(intake, uplink):
         outbox.put(3)
@@ -173,7 +174,7 @@ def test_a_cut_line_starts_again_with_the_oldest(site: Site) -> None:
 
 def test_birth_will_and_goodbye_are_seen_by_the_central(site: Site) -> None:
     intake = site.intake()
-    cable = Cable(site.address("van-1"))
+    cable = FaultProxy(site.address("van-1"))
     uplink = site.uplink(MemoryOutbox(), address=cable.address)
     states: list[tuple[str, bytes]] = []
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import socket
-import threading
 import time
-from collections.abc import Iterator
 from queue import Empty
 
 import pytest
@@ -18,6 +15,7 @@ from contract.clock import SystemClock, UnixMicros, VirtualClock
 from mqtt_bridge.connection import Connection, Ended, Event, Protocol, Session
 from mqtt_bridge.diagnosis import ProblemKind, of_disconnect
 from mqtt_bridge.ports import BrokerAddress
+from mqtt_bridge.testing import RawPeer
 from mqtt_bridge.uplink import Uplink
 from tests.mqtt_bridge.doubles import (
     TENANT,
@@ -30,50 +28,6 @@ from tests.mqtt_bridge.doubles import (
 
 CONNACK = b"\x20\x02\x00\x00"
 CONNACK_5 = b"\x20\x03\x00\x00\x00"
-
-
-class HostileBroker:
-    """Says its lines to everyone who connects; then closes, or stays silent."""
-
-    def __init__(self, lines: bytes, *, stays: bool = False) -> None:
-        self.lines = lines
-        self._stays = stays
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._guests: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    @property
-    def address(self) -> BrokerAddress:
-        return BrokerAddress(host="127.0.0.1", port=self._server.getsockname()[1])
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                guest, _ = self._server.accept()
-                self._guests.append(guest)
-                with contextlib.suppress(OSError):
-                    guest.settimeout(2.0)
-                    guest.recv(65536)
-                    guest.sendall(self.lines)
-                    if not self._stays:
-                        guest.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._server.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5.0)
-        for end in (self._server, *self._guests):
-            end.close()
-
-
-@contextlib.contextmanager
-def hostile(lines: bytes, *, stays: bool = False) -> Iterator[HostileBroker]:
-    broker = HostileBroker(lines, stays=stays)
-    try:
-        yield broker
-    finally:
-        broker.close()
 
 
 def events_until_the_end(
@@ -109,7 +63,7 @@ def events_until_the_end(
     ],
 )
 def test_every_answer_ends_in_a_named_problem(lines: bytes, kind: ProblemKind) -> None:
-    with hostile(lines) as broker:
+    with RawPeer(lines) as broker:
         last = events_until_the_end(broker.address)[-1]
     assert isinstance(last, Ended)
     assert last.problem is not None
@@ -118,7 +72,7 @@ def test_every_answer_ends_in_a_named_problem(lines: bytes, kind: ProblemKind) -
 
 
 def test_a_peer_that_accepts_and_says_nothing_is_given_up() -> None:
-    with hostile(b"", stays=True) as broker:
+    with RawPeer(b"", stays=True) as broker:
         last = events_until_the_end(broker.address)[-1]
     assert isinstance(last, Ended)
     assert last.problem is not None
@@ -129,7 +83,7 @@ def test_a_peer_that_accepts_and_says_nothing_is_given_up() -> None:
 @given(noise=st.binary(max_size=64), is_welcomed=st.booleans(), protocol=st.sampled_from(Protocol))
 def test_any_bytes_end_in_one_problem(noise: bytes, is_welcomed: bool, protocol: Protocol) -> None:
     welcome = {Protocol.MQTT_3_1_1: CONNACK, Protocol.MQTT_5: CONNACK_5}[protocol]
-    with hostile((welcome if is_welcomed else b"") + noise) as broker:
+    with RawPeer((welcome if is_welcomed else b"") + noise) as broker:
         events = events_until_the_end(broker.address, protocol)
     assert [type(e) for e in events].count(Ended) == 1
     last = events[-1]
@@ -143,7 +97,7 @@ def test_garbage_instead_of_tls_is_a_problem_too(
 ) -> None:
     papers = enrolled(authority, tmp_path_factory.mktemp("dev"), "van-1")
     for lines in (b"", b"\x15\x03\x01\x00\x02\x02\x28", b"garbage garbage"):
-        with hostile(lines) as broker:
+        with RawPeer(lines) as broker:
             address = BrokerAddress(host="127.0.0.1", port=broker.address.port, tls=papers)
             last = events_until_the_end(address)[-1]
         assert isinstance(last, Ended)
@@ -168,7 +122,7 @@ def test_an_expired_certificate_is_named_even_if_the_broker_only_hangs_up(
 def test_an_uplink_survives_a_hostile_broker_and_stops_when_told() -> None:
     outbox = MemoryOutbox()
     outbox.put(3)
-    with hostile(CONNACK + b"\x40\x02\x00\x63" + b"\xff\xff") as broker:
+    with RawPeer(CONNACK + b"\x40\x02\x00\x63" + b"\xff\xff") as broker:
         uplink = Uplink(broker.address, TENANT, "van-1", outbox, a_state, backoff=quick_backoff())
         uplink.start()
         assert eventually(lambda: uplink.status().connects >= 3)
@@ -180,7 +134,7 @@ def test_an_uplink_survives_a_hostile_broker_and_stops_when_told() -> None:
 
 
 def test_stop_is_bounded_while_a_peer_keeps_silent() -> None:
-    with hostile(b"", stays=True) as broker:
+    with RawPeer(b"", stays=True) as broker:
         uplink = Uplink(
             broker.address, TENANT, "van-1", MemoryOutbox(), a_state, backoff=quick_backoff()
         )

@@ -3,7 +3,7 @@ from __future__ import annotations
 from contract.clock import VirtualClock
 from contract.topics import Lane
 from mqtt_bridge.ports import OutboxRow
-from mqtt_bridge.window import Window
+from mqtt_bridge.window import PROBE, Window
 
 
 def row(seq: int) -> OutboxRow:
@@ -28,7 +28,7 @@ def test_nothing_is_due_before_its_time_and_everything_after() -> None:
     assert window.next_due_s() is None
     for seq in (3, 1, 2):
         window.sent(row(seq))
-    assert not window.has_room(row(4))
+    assert window.is_full
     seconds(clock, 1.99)
     assert due(window) == []
     seconds(clock, 0.01)
@@ -57,14 +57,72 @@ def test_jitter_lengthens_a_wait_by_half_but_not_beyond_the_limit() -> None:
     assert waits == [3, 6, 12, 24, 30]
 
 
-def test_each_row_waits_for_its_own_turn() -> None:
+def test_while_nothing_is_receipted_only_a_few_go_again() -> None:
+    clock = VirtualClock()
+    window = Window(100, min_s=2.0, max_s=30.0, clock=clock, random=lambda: 0.0)
+    for seq in range(1, 101):
+        window.sent(row(seq))
+    seconds(clock, 2)
+    assert due(window) == list(range(1, PROBE + 1))
+    assert due(window) == []
+    seconds(clock, 2)
+    assert len(due(window)) == PROBE
+
+
+def test_a_row_that_later_ones_overtook_goes_again_and_that_is_counted() -> None:
     clock = VirtualClock()
     window = a_window(clock)
     window.sent(row(1))
+    window.sent(row(2))
+    seconds(clock, 1)
+    window.sent(row(3))
+    seconds(clock, 0.5)
+    landed = window.keep_only([1, 2])
+    assert (landed.rows, landed.delay_s) == (1, 0.5)
+    seconds(clock, 0.5)
+    assert due(window) == [1, 2]
+    assert (window.passes(1), window.passes(3)) == (1, 0)
+    window.sent(row(1))
+    window.sent(row(2))
+    seconds(clock, 60)
+    assert due(window) == [1, 2]  # a probe: nothing sent after them was receipted
+    assert window.passes(1) == 1
+
+
+def test_rows_that_are_not_sent_when_due_are_due_again_later() -> None:
+    clock = VirtualClock()
+    window = a_window(clock)
+    window.sent(row(1))
+    seconds(clock, 2)
+    assert due(window) == [1]
+    assert due(window) == []
+    assert window.next_due_s() == 2
+    seconds(clock, 2)
+    assert due(window) == [1]
+
+
+def test_bytes_fill_a_window_as_rows_do() -> None:
+    window = Window(100, min_s=2.0, max_s=30.0, max_bytes=10, clock=VirtualClock())
+    window.sent(OutboxRow(1, Lane.EVIDENCE, bytes(6)))
+    assert (window.room(1.0), window.room(0.5), window.is_full) == (99, 0, False)
+    window.sent(OutboxRow(2, Lane.EVIDENCE, bytes(6)))
+    assert (window.size_bytes, window.is_full) == (12, True)
+    window.drop(1)
+    window.drop(7)
+    assert (window.size_bytes, len(window)) == (6, 1)
+
+
+def test_a_delay_is_measured_on_rows_that_were_sent_once() -> None:
+    clock = VirtualClock()
+    window = a_window(clock)
     window.sent(row(1))
     window.sent(row(2))
     seconds(clock, 2)
-    assert due(window) == [2]
+    window.sent(row(2))
+    assert window.keep_only([]).delay_s == 2
+    window.sent(row(3))
+    window.sent(row(3))
+    assert window.keep_only([]).delay_s is None
 
 
 def test_receipted_rows_make_room_and_are_never_due_again() -> None:
@@ -73,38 +131,11 @@ def test_receipted_rows_make_room_and_are_never_due_again() -> None:
     for seq in (1, 2, 3):
         window.sent(row(seq))
     window.keep_only([3, 4])
-    assert len(window) == 1
-    assert window.has_room(row(4))
+    assert (len(window), window.is_full) == (1, False)
     assert 3 in window
     assert 1 not in window
     seconds(clock, 10)
     assert due(window) == [3]
     window.clear()
     assert due(window) == []
-
-
-def test_the_window_is_bounded_in_bytes_and_takes_one_row_of_any_size() -> None:
-    clock = VirtualClock()
-    window = Window(100, size_bytes=10, min_s=2.0, max_s=30.0, clock=clock)
-    long = OutboxRow(1, Lane.EVIDENCE, b"x" * 50)
-    assert window.has_room(long)
-    window.sent(long)
-    window.sent(long)  # again: its bytes count once
-    assert not window.has_room(row(2))
-    window.keep_only([])
-    window.sent(OutboxRow(2, Lane.EVIDENCE, b"x" * 7))
-    assert window.has_room(row(3))
-    assert not window.has_room(row(3), share=0.75)
-    assert not window.has_room(OutboxRow(3, Lane.EVIDENCE, b"xxxx"))
-
-
-def test_the_youngest_row_that_went_tells_the_delay() -> None:
-    clock = VirtualClock()
-    window = Window(100, min_s=60.0, max_s=60.0, clock=clock)
-    for seq in (1, 2, 3):
-        window.sent(row(seq))
-        seconds(clock, 1)
-    assert window.keep_only([3]) == 2.0
-    window.sent(row(3))
-    assert window.keep_only([]) is None  # sent twice: nobody knows which one came
-    assert window.keep_only([]) is None
+    assert window.next_due_s() is None
