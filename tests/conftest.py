@@ -48,3 +48,13 @@ def mosquitto() -> str:
         _missing("mosquitto is not installed (Debian package mosquitto)")
         raise AssertionError
     return path
+
+
+@pytest.fixture(scope="session")
+def mosquitto_clients() -> tuple[str, str]:
+    """Paths of mosquitto_pub and mosquitto_sub, tools that know nothing of this system."""
+    tools = shutil.which("mosquitto_pub"), shutil.which("mosquitto_sub")
+    if tools[0] is None or tools[1] is None:
+        _missing("mosquitto_pub is not installed (Debian package mosquitto-clients)")
+        raise AssertionError
+    return tools[0], tools[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,10 @@ class Listener:
     central: str = "central"
     host: str = LOOPBACK
     port: int = 0
+    crl: Path | None = None
+    """Revocation list, for a broker that knows devices by their certificates alone."""
+    papers: Callable[[str], TlsFiles] | None = None
+    """Makes papers in a device's name, with which a broker's owner ends that device's session."""
 
 
 class ManagedBroker(ABC):

@@ -19,10 +19,11 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from contract import topics
+from contract.access import CENTRAL_ACCESS, DEVICE_ACCESS, Access, Action
 from mqtt_bridge.brokers.interface import (
     LOOPBACK,
     MAX_PAYLOAD_BYTES,
@@ -107,9 +108,13 @@ class NatsBroker(ManagedBroker):
         return config
 
     def _users(self) -> list[dict[str, Any]]:
-        everything = f"{topics.VERSION}.>"
-        central = _user(self._central, [everything], [everything])
-        return [central, *(_user(g.device, *_permissions(g)) for g in self._grants)]
+        return nats_users(self._central, self._grants)
+
+
+def nats_users(central: str, grants: Sequence[DeviceGrant]) -> list[dict[str, Any]]:
+    """The users of the authorization block; who is not named is not let in."""
+    users = [_user(central, CENTRAL_ACCESS, "", "")]
+    return users + [_user(g.device, DEVICE_ACCESS, g.tenant, g.device) for g in grants]
 
 
 def find_nats(binary: Path | None = None) -> Path:
@@ -130,22 +135,25 @@ def find_nats(binary: Path | None = None) -> Path:
     return Path(found)
 
 
-def _subject(topic: str) -> str:
-    return topic.replace("/", ".")
+def _subjects(mqtt_filter: str) -> list[str]:
+    """Subjects of an MQTT filter; ``x/#`` matches ``x`` too, which ``x.>`` does not."""
+    subject = mqtt_filter.replace("/", ".")
+    if not subject.endswith(".#"):
+        return [subject]
+    stem = subject.removesuffix(".#")
+    return [stem, f"{stem}.>"]
 
 
-def _permissions(grant: DeviceGrant) -> tuple[list[str], list[str]]:
-    """Subjects a device may publish on, and subscribe to."""
-    up = f"{topics.VERSION}.{grant.tenant}.up.{grant.device}.>"
-    state = _subject(topics.state(grant.tenant, grant.device))
-    down = f"{topics.VERSION}.{grant.tenant}.down.{grant.device}"
-    return [up, state], [down, f"{down}.>"]
-
-
-def _user(name: str, publish: list[str], subscribe: list[str]) -> dict[str, Any]:
+def _user(name: str, accesses: Sequence[Access], tenant: str, device: str) -> dict[str, Any]:
+    allowed: dict[Action, list[str]] = {action: [] for action in Action}
+    for access in accesses:
+        allowed[access.action] += _subjects(access.filter(tenant, device))
     return {
         "user": f"CN={name}",
-        "permissions": {"publish": publish, "subscribe": [*subscribe, _REMEMBER_SESSION]},
+        "permissions": {
+            "publish": allowed[Action.PUBLISH],
+            "subscribe": [*allowed[Action.SUBSCRIBE], _REMEMBER_SESSION],
+        },
     }
 
 
