@@ -212,6 +212,7 @@ class Central:
         """Keep it alive, with the enrolled devices' permissions and a fresh certificate."""
         if broker.ensure():
             log.warning("broker_restarted")
+        self._ingest.note_violations(broker.violations())
         try:
             enrolled = self._enrolled()
             if enrolled != self._granted or is_due:

@@ -13,6 +13,7 @@ from contract import topics
 from contract.files import replace_durably
 from mqtt_bridge.brokers.interface import LOOPBACK, DeviceGrant, own_files
 from mqtt_bridge.brokers.process import BrokerProcess, free_port
+from mqtt_bridge.brokers.violations import Violation
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
 
 log = structlog.get_logger(__name__)
@@ -66,6 +67,10 @@ class ManagedBroker(ABC):
     @abstractmethod
     def _may_adopt(self, former: str, wanted: str) -> bool:
         """Whether a process that runs with the former configuration needs only a reload."""
+
+    @abstractmethod
+    def violations(self) -> Sequence[Violation]:
+        """What it refused since the last call."""
 
     # -- the life of the process -------------------------------------------------------------------
 

@@ -27,9 +27,13 @@ from mqtt_bridge.brokers.interface import (
     DeviceGrant,
 )
 from mqtt_bridge.brokers.managed import Listener, ManagedBroker
+from mqtt_bridge.brokers.violations import LogTail, Violation, mosquitto_violations
 from mqtt_bridge.connection import Connection, Opened, Session
 
 MAX_QUEUED = 100_000
+
+LOG_BYTES = 10 * 1024**2
+"""mosquitto never turns its log: it is emptied beyond that, once it was read."""
 
 _TAKE_OVER_S = 3.0
 _WORDS = {Action.PUBLISH: "write", Action.SUBSCRIBE: "read"}
@@ -43,6 +47,9 @@ class MosquittoBroker(ManagedBroker):
     def __init__(self, folder: Path, listener: Listener, *, binary: Path | None = None) -> None:
         super().__init__(folder, find_mosquitto(binary), "mosquitto.conf", listener)
         self._access = self._folder / "access.acl"
+        self._tail = LogTail(
+            self._folder / "mosquitto.log", self._folder / "violations.read", LOG_BYTES
+        )
         self._crl = listener.crl
         self._papers = listener.papers
 
@@ -106,6 +113,11 @@ class MosquittoBroker(ManagedBroker):
         super().reload(grants)
         for device in sorted(former - {grant.device for grant in self._grants}):
             self._end_session(device)
+
+    def violations(self) -> Sequence[Violation]:
+        """What it refused since the last call."""
+        tenants = {grant.device: grant.tenant for grant in self._grants}
+        return mosquitto_violations(self._tail.lines(), tenants, self._central)
 
     def _end_session(self, device: str) -> None:
         """Take a device's session over and give it up: SIGHUP leaves it connected (2.0.11).

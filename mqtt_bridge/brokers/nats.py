@@ -32,6 +32,13 @@ from mqtt_bridge.brokers.interface import (
     DeviceGrant,
 )
 from mqtt_bridge.brokers.managed import Listener, ManagedBroker
+from mqtt_bridge.brokers.violations import (
+    LogTail,
+    Violation,
+    nats_client_name,
+    nats_monitor_port,
+    nats_violations,
+)
 
 STORE_BYTES = 4 * 1024**3
 """The broker's disk share. When it is full it takes nothing more, and devices keep their rows."""
@@ -57,6 +64,8 @@ class NatsBroker(ManagedBroker):
         ack_wait_s: int = ACK_WAIT_S,
     ) -> None:
         super().__init__(folder, find_nats(binary), "nats.conf", listener)
+        self._log = self._folder / "nats.log"
+        self._tail = LogTail(self._log, self._folder / "violations.read")
         self._store_bytes = store_bytes
         self._ack_wait_s = ack_wait_s
 
@@ -79,6 +88,7 @@ class NatsBroker(ManagedBroker):
         config: dict[str, Any] = {
             "server_name": "qianshao",
             "listen": f"{LOOPBACK}:-1",  # NATS's own protocol: nobody here uses it
+            "http": f"{LOOPBACK}:-1",  # its monitor: whose connection it was that the log speaks of
             "max_payload": MAX_PAYLOAD_BYTES,
             "log_file": str(self._folder / "nats.log"),
             "logfile_size_limit": _LOG_BYTES,
@@ -106,6 +116,18 @@ class NatsBroker(ManagedBroker):
             config["mqtt"]["tls"] = tls
             config["authorization"] = {"users": self._users()}
         return config
+
+    def violations(self) -> Sequence[Violation]:
+        """What it refused since the last call."""
+        return nats_violations(self._tail.lines(), self._name_of)
+
+    def _name_of(self, number: int) -> str:
+        """Whose connection it was; the monitor's port is a new one at each start."""
+        for path in sorted(self._folder.glob("nats.log*"), key=_age, reverse=True):  # newest first
+            port = nats_monitor_port(path.read_text(encoding="utf-8", errors="replace"))
+            if port is not None:
+                return nats_client_name(port, number)
+        return ""
 
     def _users(self) -> list[dict[str, Any]]:
         return nats_users(self._central, self._grants)
@@ -155,6 +177,10 @@ def _user(name: str, accesses: Sequence[Access], tenant: str, device: str) -> di
             "subscribe": [*allowed[Action.SUBSCRIBE], _REMEMBER_SESSION],
         },
     }
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def _read(config: str) -> dict[str, Any]:

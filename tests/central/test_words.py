@@ -13,6 +13,7 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
+from central.technical import RULES as TECHNICAL
 from central.web import words as words_module
 from central.web.words import LOCALES, Language, Words, choose, read_catalogue
 from contract import Refusal
@@ -40,7 +41,7 @@ GROUPS: dict[str, list[str]] = {
         "family": Family,
     }.items()
     if issubclass(closed, StrEnum)
-} | {"rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED"], "state": ["NEW"]}
+} | {"rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED", *TECHNICAL], "state": ["NEW"]}
 
 
 @pytest.fixture(params=list(Language), ids=lambda language: language.value)

@@ -164,6 +164,11 @@ def test_a_device_is_enrolled_heard_and_put_out_while_the_central_runs(
         run("device", "enrol", "--config", str(agent_file), "--token-file", str(token))
         with Child(site.folder / "van-02.log", "agent", "--config", str(agent_file)) as van:
             until(lambda: len(alerts(site)) == 1, "the van is heard")
+            thief = Identity.load_or_create(site.agent_folder(VAN), VAN)
+            publish(site, thief, b"not mine", up(demo_site.TENANT, "van-02", Lane.EVIDENCE))
+            until(
+                lambda: ("TOPIC_ACL_VIOLATION", VAN) in kinds(site), "what the broker refused", 10
+            )
             store = open_sqlite(site.central_folder / "central.sqlite3")
             since = time.monotonic()
             assert store.revoke("van-02", at=SystemClock().wall())
@@ -201,13 +206,17 @@ def second_van(site: Site) -> Path:
     return path
 
 
-def publish(site: Site, identity: Identity, payload: bytes) -> None:
+def kinds(site: Site) -> set[tuple[object, object]]:
+    return {(alert["kind"], alert["device"]) for alert in alerts(site)}
+
+
+def publish(site: Site, identity: Identity, payload: bytes, topic: str = "") -> None:
     files = identity.tls_files(
         ca=site.central_folder / "ca" / "ca.pem",
         certificate=site.agent_folder(VAN) / "tls.pem",
     )
     address = BrokerAddress(host="127.0.0.1", port=site.broker_port, tls=files)
-    send_one(address, up(demo_site.TENANT, VAN, Lane.EVIDENCE), payload)
+    send_one(address, topic or up(demo_site.TENANT, VAN, Lane.EVIDENCE), payload)
 
 
 def send_one(address: BrokerAddress, topic: str, payload: bytes) -> None:
