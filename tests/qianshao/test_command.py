@@ -33,6 +33,7 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "ca init",
         "ca crl",
         "device",
+        "doctor",
         "device invite",
         "device enrol",
         "device rotate",
