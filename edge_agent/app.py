@@ -68,7 +68,9 @@ class Agent:
         config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if config.broker.tls is not None:
             complete_rotation(config.state_dir, config.broker.tls.certificate)
-        self._identity = Identity.load_or_create(config.state_dir, config.device)
+        self._identity = Identity.load_or_create(
+            config.state_dir, config.device, config.evidence_token
+        )
         self._outbox = Outbox.open(
             config.state_dir / "outbox.sqlite3",
             tenant=config.tenant,

@@ -24,6 +24,7 @@ __all__ = [
     "Problem",
     "SensorConfig",
     "SensorKind",
+    "TokenConfig",
     "load_config",
 ]
 
@@ -73,6 +74,20 @@ class CentralConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenConfig:
+    """A token that holds the evidence key, behind PKCS #11."""
+
+    library: Path
+    """The maker's shared library."""
+    token: str
+    """Label of the token."""
+    key: str
+    """Label of the key in it; made there if it is missing."""
+    pin_file: Path
+    """Holds the user's PIN, mode 0600."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealthConfig:
     """How often the agent reports about itself."""
 
@@ -119,6 +134,8 @@ class AgentConfig:
     """Loopback port for Prometheus; None: closed."""
     sensors: tuple[SensorConfig, ...]
     atm: AtmConfig | None
+    evidence_token: TokenConfig | None = None
+    """None: the evidence key is a file in state_dir."""
 
 
 def load_config(path: Path) -> AgentConfig:
@@ -138,6 +155,7 @@ def load_config(path: Path) -> AgentConfig:
         metrics_port=_metrics_port(root.table_or_none("metrics")),
         sensors=_sensors(root, path.parent),
         atm=_atm(root.table_or_none("atm")),
+        evidence_token=_token(root.table_or_none("evidence_token")),
     )
     _check_kind(root, config)
     file.finish()
@@ -158,6 +176,17 @@ def _broker(table: Table) -> BrokerConfig:
         host=table.text("host"),
         port=table.integer_or("port", DEFAULT_PORT, 1, MAX_PORT),
         tls=tls,
+    )
+
+
+def _token(table: Table | None) -> TokenConfig | None:
+    if table is None:
+        return None
+    return TokenConfig(
+        library=table.path("library"),
+        token=table.text("token"),
+        key=table.text_or("key", "qianshao-evidence"),
+        pin_file=table.path("pin_file"),
     )
 
 

@@ -287,7 +287,7 @@ def _rotate(args: argparse.Namespace) -> int:
     from edge_agent.identity import Identity
 
     config = load_config(args.config)
-    identity = Identity.load_or_create(config.state_dir, config.device)
+    identity = Identity.load_or_create(config.state_dir, config.device, config.evidence_token)
     certificate = rotate(config, identity)
     until = f"{certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
     _say(

@@ -58,3 +58,19 @@ def mosquitto_clients() -> tuple[str, str]:
         _missing("mosquitto_pub is not installed (Debian package mosquitto-clients)")
         raise AssertionError
     return tools[0], tools[1]
+
+
+@pytest.fixture(scope="session")
+def softhsm() -> str:
+    """Path of SoftHSM's PKCS #11 library."""
+    places = (
+        "/usr/lib/softhsm",
+        "/usr/lib/*/softhsm",
+        "/usr/lib64/softhsm",
+        "/usr/local/lib/softhsm",
+    )
+    found = [str(p) for place in places for p in Path("/").glob(f"{place[1:]}/libsofthsm2.so")]
+    if not found or shutil.which("softhsm2-util") is None:
+        _missing("SoftHSM is not installed (Debian package softhsm2)")
+        raise AssertionError
+    return found[0]

@@ -69,7 +69,8 @@ def agent_checks(config: AgentConfig, clock: Clock) -> list[tuple[str, Check]]:
 
 
 def _keys(config: AgentConfig) -> Iterator[Finding]:
-    for name in (EVIDENCE_KEY_FILE, TLS_KEY_FILE):
+    names = (TLS_KEY_FILE,) if config.evidence_token else (EVIDENCE_KEY_FILE, TLS_KEY_FILE)
+    for name in names:
         path = config.state_dir / name
         if not path.exists():
             yield failed("keys", f"{path} is not there: this device is not enrolled", _ENROL)
@@ -79,7 +80,11 @@ def _keys(config: AgentConfig) -> Iterator[Finding]:
         except IdentityError as error:
             yield failed("keys", str(error), f"chmod 600 {path}")
             return
-    identity = Identity.load_or_create(config.state_dir, config.device)
+    try:
+        identity = Identity.load_or_create(config.state_dir, config.device, config.evidence_token)
+    except IdentityError as error:
+        yield failed("keys", str(error), "is the token there, and its PIN right?")
+        return
     if config.broker.tls is not None:
         try:
             identity.tls_files(ca=config.broker.tls.ca, certificate=config.broker.tls.certificate)
