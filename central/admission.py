@@ -45,6 +45,8 @@ class Refused:
     detail: str
     sha256: bytes
     size_bytes: int
+    signer: str = ""
+    """Owner of the key that really signed it, where that is known."""
 
 
 def admit(delivery: Delivery, *, tenant: str, find_key: FindKey) -> Admitted | Refused:
@@ -68,6 +70,7 @@ def refused(topic: str, payload: bytes, claimed: str, error: EnvelopeError) -> R
         detail=error.detail[:_MAX_DETAIL_CHARS],
         sha256=hashlib.sha256(payload).digest(),
         size_bytes=len(payload),
+        signer=error.signer,
     )
 
 
@@ -91,7 +94,9 @@ def _check_sender(envelope: Envelope, claimed: str, is_state_topic: bool) -> Non
     payload, body = envelope.payload, envelope.body
     if payload.device != claimed:
         raise EnvelopeError(
-            Refusal.WRONG_SENDER, f"{payload.device} spoke on the topic of {claimed}"
+            Refusal.WRONG_SENDER,
+            f"{payload.device} spoke on the topic of {claimed}",
+            payload.device,
         )
     if is_state_topic != isinstance(body, State):
         raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} does not belong on this topic")

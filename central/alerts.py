@@ -12,13 +12,11 @@ from typing import Any
 from central.store.interface import AlertRow
 from contract import Detection, FaceEvidence, WithdrawalDecision
 from contract.codec import Values, encode
-from contract.messages import OrderResult
 from contract.words import (
     AlertKind,
     Decision,
     DecisionReason,
     Level,
-    OrderRefusal,
     Severity,
     TimeBasis,
 )
@@ -141,39 +139,6 @@ def claim_of_decision(decision: WithdrawalDecision, *, device: str, seq: int) ->
         last_seen=decision.decided_at,
         time_basis=TimeBasis.LIVE,
         fired_at=decision.decided_at,
-    )
-
-
-def claim_of_order_result(result: OrderResult, *, device: str, seq: int) -> Claim | None:
-    """Return a technical alert for an order that no honest central would have sent; else None.
-
-    The subject is the order, not the machine: the same bytes at a thousand machines are one case.
-    """
-    if result.reason is None or not result.reason.is_attack:
-        return None
-    is_replay = result.reason is OrderRefusal.REPLAYED
-    kind = AlertKind.REPLAY if is_replay else AlertKind.ORDER_REJECTED
-    subject: Values = {"message": result.digest.hex()[:16]}
-    if result.order_id:
-        subject["order"] = result.order_id.hex()
-    return Claim(
-        key=alert_key(kind, subject, device),
-        kind=kind,
-        level=Level.SUSPECTED,
-        severity=Severity.HIGH,
-        subject=subject,
-        summary={
-            "rules": [result.reason.value],
-            "sensor": "orders",
-            "source_file": "",
-            "source_place": "",
-        },
-        device=device,
-        seq=seq,
-        first_seen=result.at,
-        last_seen=result.at,
-        time_basis=TimeBasis.LIVE,
-        fired_at=result.at,
     )
 
 

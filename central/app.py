@@ -71,6 +71,7 @@ class Central:
         self._granted: tuple[str, ...] = ()
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         signer = central_signer(settings)
+        self._public_pem = public_pem(signer.public)
         self._store = open_sqlite(settings.store_path)
         self._broker, address = self._make_broker()
         # The session's name must outlive restarts and be hard to guess: it derives from the key.
@@ -98,24 +99,27 @@ class Central:
         )
         app = create_app(self._store, self._hub, settings, lambda: self._ingest.status)
         self._web = WebServer(app, self._hub, settings.http_host, settings.http_port)
-        self._enrolment = self._make_enrolment(public_pem(signer.public))
+        self._enrolment = self._make_enrolment()
 
-    def _make_enrolment(self, central_key_pem: str) -> EnrolmentServer | None:
+    def _make_enrolment(self) -> EnrolmentServer | None:
         """Return the port at which devices enrol, where the configuration opens one."""
         settings = self._settings
         if settings.enrol_host is None:
             return None
-        authority = Authority.load(settings.folder / "ca")
-        desk = EnrolmentDesk(
+        desk = self._make_desk()
+        return EnrolmentServer(
+            desk, self._issue_enrolment(desk.authority), settings.enrol_host, settings.enrol_port
+        )
+
+    def _make_desk(self) -> EnrolmentDesk:
+        settings = self._settings
+        return EnrolmentDesk(
             store=self._store,
-            authority=authority,
+            authority=Authority.load(settings.folder / "ca"),
             tenant=settings.tenant,
-            central_key_pem=central_key_pem,
+            central_key_pem=self._public_pem,
             clock=SystemClock(),
             certificate_life=dt.timedelta(days=settings.certificate_days),
-        )
-        return EnrolmentServer(
-            desk, self._issue_enrolment(authority), settings.enrol_host, settings.enrol_port
         )
 
     def _issue_enrolment(self, authority: Authority) -> TlsFiles:
@@ -138,6 +142,8 @@ class Central:
             grants=[DeviceGrant(settings.tenant, device) for device in self._granted],
             host=settings.broker_host,
             port=settings.broker_port,
+            crl=self._make_desk().publish_crl(),
+            papers=self._take_over,
         )
         broker = _BROKERS[settings.broker_kind](
             settings.folder / "broker", listener, binary=settings.broker_binary
@@ -153,6 +159,13 @@ class Central:
         names, addresses = split_hosts(self._settings.names)
         server = authority.issue_server(folder / "broker-tls", names=names, addresses=addresses)
         return server, authority.issue_client(folder / "tls")
+
+    def _take_over(self, device: str) -> TlsFiles:
+        """Papers in a device's name, for the minute in which its session is ended."""
+        folder = self._settings.folder
+        return Authority.load(folder / "ca").issue_client(
+            folder / "take-over", device, life=dt.timedelta(minutes=5)
+        )
 
     def _enrolled(self) -> tuple[str, ...]:
         """Devices that may talk to the broker now."""
@@ -204,8 +217,11 @@ class Central:
         """Keep it alive, with the enrolled devices' permissions and a fresh certificate."""
         if broker.ensure():
             log.warning("broker_restarted")
+        self._ingest.note_violations(broker.violations())
         try:
             enrolled = self._enrolled()
+            if enrolled != self._granted or is_due:
+                self._make_desk().publish_crl()  # first: who is put out must not come back
         except StoreUnavailableError as error:
             log.warning("store_unavailable", problem=error.problem)
             return

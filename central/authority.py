@@ -29,6 +29,7 @@ CENTRAL = "central"
 AUTHORITY_LIFE = dt.timedelta(days=3650)
 SERVER_LIFE = dt.timedelta(days=397)
 CLIENT_LIFE = dt.timedelta(days=30)
+CRL_LIFE = dt.timedelta(days=365)
 BACKDATE = dt.timedelta(minutes=5)
 """A device whose clock lags a little must not find its new certificate "not yet valid"."""
 
@@ -143,6 +144,34 @@ class Authority:
         key = _request_key(csr_pem)
         builder = self._leaf(device_id, key, ExtendedKeyUsageOID.CLIENT_AUTH, life)
         return _pem(self._sign(builder))
+
+    @property
+    def crl_path(self) -> Path:
+        """File of the revocation list, once it was published."""
+        return self._folder / "crl.pem"
+
+    def publish_crl(self, revoked: Sequence[tuple[int, dt.datetime]]) -> Path:
+        """Write the list of revoked certificates (serial number, since when); return its file.
+
+        A broker refuses everybody once the list has run out, so it lives long and is renewed daily.
+        """
+        now = _now(self._clock)
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(self._certificate.subject)
+            .last_update(now - BACKDATE)
+            .next_update(now + CRL_LIFE)
+            .add_extension(x509.CRLNumber(int(now.timestamp())), False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False
+            )
+        )
+        for serial, since in revoked:
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since)
+            builder = builder.add_revoked_certificate(entry.build())
+        pem = builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        replace_durably(self.crl_path, pem, mode=0o644)
+        return self.crl_path
 
     def _leaf(
         self, common_name: str, public: _RequestKey, usage: ObjectIdentifier, life: dt.timedelta

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from cryptography import x509
@@ -105,6 +106,16 @@ class EnrolmentDesk:
     def revoke(self, device: str) -> bool:
         """Put a device out; False if it is not known. A running central acts within a second."""
         return self.store.revoke(device, int(self.clock.wall()))
+
+    def publish_crl(self) -> Path:
+        """Write the list of revoked certificates and return its file."""
+        revoked = self.store.revoked_certificates(int(self.clock.wall()))
+        return self.authority.publish_crl(
+            [
+                (int(c.serial, 16), dt.datetime.fromtimestamp((c.revoked_at or 0) // 10**6, dt.UTC))
+                for c in revoked
+            ]
+        )
 
     def _enrol(self, request: Request, secret: bytes) -> None:
         self.store.redeem(

@@ -7,8 +7,10 @@ the broker or the device send again, and what is stored already adds nothing.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
 
 import structlog
 
@@ -19,6 +21,7 @@ from central.store.interface import Event, Store, StoreUnavailableError
 from contract import Clock
 from contract.clock import machine_boot_id
 from contract.keys import KnownKey, Signer
+from mqtt_bridge.brokers.violations import Violation
 from mqtt_bridge.ports import Delivery, IntakePort
 
 _log = structlog.get_logger(__name__)
@@ -68,6 +71,8 @@ class Ingest:
         self._batch_messages = batch_messages
         self._first_retry_s = first_retry_s
         self._longest_retry_s = longest_retry_s
+        self._violations: SimpleQueue[Sequence[Violation]] = SimpleQueue()
+        self._noted: Counter[Violation] = Counter()
         self._stop = threading.Event()
         self._status = IngestStatus()
         self._desk = ReceiptDesk(
@@ -104,8 +109,31 @@ class Ingest:
             wait_s = min(wait_s, due_s)
         deliveries = self._intake.batch(self._batch_messages, wait_s)
         settled = self._settle(deliveries) if deliveries else 0
+        self._settle_violations()
         self._desk.flush()
         return settled
+
+    def note_violations(self, violations: Sequence[Violation]) -> None:
+        """Take what the broker refused, from any thread; :meth:`step` stores it."""
+        if violations:
+            self._violations.put(violations)
+
+    def _settle_violations(self) -> None:
+        """Store them in one commit; while the store is away they wait, gathered."""
+        while not self._violations.empty():
+            self._noted.update(self._violations.get_nowait())
+        if not self._noted:
+            return
+        try:
+            with self._store.transaction() as tx:
+                recorder = Recorder(tx, self._clock.wall())
+                recorder.note_violations(self._noted)
+                recorded = recorder.finish()
+        except StoreUnavailableError as error:
+            _log.warning("store_unavailable", problem=error.problem)
+            return
+        self._noted.clear()
+        self._on_events(recorded.events)
 
     def _settle(self, deliveries: Sequence[Delivery]) -> int:
         recorded = self._commit_or_retry(deliveries)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from central import alerts
+from central import alerts, technical
 from central.admission import Admitted, Refused, refused
 from central.chain import Place, check_place
 from central.store.interface import (
@@ -37,6 +37,7 @@ from contract import (
 from contract.clock import UnixMicros
 from contract.codec import to_json
 from contract.words import Presence
+from mqtt_bridge.brokers.violations import Violation
 
 
 @dataclass(slots=True)
@@ -127,8 +128,26 @@ class Recorder:
             )
         )
         self._refusals[item.device, item.reason] += 1
+        claim = technical.claim_of_refusal(item, now=self._now)
+        if claim is not None:
+            self._raise(claim, counted_by=None)
         self._told.add(item.device)
         self._done.refused += 1
+
+    def note_violations(self, violations: Mapping[Violation, int]) -> None:
+        """Take what a broker refused, with how often."""
+        for violation, times in violations.items():
+            claim = technical.claim_of_violation(violation, now=self._now)
+            self._raise(claim, counted_by=None, times=times)
+
+    def _warn_of_skew(self, skew_s: float, device: str, seq: int) -> None:
+        """Warn once for each fault: while a clock stays off, each message would say so again."""
+        claim = technical.claim_of_skew(skew_s, device=device, seq=seq, now=self._now)
+        if claim is None:
+            return
+        current = self._tx.alert_by_key(claim.key)
+        if current is None or self._now - current.updated_at > technical.SKEW_AGAIN_US:
+            self._raise(claim, counted_by=None)
 
     def _take(self, item: Admitted) -> None:
         envelope = item.envelope
@@ -152,12 +171,15 @@ class Recorder:
             self._tx.add_message(_message(item, self._now))
             self._done.stored += 1
         self._change(sender, last_seen=self._now)
+        ahead_s = technical.surely_ahead_s(int(envelope.payload.wall), self._now)
+        self._warn_of_skew(ahead_s, sender, seq)
         if isinstance(envelope.body, Detection):
             self._take_detection(envelope.body, item)
         elif isinstance(envelope.body, WithdrawalDecision):
             self._take_decision(envelope.body, item)
         elif isinstance(envelope.body, Health):
             self._take_health(envelope, to_json(envelope.body))
+            self._warn_of_skew(technical.skew_s_of(envelope.body), sender, seq)
         elif isinstance(envelope.body, Gap):
             self._take_gap(envelope.body, sender, seq)
         elif isinstance(envelope.body, OrderResult):
@@ -283,14 +305,15 @@ class Recorder:
 
     def _take_order_result(self, result: OrderResult, device: str, seq: int) -> None:
         self._tx.note_order_result(device, result)
-        claim = alerts.claim_of_order_result(result, device=device, seq=seq)
+        claim = technical.claim_of_order_result(result, device=device, seq=seq)
         if claim is not None:
             self._raise(claim, counted_by=None)
 
-    def _raise(self, claim: alerts.Claim, *, counted_by: int | None) -> int:
+    def _raise(self, claim: alerts.Claim, *, counted_by: int | None, times: int = 1) -> int:
         current = self._tx.alert_by_key(claim.key)
         is_counted = current is not None and current.id == counted_by
         row, change = alerts.apply_claim(current, claim, now=self._now, is_counted=is_counted)
+        row = replace(row, count=row.count + times - 1)
         row = self._tx.put_alert(row)
         if row.id in self._alerts:
             change = min(change, self._alerts[row.id][1], key=lambda c: c.rank)

@@ -52,10 +52,12 @@ class Refusal(StrEnum):
 class EnvelopeError(ValueError):
     """A message that is refused, with the reason as a word and in a sentence."""
 
-    def __init__(self, refusal: Refusal, detail: str) -> None:
+    def __init__(self, refusal: Refusal, detail: str, signer: str = "") -> None:
         super().__init__(f"{refusal.value}: {detail}")
         self.refusal = refusal
         self.detail = detail
+        self.signer = signer
+        """Owner of the key that really signed it, where that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +224,6 @@ def open_envelope(raw: bytes, *, tenant: str, find_key: FindKey) -> Envelope:
         raise EnvelopeError(Refusal.MALFORMED, str(error)) from error
     if payload.device != known.owner:
         raise EnvelopeError(
-            Refusal.WRONG_SENDER, f"{known.owner}'s key signed for {payload.device}"
+            Refusal.WRONG_SENDER, f"{known.owner}'s key signed for {payload.device}", known.owner
         )
     return Envelope(payload, body, raw, kid)

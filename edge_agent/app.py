@@ -68,7 +68,9 @@ class Agent:
         config.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         if config.broker.tls is not None:
             complete_rotation(config.state_dir, config.broker.tls.certificate)
-        self._identity = Identity.load_or_create(config.state_dir, config.device)
+        self._identity = Identity.load_or_create(
+            config.state_dir, config.device, config.evidence_token
+        )
         self._outbox = Outbox.open(
             config.state_dir / "outbox.sqlite3",
             tenant=config.tenant,
@@ -287,6 +289,16 @@ class Agent:
             await asyncio.wait_for(self._health_asked.wait(), period_s)
         self._health_asked.clear()
 
+    @staticmethod
+    def _clock_counters(quality: ClockQuality, skew_s: float) -> Values:
+        """What the central warns by; a number that is not known is left out."""
+        counters: Values = {}
+        if quality.estimated_error_ms is not None:
+            counters["estimated_error_ms"] = quality.estimated_error_ms
+        if skew_s:
+            counters["skew_ms"] = round(skew_s * 1000)
+        return counters
+
     def _refresh_book(self) -> None:
         for survey in self._surveys.values():
             survey.report_health()
@@ -309,9 +321,7 @@ class Agent:
             else ""
             if quality.is_synced
             else "the wall clock is not disciplined",
-            {}
-            if quality.estimated_error_ms is None
-            else {"estimated_error_ms": quality.estimated_error_ms},
+            self._clock_counters(quality, skew_s),
         )
 
 

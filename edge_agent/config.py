@@ -24,6 +24,7 @@ __all__ = [
     "Problem",
     "SensorConfig",
     "SensorKind",
+    "TokenConfig",
     "load_config",
 ]
 
@@ -76,6 +77,20 @@ class CentralConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenConfig:
+    """A token that holds the evidence key, behind PKCS #11."""
+
+    library: Path
+    """The maker's shared library."""
+    token: str
+    """Label of the token."""
+    key: str
+    """Label of the key in it; made there if it is missing."""
+    pin_file: Path
+    """Holds the user's PIN, mode 0600."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealthConfig:
     """How often the agent reports about itself."""
 
@@ -122,6 +137,8 @@ class AgentConfig:
     """Loopback port for Prometheus; None: closed."""
     sensors: tuple[SensorConfig, ...]
     atm: AtmConfig | None
+    evidence_token: TokenConfig | None = None
+    """None: the evidence key is a file in state_dir."""
 
 
 def load_config(path: Path) -> AgentConfig:
@@ -141,6 +158,7 @@ def load_config(path: Path) -> AgentConfig:
         metrics_port=_metrics_port(root.table_or_none("metrics")),
         sensors=_sensors(root, path.parent),
         atm=_atm(root.table_or_none("atm")),
+        evidence_token=_token(root.table_or_none("evidence_token")),
     )
     _check_kind(root, config)
     file.finish()
@@ -161,6 +179,17 @@ def _broker(table: Table) -> BrokerConfig:
         host=table.text("host"),
         port=table.integer_or("port", DEFAULT_PORT, 1, MAX_PORT),
         tls=tls,
+    )
+
+
+def _token(table: Table | None) -> TokenConfig | None:
+    if table is None:
+        return None
+    return TokenConfig(
+        library=table.path("library"),
+        token=table.text("token"),
+        key=table.text_or("key", "qianshao-evidence"),
+        pin_file=table.path("pin_file"),
     )
 
 

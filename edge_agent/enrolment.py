@@ -46,7 +46,7 @@ def enrol(config: AgentConfig, token: Token, *, url: str | None = None) -> Ident
     where = url or config.central.url
     if where is None:
         raise EnrolmentError("no address of the central: set url under [central]")
-    identity = Identity.load_or_create(config.state_dir, config.device)
+    identity = Identity.load_or_create(config.state_dir, config.device, config.evidence_token)
     authority = _fetch_authority(where, token)
     request = _request(identity, identity.csr(), token)
     answer = _ask(where, request, authority.decode("ascii"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -23,8 +24,18 @@ from contract.keyfiles import (
     load_or_create_key,
     read_file,
 )
-from contract.keys import CENTRAL, FindKey, KeySigner, KnownKey, key_id, load_public_pem, public_pem
+from contract.keys import (
+    CENTRAL,
+    FindKey,
+    KnownKey,
+    PublicKey,
+    Signer,
+    key_id,
+    load_public_pem,
+    public_pem,
+)
 from contract.topics import check_id
+from edge_agent.config import TokenConfig
 from mqtt_bridge.ports import TlsFiles
 
 EVIDENCE_KEY_FILE = "evidence.key.pem"
@@ -34,12 +45,18 @@ IdentityError = KeyFileError
 """A key or certificate of the device that cannot be used; ``path`` is its file."""
 
 
+class EvidenceSigner(Signer, Protocol):
+    """The evidence key, in a file or in a token."""
+
+    public: PublicKey
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """The two keys of a device."""
 
     device_id: str
-    signer: KeySigner
+    signer: EvidenceSigner
     evidence_public_pem: str
     tls_key_file: Path
     is_new: bool
@@ -47,8 +64,12 @@ class Identity:
     _tls_key: ec.EllipticCurvePrivateKey
 
     @classmethod
-    def load_or_create(cls, folder: Path, device_id: str) -> Identity:
+    def load_or_create(
+        cls, folder: Path, device_id: str, token: TokenConfig | None = None
+    ) -> Identity:
         """Read the keys in ``folder``, or make what is missing; raises IdentityError.
+
+        With ``token`` the evidence key is the one in it, and ``folder`` holds the TLS key alone.
 
         A key file that others may read, or that does not hold the right kind of key, is refused,
         never replaced.
@@ -59,8 +80,15 @@ class Identity:
         except OSError as error:
             raise IdentityError(folder, f"cannot be made: {error.strerror}") from error
         evidence_file, tls_file = folder / EVIDENCE_KEY_FILE, folder / TLS_KEY_FILE
-        is_new = not evidence_file.exists()
-        signer = evidence_signer(evidence_file)
+        signer: EvidenceSigner
+        if token is not None:
+            from edge_agent.token_key import TokenSigner
+
+            in_token = TokenSigner(token)
+            signer, is_new = in_token, in_token.is_new
+        else:
+            is_new = not evidence_file.exists()
+            signer = evidence_signer(evidence_file)
         tls = load_or_create_key(tls_file, lambda: ec.generate_private_key(ec.SECP256R1()))
         if not (
             isinstance(tls, ec.EllipticCurvePrivateKey) and isinstance(tls.curve, ec.SECP256R1)

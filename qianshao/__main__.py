@@ -225,6 +225,22 @@ def _add_identities(commands: argparse._SubParsersAction[argparse.ArgumentParser
     add_device_commands(device.add_subparsers(required=True, metavar="WHAT"))
 
 
+def _doctor(args: argparse.Namespace) -> int:
+    from qianshao.doctor import main_doctor
+
+    return main_doctor(args)
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sentence = "what is wrong with this installation, in plain words; disturbs nothing that runs"
+    doctor = commands.add_parser("doctor", help=sentence, description=sentence)
+    doctor.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="TOML of an agent or a central"
+    )
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+    doctor.set_defaults(run=_doctor)
+
+
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sentence = "ratios against named peers, measured side by side in one run"
     bench = commands.add_parser("bench", help=sentence, description=sentence)
@@ -251,6 +267,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rf(commands)
     _add_face(commands)
     _add_identities(commands)
+    _add_doctor(commands)
     _add_fleet(commands)
     _add_atm(commands)
     _add_bench(commands)

@@ -35,6 +35,9 @@ def add_ca_commands(commands: Commands[argparse.ArgumentParser]) -> None:
     sentence = "make the authority and the central's key in the central's folder, once"
     init = _command(commands, "init", sentence, "the central's TOML file")
     init.set_defaults(run=_guarded(_init))
+    sentence = "write the list of revoked certificates, for a broker of your own"
+    crl = _command(commands, "crl", sentence, "the central's TOML file")
+    crl.set_defaults(run=_guarded(_crl))
 
 
 def add_device_commands(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -62,6 +65,9 @@ def add_device_commands(commands: Commands[argparse.ArgumentParser]) -> None:
     revoke.set_defaults(run=_guarded(_revoke))
     show = _command(commands, "list", "all devices with their certificates", central)
     show.set_defaults(run=_guarded(_list))
+    access = _command(commands, "access", "print the access list for a broker of your own", central)
+    access.add_argument("--broker", required=True, choices=["nats", "mosquitto"])
+    access.set_defaults(run=_guarded(_access))
 
 
 def _command(
@@ -127,6 +133,29 @@ def _init(args: argparse.Namespace) -> int:
         f"authority made in {settings.folder / 'ca'}: keep a copy of that folder off line",
         f"SHA-256 of its certificate: {pin}",
     )
+    return 0
+
+
+def _crl(args: argparse.Namespace) -> int:
+    with _desk(args.config) as desk:
+        path = desk.publish_crl()
+    _say(args, {"schema": "qianshao-crl/1", "file": str(path)}, str(path))
+    return 0
+
+
+def _access(args: argparse.Namespace) -> int:
+    from contract.keys import CENTRAL
+    from mqtt_bridge.brokers.interface import DeviceGrant
+    from mqtt_bridge.brokers.mosquitto import mosquitto_access
+    from mqtt_bridge.brokers.nats import nats_users
+
+    with _desk(args.config) as desk:
+        devices = [d.device for d in desk.store.devices() if d.revoked_at is None]
+        grants = [DeviceGrant(desk.tenant, device) for device in devices]
+    if args.broker == "mosquitto":
+        print(mosquitto_access(CENTRAL, grants))
+    else:
+        print(json.dumps({"users": nats_users(CENTRAL, grants)}, indent=2)[1:-1])
     return 0
 
 
@@ -258,7 +287,7 @@ def _rotate(args: argparse.Namespace) -> int:
     from edge_agent.identity import Identity
 
     config = load_config(args.config)
-    identity = Identity.load_or_create(config.state_dir, config.device)
+    identity = Identity.load_or_create(config.state_dir, config.device, config.evidence_token)
     certificate = rotate(config, identity)
     until = f"{certificate.not_valid_after_utc:%Y-%m-%dT%H:%M:%SZ}"
     _say(

@@ -48,3 +48,29 @@ def mosquitto() -> str:
         _missing("mosquitto is not installed (Debian package mosquitto)")
         raise AssertionError
     return path
+
+
+@pytest.fixture(scope="session")
+def mosquitto_clients() -> tuple[str, str]:
+    """Paths of mosquitto_pub and mosquitto_sub, tools that know nothing of this system."""
+    tools = shutil.which("mosquitto_pub"), shutil.which("mosquitto_sub")
+    if tools[0] is None or tools[1] is None:
+        _missing("mosquitto_pub is not installed (Debian package mosquitto-clients)")
+        raise AssertionError
+    return tools[0], tools[1]
+
+
+@pytest.fixture(scope="session")
+def softhsm() -> str:
+    """Path of SoftHSM's PKCS #11 library."""
+    places = (
+        "/usr/lib/softhsm",
+        "/usr/lib/*/softhsm",
+        "/usr/lib64/softhsm",
+        "/usr/local/lib/softhsm",
+    )
+    found = [str(p) for place in places for p in Path("/").glob(f"{place[1:]}/libsofthsm2.so")]
+    if not found or shutil.which("softhsm2-util") is None:
+        _missing("SoftHSM is not installed (Debian package softhsm2)")
+        raise AssertionError
+    return found[0]

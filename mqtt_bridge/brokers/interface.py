@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from contract.topics import check_id
+from mqtt_bridge.brokers.violations import Violation
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
 
 LOOPBACK = "127.0.0.1"
@@ -98,6 +99,9 @@ class Broker(Protocol):
 
     def address(self, tls: TlsFiles | None = None) -> BrokerAddress:
         """Where a client on this machine finds it, with the client's own TLS files."""
+
+    def violations(self) -> Sequence[Violation]:
+        """What it refused since the last call, also while nobody asked."""
 
 
 def own_files(folder: Path) -> Path:

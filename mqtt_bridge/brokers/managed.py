@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from contract import topics
 from contract.files import replace_durably
 from mqtt_bridge.brokers.interface import LOOPBACK, DeviceGrant, own_files
 from mqtt_bridge.brokers.process import BrokerProcess, free_port
+from mqtt_bridge.brokers.violations import Violation
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
 
 log = structlog.get_logger(__name__)
@@ -31,6 +32,10 @@ class Listener:
     central: str = "central"
     host: str = LOOPBACK
     port: int = 0
+    crl: Path | None = None
+    """Revocation list, for a broker that knows devices by their certificates alone."""
+    papers: Callable[[str], TlsFiles] | None = None
+    """Makes papers in a device's name, with which a broker's owner ends that device's session."""
 
 
 class ManagedBroker(ABC):
@@ -62,6 +67,10 @@ class ManagedBroker(ABC):
     @abstractmethod
     def _may_adopt(self, former: str, wanted: str) -> bool:
         """Whether a process that runs with the former configuration needs only a reload."""
+
+    @abstractmethod
+    def violations(self) -> Sequence[Violation]:
+        """What it refused since the last call."""
 
     # -- the life of the process -------------------------------------------------------------------
 

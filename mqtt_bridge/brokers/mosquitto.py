@@ -2,8 +2,9 @@
 
 What was learnt by running 2.0.11: a QoS 1 publish that the list denies is PUBACKed on 3.1.1 and the
 client is then disconnected; a foreign subscription is granted and filtered at delivery; a device
-that has lost its grant stays connected until it publishes. Its default queue of 1,000 messages
-drops silently, hence the limit below.
+that has lost its grant, or whose certificate was revoked, stays connected until it publishes, so
+its session is taken over. Only the debug log names who was denied. Its default queue of 1,000
+messages drops silently, hence the limit below.
 """
 
 from __future__ import annotations
@@ -11,13 +12,33 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from queue import Empty
+
+import structlog
 
 from contract import topics
-from mqtt_bridge.brokers.interface import MAX_PAYLOAD_BYTES, MAX_UNACKED, BrokerMissingError
+from contract.access import DEVICE_ACCESS, Action
+from mqtt_bridge.brokers.interface import (
+    MAX_PAYLOAD_BYTES,
+    MAX_UNACKED,
+    BrokerMissingError,
+    DeviceGrant,
+)
 from mqtt_bridge.brokers.managed import Listener, ManagedBroker
+from mqtt_bridge.brokers.violations import LogTail, Violation, mosquitto_violations
+from mqtt_bridge.connection import Connection, Opened, Session
 
 MAX_QUEUED = 100_000
+
+LOG_BYTES = 10 * 1024**2
+"""mosquitto never turns its log: it is emptied beyond that, once it was read."""
+
+_TAKE_OVER_S = 3.0
+_WORDS = {Action.PUBLISH: "write", Action.SUBSCRIBE: "read"}
+
+log = structlog.get_logger(__name__)
 
 
 class MosquittoBroker(ManagedBroker):
@@ -26,6 +47,11 @@ class MosquittoBroker(ManagedBroker):
     def __init__(self, folder: Path, listener: Listener, *, binary: Path | None = None) -> None:
         super().__init__(folder, find_mosquitto(binary), "mosquitto.conf", listener)
         self._access = self._folder / "access.acl"
+        self._tail = LogTail(
+            self._folder / "mosquitto.log", self._folder / "violations.read", LOG_BYTES
+        )
+        self._crl = listener.crl
+        self._papers = listener.papers
 
     def _files(self) -> dict[Path, str]:
         return {self._access: self._make_access(), self._config: self._make_config()}
@@ -49,6 +75,7 @@ class MosquittoBroker(ManagedBroker):
             "log_type error",
             "log_type warning",
             "log_type notice",
+            "log_type debug",
             "persistence true",
             f"persistence_location {self._folder}{os.sep}",
             "autosave_on_changes true",
@@ -68,24 +95,61 @@ class MosquittoBroker(ManagedBroker):
             f"keyfile {self._tls.private_key.resolve()}",
             "require_certificate true",
             "use_identity_as_username true",
+            "use_username_as_clientid true",
             f"acl_file {self._access}",
-            "",
         ]
+        if self._crl is not None:
+            lines.append(f"crlfile {self._crl.resolve()}")
+        lines.append("")
         return "\n".join(lines)
 
     def _make_access(self) -> str:
         """One section for each user; who is not named may nothing."""
-        version = topics.VERSION
-        lines = [f"user {self._central}", f"topic readwrite {version}/#", ""]
-        for grant in self._grants:
-            lines += [
-                f"user {grant.device}",
-                f"topic write {version}/{grant.tenant}/up/{grant.device}/#",
-                f"topic write {topics.state(grant.tenant, grant.device)}",
-                f"topic read {version}/{grant.tenant}/down/{grant.device}/#",
-                "",
-            ]
-        return "\n".join(lines)
+        return mosquitto_access(self._central, self._grants)
+
+    def reload(self, grants: Sequence[DeviceGrant] | None = None) -> None:
+        """Put grants and certificate files into force; end the sessions of who lost its grant."""
+        former = {grant.device for grant in self._grants}
+        super().reload(grants)
+        for device in sorted(former - {grant.device for grant in self._grants}):
+            self._end_session(device)
+
+    def violations(self) -> Sequence[Violation]:
+        """What it refused since the last call."""
+        tenants = {grant.device: grant.tenant for grant in self._grants}
+        return mosquitto_violations(self._tail.lines(), tenants, self._central)
+
+    def _end_session(self, device: str) -> None:
+        """Take a device's session over and give it up: SIGHUP leaves it connected (2.0.11).
+
+        The client id is the certificate's name here, so a connection under papers in the device's
+        name ends the device's own, and the revocation list keeps it from coming back.
+        """
+        if self._papers is None or not self.is_running:
+            return
+        session = Session(address=self.address(self._papers(device)), client_id=device)
+        connection = Connection(session)
+        connection.start()
+        try:
+            event = connection.events.get(timeout=_TAKE_OVER_S)
+        except Empty:
+            event = None
+        finally:
+            connection.close()
+        log.info("session_ended", device=device, is_taken_over=isinstance(event, Opened))
+
+
+def mosquitto_access(central: str, grants: Sequence[DeviceGrant]) -> str:
+    """The access file: one section for each user; who is not named may nothing."""
+    lines = [f"user {central}", f"topic readwrite {topics.VERSION}/#", ""]
+    for grant in grants:
+        lines.append(f"user {grant.device}")
+        lines += [
+            f"topic {_WORDS[access.action]} {access.filter(grant.tenant, grant.device)}"
+            for access in DEVICE_ACCESS
+        ]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def find_mosquitto(binary: Path | None = None) -> Path:

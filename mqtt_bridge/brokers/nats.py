@@ -19,10 +19,11 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from contract import topics
+from contract.access import CENTRAL_ACCESS, DEVICE_ACCESS, Access, Action
 from mqtt_bridge.brokers.interface import (
     LOOPBACK,
     MAX_PAYLOAD_BYTES,
@@ -31,6 +32,13 @@ from mqtt_bridge.brokers.interface import (
     DeviceGrant,
 )
 from mqtt_bridge.brokers.managed import Listener, ManagedBroker
+from mqtt_bridge.brokers.violations import (
+    LogTail,
+    Violation,
+    nats_client_name,
+    nats_monitor_port,
+    nats_violations,
+)
 
 STORE_BYTES = 4 * 1024**3
 """The broker's disk share. When it is full it takes nothing more, and devices keep their rows."""
@@ -56,6 +64,8 @@ class NatsBroker(ManagedBroker):
         ack_wait_s: int = ACK_WAIT_S,
     ) -> None:
         super().__init__(folder, find_nats(binary), "nats.conf", listener)
+        self._log = self._folder / "nats.log"
+        self._tail = LogTail(self._log, self._folder / "violations.read")
         self._store_bytes = store_bytes
         self._ack_wait_s = ack_wait_s
 
@@ -78,6 +88,7 @@ class NatsBroker(ManagedBroker):
         config: dict[str, Any] = {
             "server_name": "qianshao",
             "listen": f"{LOOPBACK}:-1",  # NATS's own protocol: nobody here uses it
+            "http": f"{LOOPBACK}:-1",  # its monitor: whose connection it was that the log speaks of
             "max_payload": MAX_PAYLOAD_BYTES,
             "log_file": str(self._folder / "nats.log"),
             "logfile_size_limit": _LOG_BYTES,
@@ -106,10 +117,26 @@ class NatsBroker(ManagedBroker):
             config["authorization"] = {"users": self._users()}
         return config
 
+    def violations(self) -> Sequence[Violation]:
+        """What it refused since the last call."""
+        return nats_violations(self._tail.lines(), self._name_of)
+
+    def _name_of(self, number: int) -> str:
+        """Whose connection it was; the monitor's port is a new one at each start."""
+        for path in sorted(self._folder.glob("nats.log*"), key=_age, reverse=True):  # newest first
+            port = nats_monitor_port(path.read_text(encoding="utf-8", errors="replace"))
+            if port is not None:
+                return nats_client_name(port, number)
+        return ""
+
     def _users(self) -> list[dict[str, Any]]:
-        everything = f"{topics.VERSION}.>"
-        central = _user(self._central, [everything], [everything])
-        return [central, *(_user(g.device, *_permissions(g)) for g in self._grants)]
+        return nats_users(self._central, self._grants)
+
+
+def nats_users(central: str, grants: Sequence[DeviceGrant]) -> list[dict[str, Any]]:
+    """The users of the authorization block; who is not named is not let in."""
+    users = [_user(central, CENTRAL_ACCESS, "", "")]
+    return users + [_user(g.device, DEVICE_ACCESS, g.tenant, g.device) for g in grants]
 
 
 def find_nats(binary: Path | None = None) -> Path:
@@ -130,23 +157,30 @@ def find_nats(binary: Path | None = None) -> Path:
     return Path(found)
 
 
-def _subject(topic: str) -> str:
-    return topic.replace("/", ".")
+def _subjects(mqtt_filter: str) -> list[str]:
+    """Subjects of an MQTT filter; ``x/#`` matches ``x`` too, which ``x.>`` does not."""
+    subject = mqtt_filter.replace("/", ".")
+    if not subject.endswith(".#"):
+        return [subject]
+    stem = subject.removesuffix(".#")
+    return [stem, f"{stem}.>"]
 
 
-def _permissions(grant: DeviceGrant) -> tuple[list[str], list[str]]:
-    """Subjects a device may publish on, and subscribe to."""
-    up = f"{topics.VERSION}.{grant.tenant}.up.{grant.device}.>"
-    state = _subject(topics.state(grant.tenant, grant.device))
-    down = f"{topics.VERSION}.{grant.tenant}.down.{grant.device}"
-    return [up, state], [down, f"{down}.>"]
-
-
-def _user(name: str, publish: list[str], subscribe: list[str]) -> dict[str, Any]:
+def _user(name: str, accesses: Sequence[Access], tenant: str, device: str) -> dict[str, Any]:
+    allowed: dict[Action, list[str]] = {action: [] for action in Action}
+    for access in accesses:
+        allowed[access.action] += _subjects(access.filter(tenant, device))
     return {
         "user": f"CN={name}",
-        "permissions": {"publish": publish, "subscribe": [*subscribe, _REMEMBER_SESSION]},
+        "permissions": {
+            "publish": allowed[Action.PUBLISH],
+            "subscribe": [*allowed[Action.SUBSCRIBE], _REMEMBER_SESSION],
+        },
     }
+
+
+def _age(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def _read(config: str) -> dict[str, Any]:

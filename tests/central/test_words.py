@@ -13,6 +13,7 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
+from central.technical import RULES as TECHNICAL
 from central.web import words as words_module
 from central.web.words import LOCALES, Language, Words, choose, read_catalogue
 from contract import Refusal
@@ -45,7 +46,7 @@ GROUPS: dict[str, list[str]] = (
         if issubclass(closed, StrEnum)
     }
     | {"lane": [lane.name.lower() for lane in Lane]}
-    | {"rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED"], "state": ["NEW"]}
+    | {"rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED", *TECHNICAL], "state": ["NEW"]}
 )
 
 

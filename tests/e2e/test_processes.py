@@ -11,13 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from central.authority import Authority
+from central.evidence import check_message
 from central.store import open_sqlite
-from contract import UnixMicros, seal
+from contract import SystemClock, UnixMicros, seal
 from contract.clock import ClockQuality, MonoMicros
 from contract.envelope import NO_PREVIOUS
 from contract.topics import Lane, up
-from contract.words import DeviceKind
 from edge_agent.identity import Identity
 from hardware.simulators.nas import attack_capture
 from mqtt_bridge.ports import BrokerAddress
@@ -147,52 +146,77 @@ def test_a_tampered_message_is_refused_counted_and_shown(site: Site) -> None:
         )
 
 
-def test_enrolment_and_revocation_take_effect_while_the_central_runs(site: Site) -> None:
-    identity = second_van(site)
-    with (
-        central_of(site) as central,
-        Child(
-            site.folder / "van-02.log", "agent", "--config", str(site.agent_config("van-02"))
-        ) as van,
-    ):
+@pytest.mark.parametrize("kind", ["nats", pytest.param("mosquitto", marks=pytest.mark.mosquitto)])
+def test_a_device_is_enrolled_heard_and_put_out_while_the_central_runs(
+    site: Site, kind: str, request: pytest.FixtureRequest
+) -> None:
+    if kind == "mosquitto":
+        request.getfixturevalue("mosquitto")
+    text = site.central_config.read_text(encoding="utf-8")
+    site.central_config.write_text(text.replace("[broker]", f'[broker]\nkind = "{kind}"'))
+    agent_file = second_van(site)
+    central_file = str(site.central_config)
+    with central_of(site) as central:
         central.wait_for("central_started")
-        van.wait_for("not_authorised")
-        store = open_sqlite(site.central_folder / "central.sqlite3")
-        store.enrol(
-            "van-02",
-            tenant=demo_site.TENANT,
-            kind=DeviceKind.VAN,
-            name="the second van",
-            public_pem=identity.evidence_public_pem,
-            at=2,
-        )
-        until(lambda: len(alerts(site)) == 1, "the van is heard once it is enrolled")
-        lines = van.words.count('"event": "link_down"')
-        assert store.revoke("van-02", at=3)
-        until(lambda: van.words.count('"event": "link_down"') > lines, "the van is put out")
-        store.close()
+        token = site.folder / "token"
+        invite = ["device", "invite", "van-02", "--kind", "van", "--config", central_file]
+        token.write_text(run(*invite), encoding="utf-8")
+        run("device", "enrol", "--config", str(agent_file), "--token-file", str(token))
+        with Child(site.folder / "van-02.log", "agent", "--config", str(agent_file)) as van:
+            until(lambda: len(alerts(site)) == 1, "the van is heard")
+            thief = Identity.load_or_create(site.agent_folder(VAN), VAN)
+            publish(site, thief, b"not mine", up(demo_site.TENANT, "van-02", Lane.EVIDENCE))
+            until(
+                lambda: ("TOPIC_ACL_VIOLATION", VAN) in kinds(site), "what the broker refused", 10
+            )
+            store = open_sqlite(site.central_folder / "central.sqlite3")
+            since = time.monotonic()
+            assert store.revoke("van-02", at=SystemClock().wall())
+            until(lambda: '"event": "link_down"' in van.words, "the van is put out", 5.0)
+            seconds = time.monotonic() - since
+            print(f"{kind}: from the revocation to the end of the live session {seconds:.2f} s")
+            refused = "not_authorised" if kind == "nats" else "certificate revoked"
+            until(lambda: refused in van.words, "and is not let in again")
+            stored = store.message("van-02", 1)
+            store.close()
+    assert stored is not None
+    store = open_sqlite(site.central_folder / "central.sqlite3")
+    assert check_message(store, stored, demo_site.TENANT).is_intact
+    store.close()
 
 
-def second_van(site: Site) -> Identity:
-    """A van with a good certificate that nobody has enrolled."""
-    folder = site.agent_folder("van-02")
-    identity = Identity.load_or_create(folder, "van-02")
-    authority = Authority.load(site.central_folder / "ca")
-    (folder / "tls.pem").write_bytes(authority.issue_from_csr(identity.csr().encode(), "van-02"))
-    for name in ("ca.pem", "central.pub.pem"):
-        (folder / name).write_bytes((site.agent_folder(VAN) / name).read_bytes())
+def run(*arguments: str) -> str:
+    """One command to its end; its output."""
+    done = subprocess.run(
+        [sys.executable, "-m", "qianshao", *arguments],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def second_van(site: Site) -> Path:
+    """Configuration of a van that nobody knows yet."""
     text = site.agent_config(VAN).read_text(encoding="utf-8")
-    site.agent_config("van-02").write_text(text.replace(VAN, "van-02"), encoding="utf-8")
-    return identity
+    path = site.agent_config("van-02")
+    path.write_text(text.replace(VAN, "van-02"), encoding="utf-8")
+    return path
 
 
-def publish(site: Site, identity: Identity, payload: bytes) -> None:
+def kinds(site: Site) -> set[tuple[object, object]]:
+    return {(alert["kind"], alert["device"]) for alert in alerts(site)}
+
+
+def publish(site: Site, identity: Identity, payload: bytes, topic: str = "") -> None:
     files = identity.tls_files(
         ca=site.central_folder / "ca" / "ca.pem",
         certificate=site.agent_folder(VAN) / "tls.pem",
     )
     address = BrokerAddress(host="127.0.0.1", port=site.broker_port, tls=files)
-    send_one(address, up(demo_site.TENANT, VAN, Lane.EVIDENCE), payload)
+    send_one(address, topic or up(demo_site.TENANT, VAN, Lane.EVIDENCE), payload)
 
 
 def send_one(address: BrokerAddress, topic: str, payload: bytes) -> None:

@@ -178,3 +178,24 @@ def files_of_error(file: Path) -> set[Path]:
     except ConfigError as error:
         return {problem.file for problem in error.problems}
     return set()
+
+
+def test_the_evidence_key_may_be_in_a_token(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    lines = ['library = "/usr/lib/p11.so"', 'token = "van"', 'pin_file = "pin"']
+    file.write_text(VAN + "\n".join(["[evidence_token]", *lines]) + "\n", encoding="utf-8")
+    token = load_config(file).evidence_token
+    assert token is not None
+    assert (token.library, token.token) == (Path("/usr/lib/p11.so"), "van")
+    assert (token.key, token.pin_file) == ("qianshao-evidence", tmp_path / "pin")
+    file.write_text(VAN + "[evidence_token]\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"library"):
+        load_config(file)
+
+
+@pytest.mark.parametrize("url", ["http://central:1", "central:8471", "https://", "https://c/x"])
+def test_the_central_s_address_is_https_alone(tmp_path: Path, url: str) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(VAN.replace("[central]", f'[central]\nurl = "{url}"'), encoding="utf-8")
+    with pytest.raises(ConfigError, match="https://HOST:PORT"):
+        load_config(file)

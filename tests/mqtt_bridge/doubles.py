@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
+import json
 import random
 import threading
 import time
@@ -22,6 +24,7 @@ from contract.topics import Lane
 from contract.words import Presence
 from mqtt_bridge.backoff import Backoff
 from mqtt_bridge.brokers import Broker, DeviceGrant, Listener, MosquittoBroker, NatsBroker
+from mqtt_bridge.brokers.nats import nats_users
 from mqtt_bridge.connection import Connection, Ended, Event, Opened, Protocol, Session
 from mqtt_bridge.intake import Intake
 from mqtt_bridge.ports import BrokerAddress, Delivery, OutboxRow, TlsFiles
@@ -184,9 +187,67 @@ def make_broker(kind: str, folder: Path, authority: Authority | None, port: int 
     tls = authority.issue_server(folder / "tls") if authority else None
     grants = [DeviceGrant(TENANT, device) for device in DEVICES]
     listener = Listener(tls=tls, grants=grants, port=port)
+    if kind.endswith("-deployed"):
+        return make_deployed(kind.removesuffix("-deployed"), folder, listener, authority)
     if kind == "mosquitto":
         return MosquittoBroker(folder, listener)
     return NatsBroker(folder, listener, ack_wait_s=2)
+
+
+def make_deployed(
+    kind: str, folder: Path, listener: Listener, authority: Authority | None
+) -> Broker:
+    """A broker that runs with the files of deploy/; only their places and the port are changed."""
+    assert authority is not None
+    etc = folder / "etc"
+    etc.mkdir(parents=True)
+    tls = authority.issue_server(etc)
+    for name, source in (("ca.pem", tls.ca), ("crl.pem", authority.publish_crl([]))):
+        (etc / name).write_bytes(source.read_bytes())
+    if kind == "mosquitto":
+        return DeployedMosquitto(folder, listener)
+    return DeployedNats(folder, listener)
+
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+
+
+def _moved(text: str, folder: Path, port: int) -> str:
+    places = {
+        "/etc/qianshao/broker": str(folder / "etc"),
+        "/var/lib/qianshao/jetstream": str(folder / "jetstream"),
+        "/var/lib/mosquitto/": f"{folder}/",
+        "/var/log/qianshao": str(folder),
+        "/var/log/mosquitto": str(folder),
+        "0.0.0.0:8883": f"127.0.0.1:{port}",
+        "listener 8883": f"listener {port} 127.0.0.1",
+        "127.0.0.1:4222": "127.0.0.1:-1",
+        "TENANT": TENANT,
+    }
+    for old, new in places.items():
+        text = text.replace(old, new)
+    return text
+
+
+class DeployedMosquitto(MosquittoBroker):
+    def _files(self) -> dict[Path, str]:
+        config = (DEPLOY / "mosquitto/qianshao.conf").read_text(encoding="utf-8")
+        access = (DEPLOY / "mosquitto/qianshao.acl").read_text(encoding="utf-8")
+        user = f"user {getpass.getuser()}\n"  # Debian's own file drops root; here nobody is root
+        return {
+            self._folder / "etc/qianshao.acl": _moved(access, self._folder, self._port),
+            self._config: user + _moved(config, self._folder, self._port),
+        }
+
+
+class DeployedNats(NatsBroker):
+    def _files(self) -> dict[Path, str]:
+        config = (DEPLOY / "nats/nats.conf").read_text(encoding="utf-8")
+        users = json.dumps({"users": nats_users("central", self._grants)}, indent=2)
+        return {
+            self._folder / "users.conf": users[1:-1],
+            self._config: _moved(config, self._folder, self._port),
+        }
 
 
 def enrolled(authority: Authority, folder: Path, device: str) -> TlsFiles:
