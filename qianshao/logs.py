@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -78,7 +79,7 @@ def _passes(digits: str) -> bool:
     return total % 10 == 0
 
 
-def configure_logs() -> None:
+def configure_logs(*, errors_only: bool = False) -> None:
     """Set up structlog once for the process; every event carries its level and a UTC time."""
     is_terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (
@@ -94,6 +95,9 @@ def configure_logs() -> None:
             hide_secrets,
             renderer,
         ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.ERROR if errors_only else logging.NOTSET
+        ),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -33,6 +33,8 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "fleet simulate",
         "rf",
         "rf replay",
+        "rf scan",
+        "devices",
         "face",
         "face verify",
         "bench",
