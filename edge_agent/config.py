@@ -45,6 +45,7 @@ class SensorKind(StrEnum):
     SIMCOM = "simcom"
     TELIT = "telit"
     UBLOX = "ublox"
+    DIAG = "diag"
     CAPTURE = "capture"
 
 
@@ -89,7 +90,7 @@ class SensorConfig:
     url: str
     """``/dev/ttyUSB2``, ``usb://``, ``socket://``, ``rfc2217://`` or ``replay://`` + path."""
     poll_s: float | None
-    """Seconds between polls of a modem; None for a capture."""
+    """Seconds between polls of a modem; None for a capture and a DIAG port."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +189,7 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
     kind = table.word("kind", SensorKind)
     url = table.text("url", lambda text: _url(text, folder))
     poll_s: float | None = None
-    if kind is not SensorKind.CAPTURE:
+    if kind not in {SensorKind.CAPTURE, SensorKind.DIAG}:
         poll_s = table.number_or("poll_s", 1.0, 0.05, 3600.0)
     elif table.has("poll_s"):
         table.forbid("poll_s", f"belongs to a modem, kind is {kind.value}")

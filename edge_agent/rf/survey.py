@@ -20,6 +20,7 @@ from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
 from hardware.captures.reader import CaptureReader
 from hardware.modems import DIALECTS
+from hardware.modems.diag import DiagLink, DiagReader
 from hardware.modems.poller import ModemPoller
 from hardware.readings import Item, Unreadable
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
@@ -54,6 +55,7 @@ class Survey:
         self._port = SerialPort(config.url, clock=clock, silence_limit_s=limit_s)
         self._watch = CellWatch(device)
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
+        self._diag: DiagReader | None = None
         self._has_ended = False
         self._failure: str | None = None
         book.register(self._part)
@@ -109,6 +111,9 @@ class Survey:
     def _items(self) -> AsyncIterator[Item]:
         if self._config.kind is SensorKind.CAPTURE:
             return self._capture_items()
+        if self._config.kind is SensorKind.DIAG:
+            self._diag = DiagReader(sensor=self._config.name, file=port_name(self._config.url))
+            return DiagLink(self._port, self._diag).items()
         dialect = DIALECTS[self._config.kind.value](
             sensor=self._config.name, file=port_name(self._config.url)
         )
@@ -157,6 +162,10 @@ class Survey:
             for name, value in asdict(counters).items()
             if isinstance(value, int | float)
         }
+        if self._diag is not None:
+            gauges |= {f"diag_{name}": n for name, n in asdict(self._diag.counters).items()}
+            if state is PartState.OK and self._diag.counters.foreign:
+                state, detail = PartState.DEGRADED, "another program talks to this DIAG port"
         self._book.report(self._part, state, detail, {**gauges, **self._counts})
 
 
