@@ -24,6 +24,7 @@ from hardware.modems.diag import DiagLink, DiagReader
 from hardware.modems.poller import ModemPoller
 from hardware.readings import Item, Unreadable
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
+from hardware.serial.transport import LineSettings
 from rf_watch.cells import CellWatch
 
 SILENT_AFTER_S = 30.0
@@ -52,7 +53,8 @@ class Survey:
         self._part = f"sensor {config.name}"
         # a polled modem always has something to say; a capture is silent when the air is
         limit_s = None if config.kind is SensorKind.CAPTURE else 2 * SILENT_AFTER_S
-        self._port = SerialPort(config.url, clock=clock, silence_limit_s=limit_s)
+        line = LineSettings(baudrate=config.baudrate, backend=config.backend)
+        self._port = SerialPort(config.url, clock=clock, settings=line, silence_limit_s=limit_s)
         self._watch = CellWatch(device)
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
         self._diag: DiagReader | None = None
