@@ -58,6 +58,7 @@ class Survey:
         self._watch = CellWatch(device)
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
         self._diag: DiagReader | None = None
+        self._poller: ModemPoller | None = None
         self._has_ended = False
         self._failure: str | None = None
         book.register(self._part)
@@ -120,7 +121,8 @@ class Survey:
             sensor=self._config.name, file=port_name(self._config.url)
         )
         period_s = self._config.poll_s if self._config.poll_s is not None else 1.0
-        return ModemPoller(self._port, dialect, period_s=period_s).items()
+        self._poller = ModemPoller(self._port, dialect, period_s=period_s)
+        return self._poller.items()
 
     async def _capture_items(self) -> AsyncIterator[Item]:
         """A capture has a header of its own: after each loss a new reader begins."""
@@ -164,6 +166,9 @@ class Survey:
             for name, value in asdict(counters).items()
             if isinstance(value, int | float)
         }
+        if self._poller is not None:
+            polled = asdict(self._poller.counters)
+            gauges |= {f"poll_{name}": polled[name] for name in ("rounds", "errors", "timeouts")}
         if self._diag is not None:
             gauges |= {f"diag_{name}": n for name, n in asdict(self._diag.counters).items()}
             if state is PartState.OK and self._diag.counters.foreign:
