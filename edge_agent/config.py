@@ -12,6 +12,7 @@ from contract.keys import CENTRAL
 from contract.settings import ConfigError, Problem, Table, TomlFile
 from contract.topics import check_id
 from contract.words import DeviceKind
+from hardware.serial.transport import Backend
 
 __all__ = [
     "AgentConfig",
@@ -46,6 +47,7 @@ class SensorKind(StrEnum):
     SIMCOM = "simcom"
     TELIT = "telit"
     UBLOX = "ublox"
+    DIAG = "diag"
     CAPTURE = "capture"
 
 
@@ -106,7 +108,9 @@ class SensorConfig:
     url: str
     """``/dev/ttyUSB2``, ``usb://``, ``socket://``, ``rfc2217://`` or ``replay://`` + path."""
     poll_s: float | None
-    """Seconds between polls of a modem; None for a capture."""
+    """Seconds between polls of a modem; None for a capture and a DIAG port."""
+    baudrate: int = 115200
+    backend: Backend = Backend.PYSERIAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,11 +236,18 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
     kind = table.word("kind", SensorKind)
     url = table.text("url", lambda text: _url(text, folder))
     poll_s: float | None = None
-    if kind is not SensorKind.CAPTURE:
+    if kind not in {SensorKind.CAPTURE, SensorKind.DIAG}:
         poll_s = table.number_or("poll_s", 1.0, 0.05, 3600.0)
     elif table.has("poll_s"):
         table.forbid("poll_s", f"belongs to a modem, kind is {kind.value}")
-    return SensorConfig(name=name, kind=kind, url=url, poll_s=poll_s)
+    return SensorConfig(
+        name=name,
+        kind=kind,
+        url=url,
+        poll_s=poll_s,
+        baudrate=table.integer_or("baudrate", 115200, 300, 4_000_000),
+        backend=table.word_or("backend", Backend.PYSERIAL, Backend),
+    )
 
 
 def _url(text: str, folder: Path) -> str:

@@ -86,6 +86,20 @@ def _band_view(args: argparse.Namespace) -> int:
     return main_watch(args)
 
 
+def _scan(args: argparse.Namespace) -> int:
+    from qianshao.logs import configure_logs
+    from qianshao.scan import main_scan
+
+    configure_logs(least="error")  # what happens is on the screen
+    return main_scan(args)
+
+
+def _devices(args: argparse.Namespace) -> int:
+    from qianshao.devices import main_devices
+
+    return main_devices(args)
+
+
 def _verify(args: argparse.Namespace) -> int:
     from qianshao.face import main_verify
 
@@ -141,6 +155,7 @@ def _add_rf(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     from qianshao.replay import add_arguments
 
     rf = commands.add_parser("rf", help="radio: replay recordings, learn baselines, measure")
+    rf = commands.add_parser("rf", help="radio: replay recordings, watch one sniffer live")
     kinds = rf.add_subparsers(required=True, metavar="WHAT")
     sentence = "run the real parsers and detectors over recordings"
     replay = kinds.add_parser("replay", help=sentence, description=sentence)
@@ -170,6 +185,19 @@ def _add_rf_learn(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     watch = kinds.add_parser("watch", help=sentence, description=sentence)
     add_watch_arguments(watch)
     watch.set_defaults(run=_band_view)
+    sentence = "watch one sniffer live: what it is, its readings, detections"
+    scan = kinds.add_parser("scan", help=sentence, description=sentence)
+    add_scan_arguments(scan)
+    scan.set_defaults(run=_scan)
+
+
+def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.devices import add_arguments
+
+    sentence = "list what is plugged in and what would be done with it; opens nothing"
+    devices = commands.add_parser("devices", help=sentence, description=sentence)
+    add_arguments(devices)
+    devices.set_defaults(run=_devices)
 
 
 def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -265,6 +293,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_processes(commands)
     _add_rf(commands)
+    _add_devices(commands)
     _add_face(commands)
     _add_identities(commands)
     _add_doctor(commands)

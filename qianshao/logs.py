@@ -81,7 +81,7 @@ def _passes(digits: str) -> bool:
 def configure_logs(*, least: str = "info") -> None:
     """Set up structlog once for the process; every event carries its level and a UTC time.
 
-    ``least``: events below this level are not told (``info`` or ``warning``).
+    ``least``: events below this level are not told (``info``, ``warning`` or ``error``).
     """
     is_terminal = sys.stderr.isatty()
     renderer: structlog.typing.Processor = (

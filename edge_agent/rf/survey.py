@@ -20,9 +20,11 @@ from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
 from hardware.captures.reader import CaptureReader
 from hardware.modems import DIALECTS
+from hardware.modems.diag import DiagLink, DiagReader
 from hardware.modems.poller import ModemPoller
 from hardware.readings import Item, Unreadable
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
+from hardware.serial.transport import LineSettings
 from rf_watch.watch import RadioWatch
 
 SILENT_AFTER_S = 30.0
@@ -51,9 +53,12 @@ class Survey:
         self._part = f"sensor {config.name}"
         # a polled modem always has something to say; a capture is silent when the air is
         limit_s = None if config.kind is SensorKind.CAPTURE else 2 * SILENT_AFTER_S
-        self._port = SerialPort(config.url, clock=clock, silence_limit_s=limit_s)
+        line = LineSettings(baudrate=config.baudrate, backend=config.backend)
+        self._port = SerialPort(config.url, clock=clock, settings=line, silence_limit_s=limit_s)
         self._watch = RadioWatch(device)
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
+        self._diag: DiagReader | None = None
+        self._poller: ModemPoller | None = None
         self._has_ended = False
         self._failure: str | None = None
         book.register(self._part)
@@ -109,11 +114,15 @@ class Survey:
     def _items(self) -> AsyncIterator[Item]:
         if self._config.kind is SensorKind.CAPTURE:
             return self._capture_items()
+        if self._config.kind is SensorKind.DIAG:
+            self._diag = DiagReader(sensor=self._config.name, file=port_name(self._config.url))
+            return DiagLink(self._port, self._diag).items()
         dialect = DIALECTS[self._config.kind.value](
             sensor=self._config.name, file=port_name(self._config.url)
         )
         period_s = self._config.poll_s if self._config.poll_s is not None else 1.0
-        return ModemPoller(self._port, dialect, period_s=period_s).items()
+        self._poller = ModemPoller(self._port, dialect, period_s=period_s)
+        return self._poller.items()
 
     async def _capture_items(self) -> AsyncIterator[Item]:
         """A capture has a header of its own: after each loss a new reader begins."""
@@ -157,6 +166,13 @@ class Survey:
             for name, value in asdict(counters).items()
             if isinstance(value, int | float)
         }
+        if self._poller is not None:
+            polled = asdict(self._poller.counters)
+            gauges |= {f"poll_{name}": polled[name] for name in ("rounds", "errors", "timeouts")}
+        if self._diag is not None:
+            gauges |= {f"diag_{name}": n for name, n in asdict(self._diag.counters).items()}
+            if state is PartState.OK and self._diag.counters.foreign:
+                state, detail = PartState.DEGRADED, "another program talks to this DIAG port"
         self._book.report(self._part, state, detail, {**gauges, **self._counts})
 
 

@@ -64,6 +64,8 @@ class ModemPoller:
     leaves ``silent_after`` commands in a row unanswered, although its port is open, is reported
     once as an Unreadable, and again only after it has answered in between.
 
+    ``is_open`` says that somebody has taken the port's opening already, and identified the device.
+
     A survey of the whole band (:meth:`request_survey`) takes the place of a round and may last
     minutes; :meth:`cancel_survey` ends it by a byte, after which the rounds go on.
     """
@@ -76,6 +78,7 @@ class ModemPoller:
         period_s: float = 1.0,
         answer_timeout_s: float = 5.0,
         silent_after: int = 3,
+        is_open: bool = False,
     ) -> None:
         self._port = port
         self._dialect = dialect
@@ -87,7 +90,7 @@ class ModemPoller:
         self._is_waiting = False
         self._surveys: deque[LongCommand] = deque()
         self._survey: LongCommand | None = None
-        self._due_s: float | None = None
+        self._due_s: float | None = 0.0 if is_open else None  # a time that is past: at once
         self._round_started_s = 0.0
         self._counters = PollerCounters()
 

@@ -12,6 +12,7 @@ from hardware.serial.port import (
 )
 from hardware.serial.ports import AttachedPort, attached_ports, other_readers
 from hardware.serial.transport import (
+    Backend,
     EndOfRecording,
     LineSettings,
     PortError,
@@ -22,6 +23,7 @@ from hardware.serial.transport import (
 
 __all__ = [
     "AttachedPort",
+    "Backend",
     "Backoff",
     "EndOfRecording",
     "LineSettings",

@@ -7,11 +7,9 @@ A URL is a device path (``/dev/serial/by-id/...``, a pty), ``socket://HOST:PORT`
 
 from __future__ import annotations
 
-import errno
-import os
-import termios
 import threading
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from time import monotonic
 from typing import Protocol
@@ -19,22 +17,22 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import serial
 
+from hardware.serial.errors import PORT_ERRORS, PortError, in_words
 from hardware.serial.ports import Lister, NoSuchPort, attached_ports, resolve
+from hardware.serial.serialx_port import SerialxTransport
 
-_PORT_ERRORS = (OSError, termios.error)
-"""SerialException is an OSError; on a port that hung up, pyserial 3.5 lets plain OSError out of
-in_waiting and termios.error, which is neither, out of the flush calls."""
+__all__ = [
+    "Backend",
+    "EndOfRecording",
+    "LineSettings",
+    "PortError",
+    "Transport",
+    "device_of",
+    "open_transport",
+    "replay_url",
+]
 
 _WRITE_TIMEOUT_S = 2.0
-
-
-class PortError(Exception):
-    """A port that cannot be opened, or that failed while it was open."""
-
-    def __init__(self, port: str, problem: str) -> None:
-        super().__init__(f"{port}: {problem}")
-        self.port = port
-        self.problem = problem
 
 
 class EndOfRecording(Exception):  # noqa: N818 - an end, not an error
@@ -45,6 +43,13 @@ class EndOfRecording(Exception):  # noqa: N818 - an end, not an error
         self.port = port
 
 
+class Backend(StrEnum):
+    """Package that moves the bytes."""
+
+    PYSERIAL = "pyserial"
+    SERIALX = "serialx"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineSettings:
     """How a serial line is set up; a socket passes over what it has no wires for."""
@@ -53,6 +58,7 @@ class LineSettings:
     is_dtr_asserted: bool = True
     """False for boards that take DTR for a reset."""
     is_rts_asserted: bool = True
+    backend: Backend = Backend.PYSERIAL
 
 
 class Transport(Protocol):
@@ -93,7 +99,11 @@ def open_transport(
     """
     if urlsplit(url).scheme == "replay":
         return _open_replay(url)
-    return _SerialTransport(url, device_of(url, lister), settings or LineSettings())
+    line = settings or LineSettings()
+    device = device_of(url, lister)
+    if line.backend is Backend.SERIALX:
+        return SerialxTransport(url, device, line, write_timeout_s=_WRITE_TIMEOUT_S)
+    return _SerialTransport(url, device, line)
 
 
 def device_of(url: str, lister: Lister = attached_ports) -> str:
@@ -111,16 +121,6 @@ def replay_url(path: Path, *, bytes_per_s: int | None = None, is_looped: bool = 
     options = [f"bytes_per_s={bytes_per_s}"] if bytes_per_s is not None else []
     options += ["loop=1"] if is_looped else []
     return "replay://" + quote(str(path)) + ("?" + "&".join(options) if options else "")
-
-
-def _in_words(error: Exception) -> str:
-    """The system's own words; pyserial's repeat the port and the number."""
-    number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, termios.error) and error.args:
-        number = error.args[0]
-    if number == errno.EAGAIN:  # of flock(2); a read or write that would block raises nothing
-        return "another program has locked it"
-    return os.strerror(number) if isinstance(number, int) else str(error)
 
 
 class _SerialTransport:
@@ -145,12 +145,12 @@ class _SerialTransport:
             # before open: pyserial sets both lines as soon as the device is open
             self._port.dtr = settings.is_dtr_asserted
             self._port.rts = settings.is_rts_asserted
-        except (*_PORT_ERRORS, ValueError) as error:  # an unknown scheme
-            raise PortError(name, _in_words(error)) from error
+        except (*PORT_ERRORS, ValueError) as error:  # an unknown scheme
+            raise PortError(name, in_words(error)) from error
         try:
             self._port.open()
-        except (*_PORT_ERRORS, ValueError) as error:
-            raise PortError(name, _in_words(error)) from error
+        except (*PORT_ERRORS, ValueError) as error:
+            raise PortError(name, in_words(error)) from error
 
     def read(self, max_bytes: int, timeout_s: float) -> bytes:
         """Wait for the first byte, then take what else has come; see Transport."""
@@ -160,8 +160,8 @@ class _SerialTransport:
             if self._port.timeout != timeout_s:  # each change is a tcsetattr
                 self._port.timeout = timeout_s
             data: bytes = self._port.read(1)
-        except _PORT_ERRORS as error:
-            raise PortError(self.name, _in_words(error)) from error
+        except PORT_ERRORS as error:
+            raise PortError(self.name, in_words(error)) from error
         if not data:
             return b""
         return data + self._take_waiting(max_bytes - 1)
@@ -172,8 +172,8 @@ class _SerialTransport:
         try:
             while room > len(data) and (waiting := self._port.in_waiting):
                 data += self._port.read(min(waiting, room - len(data)))
-        except _PORT_ERRORS as error:
-            self._pending = PortError(self.name, _in_words(error))
+        except PORT_ERRORS as error:
+            self._pending = PortError(self.name, in_words(error))
         return bytes(data)
 
     def write(self, data: bytes) -> None:
@@ -181,8 +181,8 @@ class _SerialTransport:
         with self._write_lock:
             try:
                 self._port.write(data)
-            except _PORT_ERRORS as error:
-                raise PortError(self.name, _in_words(error)) from error
+            except PORT_ERRORS as error:
+                raise PortError(self.name, in_words(error)) from error
 
     def close(self) -> None:
         """Close once no write is under way; a device that is gone closes too."""
@@ -190,8 +190,8 @@ class _SerialTransport:
             socket = getattr(self._port, "_socket", None)
             try:
                 self._port.close()
-            except _PORT_ERRORS as error:
-                raise PortError(self.name, _in_words(error)) from error
+            except PORT_ERRORS as error:
+                raise PortError(self.name, in_words(error)) from error
             finally:
                 if socket is not None:
                     # pyserial 3.5 forgets it unclosed when the peer has hung up first
@@ -211,7 +211,7 @@ def _open_replay(url: str) -> _ReplayTransport:
     try:
         content = Path(unquote(parts.netloc + parts.path)).read_bytes()
     except OSError as error:
-        raise PortError(url, _in_words(error)) from error
+        raise PortError(url, in_words(error)) from error
     if loop == "1" and not content:
         raise PortError(url, "an empty file cannot be looped")
     rate = int(bytes_per_s) if bytes_per_s is not None else None

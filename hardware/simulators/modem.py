@@ -218,7 +218,7 @@ class SimulatedModem:
             command, self._busy_with = self._busy_with, None
             self._reply(self._script.answer(command))
             return
-        times_s = [t for t in (self._replug_at_s,) if t is not None]
+        times_s = [t for t in (self._replug_at_s, self._tick(now_s)) if t is not None]
         if self._busy_with is not None:
             times_s.append(self._busy_until_s)
         if self._output and not may_write:
@@ -231,6 +231,10 @@ class SimulatedModem:
             self._take(os.read(master, 4096))
         if writable:
             self._write_some()
+
+    def _tick(self, now_s: float) -> float | None:
+        """Say what is due unasked; return when something is due again. A modem has nothing."""
+        return None
 
     def _write_some(self) -> None:
         assert self._master is not None

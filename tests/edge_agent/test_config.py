@@ -139,7 +139,8 @@ def test_all_mistakes_are_reported_at_once(file: Path) -> None:
     assert problems(file, text) == [
         "agent.toml:6: broker.host: expected a text, found a whole number",
         "agent.toml:18: sensors[0].poll_s: expected a number, found a text",
-        "agent.toml:21: sensors[1].kind: 'sdr' is none of quectel, simcom, telit, ublox, capture",
+        "agent.toml:21: sensors[1].kind: 'sdr' is none of "
+        + "quectel, simcom, telit, ublox, diag, capture",
     ]
 
 

@@ -49,6 +49,8 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "rf",
         "rf replay",
         "rf watch",
+        "rf scan",
+        "devices",
         "face",
         "face verify",
         "atm",

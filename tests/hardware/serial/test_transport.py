@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -18,6 +19,7 @@ import serial.rfc2217
 
 from hardware.serial import transport as transport_module
 from hardware.serial.transport import (
+    Backend,
     EndOfRecording,
     LineSettings,
     PortError,
@@ -60,8 +62,19 @@ def read_all(port: Transport, count: int) -> bytes:
     return data
 
 
-def test_bytes_go_both_ways_over_a_pty(pty: Pty) -> None:
-    port = open_transport(pty.path)
+Opener = Callable[[str], Transport]
+
+
+@pytest.fixture(params=list(Backend))
+def opened(request: pytest.FixtureRequest) -> Opener:
+    """Opens a port over either package: all of this section is the contract of both."""
+    if request.param is Backend.SERIALX:
+        pytest.importorskip("serialx")
+    return lambda url: open_transport(url, LineSettings(backend=request.param))
+
+
+def test_bytes_go_both_ways_over_a_pty(pty: Pty, opened: Opener) -> None:
+    port = opened(pty.path)
     every_byte = bytes(range(256)) * 8
     os.write(pty.master, every_byte)
     assert read_all(port, len(every_byte)) == every_byte
@@ -73,28 +86,28 @@ def test_bytes_go_both_ways_over_a_pty(pty: Pty) -> None:
     port.close()
 
 
-def test_a_silent_device_gives_no_bytes_when_the_time_is_over(pty: Pty) -> None:
-    port = open_transport(pty.path)
+def test_a_silent_device_gives_no_bytes_when_the_time_is_over(pty: Pty, opened: Opener) -> None:
+    port = opened(pty.path)
     started = monotonic()
     assert port.read(10, 0.05) == b""
     assert 0.04 < monotonic() - started < 1
     port.close()
 
 
-def test_a_read_takes_no_more_than_asked(pty: Pty) -> None:
-    port = open_transport(pty.path)
+def test_a_read_takes_no_more_than_asked(pty: Pty, opened: Opener) -> None:
+    port = opened(pty.path)
     os.write(pty.master, b"abcdef")
     assert len(port.read(4, 1.0)) <= 4
     assert len(port.read(1, 1.0)) == 1
     port.close()
 
 
-def test_two_readers_cannot_share_a_port(pty: Pty) -> None:
-    first = open_transport(pty.path)
+def test_two_readers_cannot_share_a_port(pty: Pty, opened: Opener) -> None:
+    first = opened(pty.path)
     with pytest.raises(PortError, match="another program has locked it"):
-        open_transport(pty.path)
+        opened(pty.path)
     first.close()
-    open_transport(pty.path).close()
+    opened(pty.path).close()
 
 
 @pytest.mark.parametrize("is_asserted", [True, False])
@@ -115,21 +128,21 @@ def test_control_lines_are_set_where_there_are_some(pty: Pty, is_asserted: bool)
         "rfc2217://127.0.0.1:1",
     ],
 )
-def test_a_port_that_cannot_be_opened_names_itself(url: str) -> None:
+def test_a_port_that_cannot_be_opened_names_itself(url: str, opened: Opener) -> None:
     with pytest.raises(PortError) as caught:
-        open_transport(url)
+        opened(url)
     assert caught.value.port == url
     assert caught.value.problem
 
 
-def test_a_problem_is_told_once_and_in_words() -> None:
+def test_a_problem_is_told_once_and_in_words(opened: Opener) -> None:
     with pytest.raises(PortError) as caught:
-        open_transport("/dev/no-such-port")
+        opened("/dev/no-such-port")
     assert str(caught.value) == "/dev/no-such-port: No such file or directory"
 
 
-def test_a_hang_up_is_one_kind_of_error_for_reading_and_writing(pty: Pty) -> None:
-    port = open_transport(pty.path)
+def test_a_hang_up_is_one_kind_of_error_for_reading_and_writing(pty: Pty, opened: Opener) -> None:
+    port = opened(pty.path)
     pty.hang_up()
     with pytest.raises(PortError):
         port.read(10, 1.0)
@@ -141,18 +154,18 @@ def test_a_hang_up_is_one_kind_of_error_for_reading_and_writing(pty: Pty) -> Non
 
 
 def test_a_device_that_takes_nothing_does_not_hold_the_writer(
-    pty: Pty, monkeypatch: pytest.MonkeyPatch
+    pty: Pty, monkeypatch: pytest.MonkeyPatch, opened: Opener
 ) -> None:
     monkeypatch.setattr(transport_module, "_WRITE_TIMEOUT_S", 0.1)
-    port = open_transport(pty.path)
+    port = opened(pty.path)
     with pytest.raises(PortError, match=r"(?i)timeout"):
         port.write(b"x" * 1_000_000)
     port.close()
 
 
-def test_bytes_before_a_hang_up_are_still_delivered() -> None:
+def test_bytes_before_a_hang_up_are_still_delivered(opened: Opener) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        port = open_transport(f"socket://127.0.0.1:{server.getsockname()[1]}")
+        port = opened(f"socket://127.0.0.1:{server.getsockname()[1]}")
         peer, _ = server.accept()
         peer.sendall(b"last words")
         peer.shutdown(socket.SHUT_WR)
@@ -198,6 +211,31 @@ def test_bytes_go_both_ways_over_rfc2217() -> None:
         port.close()
         lender.join(5)
         assert not lender.is_alive()
+
+
+@pytest.mark.parametrize("is_asserted", [True, False])
+def test_serialx_is_told_the_control_lines(pty: Pty, is_asserted: bool) -> None:
+    serialx = pytest.importorskip("serialx")
+    settings = LineSettings(
+        is_dtr_asserted=is_asserted, is_rts_asserted=is_asserted, backend=Backend.SERIALX
+    )
+    opened: Any = open_transport(pty.path, settings)
+    wanted = serialx.PinState.HIGH if is_asserted else serialx.PinState.LOW
+    assert (opened._port.dtr_on_open, opened._port.rts_on_open) == (wanted, wanted)
+    opened.close()
+
+
+def test_serialx_leaves_rfc2217_to_pyserial() -> None:
+    with pytest.raises(PortError, match="pyserial only"):
+        open_transport("rfc2217://127.0.0.1:1", LineSettings(backend=Backend.SERIALX))
+
+
+def test_a_backend_that_is_not_installed_is_named(
+    pty: Pty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "serialx", None)
+    with pytest.raises(PortError, match=r"comes with qianshao\[serialx\]"):
+        open_transport(pty.path, LineSettings(backend=Backend.SERIALX))
 
 
 # -- recordings -----------------------------------------------------------------------------------

@@ -1,0 +1,115 @@
+"""``devices`` and ``rf scan`` as an operator meets them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+from hardware.serial.ports import AttachedPort
+from hardware.simulators.modem import SimulatedModem
+from hardware.simulators.modem_scripts import SceneScript
+from hardware.simulators.peers import PEERS
+from hardware.simulators.scene import CENTRE, GENUINE, RadioScene
+from qianshao.devices import show
+from qianshao.scan_view import ScanState, render
+from tests.hardware.modems.streams import AT_NOON, GOOD_LINES, cells, heard
+
+PORTS = [
+    AttachedPort(path="/dev/ttyS0"),
+    AttachedPort(path="/dev/ttyUSB2", vid=0x2C7C, pid=0x0125, serial="A1", interface=2),
+    AttachedPort(path="/dev/ttyUSB9", vid=0x1A86, pid=0x7523, product="USB Serial"),
+]
+
+
+def test_devices_lists_what_would_be_done() -> None:
+    out = StringIO()
+    show(PORTS, out, is_json=False, is_all=False)
+    text = out.getvalue()
+    assert "/dev/ttyUSB2  Quectel modem, AT port" in text
+    assert 'kind = "quectel", url = "usb://2c7c:0125/A1?interface=2"' in text
+    assert "CH340" in text
+    assert text.endswith("2 serial ports, 1 not on USB (--all shows them); nothing was opened\n")
+
+
+def test_devices_as_json() -> None:
+    out = StringIO()
+    show(PORTS, out, is_json=True, is_all=True)
+    documents = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [d["path"] for d in documents] == ["/dev/ttyS0", "/dev/ttyUSB2", "/dev/ttyUSB9"]
+    assert {d["schema"] for d in documents} == {"qianshao.devices/1"}
+    assert documents[1]["kind"] == "quectel"
+
+
+def scan(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "qianshao", "rf", "scan", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_scan_asks_nobody_unasked_names_another_and_shows_cells(tmp_path: Path) -> None:
+    scene = RadioScene(GENUINE, CENTRE, lambda: 0.0)
+    with SimulatedModem(PEERS["telit"](scene), tmp_path / "modem") as modem:
+        link = str(modem.link)
+        unknown = scan(link)
+        assert (unknown.returncode, unknown.stdout) == (1, "")
+        assert "nothing was written" in unknown.stderr
+        other = scan(link, "--as", "quectel")
+        assert other.returncode == 1
+        assert "answers as telit (Telit HE910 12.00.004), not as quectel (--as)" in other.stderr
+        live = scan(link, "--probe", "--seconds", "1.5", "--json")
+    assert live.returncode == 0, live.stderr
+    items = [json.loads(line) for line in live.stdout.splitlines()]
+    assert items[0]["item"] == "identity"
+    assert items[0]["kind"] == "telit"
+    channels = {item["channel"] for item in items if item["item"] == "cell"}
+    assert channels == {57, 23, 531}
+
+
+def test_scan_shows_a_detection_and_a_summary(tmp_path: Path) -> None:
+    with SimulatedModem(SceneScript("fake_cell", fake_after=1), tmp_path / "modem") as modem:
+        live = scan(str(modem.link), "--as", "quectel", "--seconds", "3")
+    assert live.returncode == 0, live.stderr  # it refuses to say who it is; --as says it
+    lines = live.stdout.splitlines()
+    assert any("alert" in line and "460-11" in line for line in lines)
+    assert " readings, 1 detections, 0 unreadable places" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("/dev/no-such-port", "No such file or directory"),
+        ("usb://dead:beef", "no attached device has this identity"),
+        ("socket://127.0.0.1:1", "127.0.0.1:1"),
+    ],
+)
+def test_a_port_that_is_not_there_is_told(url: str, words: str) -> None:
+    found = scan(url, "--probe")
+    assert found.returncode == 1
+    assert words in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_the_screen_fits_and_shows_the_serving_cell_first() -> None:
+    state = ScanState(port="/dev/ttyUSB2")
+    for family, lines in GOOD_LINES.items():
+        for line in lines:
+            for cell in cells(heard(family, line + b"\r\n")):
+                state.take(cell)
+    for height in (8, 12, 40):
+        screen = render(state, 60, height, AT_NOON.at_us)
+        assert len(screen) <= height
+        assert all(len(line) <= 60 for line in screen)
+    rows = render(state, 120, 40, AT_NOON.at_us)
+    assert rows[4].startswith("*")
+    assert not any(
+        row.startswith("*") for row in render(state, 120, 40, AT_NOON.at_us + 61_000_000)
+    )
