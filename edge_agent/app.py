@@ -37,6 +37,7 @@ from edge_agent.outbox import Outbox, OutboxError, OutboxStats
 from edge_agent.rf.survey import Survey
 from edge_agent.supervision import Part, Supervisor
 from edge_agent.watchdog import Watchdog
+from hardware.gnss import FixTracker
 from mqtt_bridge.downlink import Downlink
 from mqtt_bridge.ports import BrokerAddress
 from mqtt_bridge.uplink import Uplink, UplinkStatus
@@ -90,6 +91,7 @@ class Agent:
         )
         self._watchdog = Watchdog()
         self._surveys: dict[str, Survey] = {}
+        self._fixes = FixTracker()
         self._counter = self._make_counter()
         self._supervisor = self._make_parts()
 
@@ -248,6 +250,8 @@ class Agent:
             desk=self._desk,
             book=self._book,
             evidence=self._evidence,
+            broadcast=self._config.broadcast,
+            fixes=self._fixes,
         )
         await survey.run()
 

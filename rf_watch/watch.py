@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from contract.messages import Detection
 from hardware.readings import (
     CarrierReading,
-    CellReading,
-    NasReading,
+    FixReading,
     RdsReading,
     Reading,
     SweepReading,
@@ -29,21 +28,25 @@ class RadioWatch:
     """
 
     def __init__(
-        self, device: str, *, broadcast: Callable[[], BroadcastWatch] | None = None
+        self,
+        device: str,
+        *,
+        cells: CellWatch | None = None,
+        broadcast: Callable[[], BroadcastWatch] | None = None,
     ) -> None:
-        self._cells = CellWatch(device)
+        self._cells = cells or CellWatch(device)
         self._make_broadcast = broadcast or (lambda: _plain_broadcast(device))
         self.broadcast: BroadcastWatch | None = None
 
     def feed(self, reading: Reading) -> list[Detection]:
         """Take one reading; returns new detections and new revisions of earlier ones."""
-        if isinstance(reading, CellReading | NasReading):
-            return self._cells.feed(reading)
+        if isinstance(reading, FixReading):
+            return []
         if isinstance(reading, SweepReading | TunerReading | RdsReading | CarrierReading):
             if self.broadcast is None:
                 self.broadcast = self._make_broadcast()
             return self.broadcast.feed(reading)
-        return []
+        return self._cells.feed(reading)
 
     def close(self) -> list[Detection]:
         """End everything that is open and return the last revisions."""

@@ -14,14 +14,16 @@ from contract.clock import Clock
 from contract.codec import Values
 from contract.messages import Detection
 from contract.words import PartState
-from edge_agent.config import SensorConfig, SensorKind
+from edge_agent.config import BroadcastConfig, SensorConfig, SensorKind
 from edge_agent.desk import Desk
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
+from edge_agent.rf.broadcast import GNSS_KINDS, SPECTRUM_KINDS, broadcast_maker, gnss_items
 from hardware.captures.reader import CaptureReader
+from hardware.gnss import FixTracker
 from hardware.modems import DIALECTS
 from hardware.modems.poller import ModemPoller
-from hardware.readings import Item, Unreadable
+from hardware.readings import FixReading, Item, Unreadable
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
 from rf_watch.watch import RadioWatch
 
@@ -43,14 +45,18 @@ class Survey:
         desk: Desk,
         book: HealthBook,
         evidence: EvidenceStore,
+        broadcast: BroadcastConfig | None = None,
+        fixes: FixTracker | None = None,
     ) -> None:
+        """``fixes`` is shared by all sensors of the agent: one receiver places them all."""
         self._config = config
         self._desk = desk
         self._book = book
         self._evidence = evidence
         self._part = f"sensor {config.name}"
         self._port = SerialPort(config.url, clock=clock)
-        self._watch = RadioWatch(device)
+        self._watch = RadioWatch(device, broadcast=broadcast_maker(broadcast, device, book))
+        self._fixes = fixes or FixTracker()
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
         self._has_ended = False
         self._failure: str | None = None
@@ -71,6 +77,10 @@ class Survey:
             self._note_unreadable(item)
             return
         self._counts["readings"] += 1
+        if isinstance(item, FixReading):
+            self._fixes.note(item)
+            return
+        item = self._fixes.placed(item)
         for detection in self._watch.feed(item):
             await self._send(detection)
 
@@ -107,11 +117,25 @@ class Survey:
     def _items(self) -> AsyncIterator[Item]:
         if self._config.kind is SensorKind.CAPTURE:
             return self._capture_items()
+        if self._config.kind in GNSS_KINDS:
+            return gnss_items(self._config.kind, self._config.name, self._port)
+        if self._config.kind in SPECTRUM_KINDS:
+            return self._spectrum_items()
         dialect = DIALECTS[self._config.kind.value](
             sensor=self._config.name, file=port_name(self._config.url)
         )
         period_s = self._config.poll_s if self._config.poll_s is not None else 1.0
         return ModemPoller(self._port, dialect, period_s=period_s).items()
+
+    def _spectrum_items(self) -> AsyncIterator[Item]:
+        from hardware.spectrum.dialects import DIALECTS as SPECTRUM_DIALECTS
+        from hardware.spectrum.dialects import SweepRange
+        from hardware.spectrum.poller import SpectrumPoller
+
+        dialect = SPECTRUM_DIALECTS[self._config.kind.value](
+            sensor=self._config.name, file=port_name(self._config.url), sweep=SweepRange()
+        )
+        return SpectrumPoller(self._port, dialect).items()
 
     async def _capture_items(self) -> AsyncIterator[Item]:
         """A capture has a header of its own: after each loss a new reader begins."""
