@@ -292,6 +292,8 @@ class CarrierReading:
     """Occupied bandwidth."""
     audio: tuple[float, ...] | None = field(default=None, repr=False)
     """Features of about 10 s of the demodulated programme; compared by correlation."""
+    clip: bytes | None = field(default=None, repr=False)
+    """About 30 s of the programme as it was recorded (any container): evidence, by hash."""
     bearing_deg: float | None = None
     """True bearing, clockwise from north."""
     bearing_sigma_deg: float | None = None

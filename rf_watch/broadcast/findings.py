@@ -148,6 +148,8 @@ class Judge:
         subkind = Subkind.OFF_RASTER if is_off else Subkind.UNLICENSED
         values = self._values(track, nominal)
         values["evidence"] = "SPECTRUM,NOT_IN_LICENCE_DB"
+        if track.has_clip:
+            values["evidence"] = "SPECTRUM,AUDIO_30S,NOT_IN_LICENCE_DB"
         values["list_rows"] = len(self._licences)
         if is_off:
             values["off_khz"] = round(off_khz, 1)

@@ -113,6 +113,8 @@ class Track:
     pi: int | None = None
     texts: dict[str, str] = field(default_factory=dict)
     is_pilot: bool | None = None
+    has_clip: bool = False
+    """Some of its programme was recorded."""
     is_pi_alone: bool = False
     """Known by its PI only: the tuner never said where it stands."""
 

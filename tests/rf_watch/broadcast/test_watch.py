@@ -102,6 +102,23 @@ def test_a_licensed_frequency_outside_its_hours_is_a_hijack_after_the_dwell() ->
         assert undated.feed(reading) == []
 
 
+def test_time_alone_makes_a_carrier_dormant_and_its_clip_is_evidence() -> None:
+    w = watch(continuous_s=60)
+    found = listen(w, 98.5, 120, start_us=NOON, clip=b"RIFF....")
+    (alert,) = alerts(found)
+    assert alert.reasons[0].values["evidence"] == "SPECTRUM,AUDIO_30S,NOT_IN_LICENCE_DB"
+    assert {e.name for e in alert.evidence} == {"SPECTRUM", "AUDIO_30S"}
+    assert w.advance("t0", NOON + 130 * MICROS) == []
+    (quiet,) = w.advance("t0", NOON + 200 * MICROS)
+    assert quiet.reasons[0].values["state"] == "DORMANT"
+    assert quiet.detection_id == alert.detection_id
+    assert b"RIFF...." in w.raw_evidence(quiet)
+    assert w.state(w.tracks()[0]).value == "DORMANT"
+    # it comes back the next night: the same case, no new alert
+    again = listen(w, 98.5, 120, start_us=NOON + 8 * 3600 * MICROS)
+    assert {d.detection_id for d in again} <= {alert.detection_id}
+
+
 def rds(at_us: int, pi: int | None, *, mhz: float | None = 91.8, **more: object) -> RdsReading:
     base = RdsReading(stamp=stamp(at_us), raw=b"r", mhz=mhz, pi=pi, is_clean=True, group="0A")
     return dataclasses.replace(base, **more)  # type: ignore[arg-type]
