@@ -99,6 +99,9 @@ class BroadcastWatch:
         """End everything that is open and return the last revisions."""
         self._blobs.clear()
         out: list[Detection] = []
+        for group in self._roster.groups.values():
+            for track in group:  # one single look is all there is: what it saw is shown
+                track.is_candidate = track.is_candidate or track.looks == track.sightings == 1
         for track in sorted(self._roster.cases, key=lambda t: (t.sensor, t.number)):
             out += self._evaluate(track, track.last, is_last=True)
         return out + self._aviation.close()

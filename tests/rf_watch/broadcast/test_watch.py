@@ -335,3 +335,11 @@ def test_memory_is_bounded_by_carriers() -> None:
 
 def test_the_licence_list_of_a_scene_is_its_licensed_stations() -> None:
     assert [row.mhz for row in licence_list(city_scene(LICENSED, HERE))] == sorted(LICENSED)
+
+
+def test_a_recording_of_one_sweep_shows_its_carriers_at_the_end() -> None:
+    w = BroadcastWatch("van-1")
+    assert w.feed(city_scene(LICENSED, HERE, seed=2).sweep(NOON)) == []
+    shown = w.close()
+    assert {d.subject["mhz"] for d in shown} == set(LICENSED)
+    assert {d.level.value for d in shown} == {"observed"}
