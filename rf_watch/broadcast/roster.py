@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from rf_watch.broadcast.spectrum import Peak
 
 STRAY_KHZ = 100.0
+COARSE_KHZ = 60.0
 MERGE_KHZ = 60.0
 MATCH_KHZ = 70.0
 """A programme shifts the centre of single sweeps by 40 kHz; one sweep shows no two carriers nearer
 than 100 kHz."""
+_SKIRT_DB = ((150.0, 4.0), (250.0, 25.0))
+"""A tuner of 100 kHz bandwidth hears a neighbour so far below its own level."""
 NEVER_US = -(10**15)
 
 
@@ -54,7 +57,8 @@ class Roster:
         self, tracks: list[Track], peaks: Sequence[Peak], step_khz: float
     ) -> dict[Track, Peak]:
         """Give each peak to the nearest track, or begin a new one."""
-        tolerance = max(MATCH_KHZ, 0.6 * step_khz) / 1000
+        # a coarse sweep takes the next point for the loudest now and then
+        tolerance = max(MATCH_KHZ, 1.1 * step_khz if step_khz > COARSE_KHZ else 0.0) / 1000
         seen: dict[Track, Peak] = {}
         ordered = sorted((t for t in tracks if not t.is_pi_alone), key=lambda t: t.mhz)
         at = 0
@@ -118,6 +122,16 @@ class Roster:
             return next((t for t in reversed(tracks) if t.is_pi_alone), None)
         near = [t for t in tracks if not t.is_pi_alone and abs(t.mhz - mhz) * 1000 <= 60]
         return min(near, key=lambda t: abs(t.mhz - mhz)) if near else None
+
+    def is_skirt(self, sensor: str, mhz: float, level_db: float) -> bool:
+        """Whether a tuner that stands here hears the skirt of a stronger carrier beside it."""
+        for track in self.groups.get(sensor, []):
+            apart_khz = abs(track.mhz - mhz) * 1000
+            skirt = next((db for reach, db in _SKIRT_DB if apart_khz <= reach), None)
+            is_other = apart_khz > MATCH_KHZ - 1 and track.is_on and track.is_candidate
+            if is_other and skirt is not None and track.level_db - level_db >= skirt:
+                return True
+        return False
 
 
 def _strayed(tracks: Sequence[Track], peak: Peak, seen: Mapping[Track, Peak]) -> Track | None:

@@ -84,6 +84,7 @@ class Track:
     is_resolved: bool = False
     """Seen finely enough to say whether it stands on the raster."""
     resolved_sightings: int = 0
+    coarse_sightings: int = 0
     spread_khz2: float = 0.0
     level_db: float = -200.0
     above_floor_db: float = 0.0
@@ -150,8 +151,10 @@ class Track:
         return TrackEvent.RETURNED if self.episodes or was_dormant else TrackEvent.NEW
 
     def _average(self, mhz: float, *, is_resolved: bool) -> None:
-        self.resolved_sightings = min(MEAN_MAX, self.resolved_sightings + 1 if is_resolved else 1)
-        share = 1 / max(1, self.resolved_sightings)
+        """Mean centre; a coarse look counts too, as long as there is no finer one."""
+        self.resolved_sightings = min(MEAN_MAX, self.resolved_sightings + is_resolved)
+        self.coarse_sightings = min(MEAN_MAX, self.coarse_sightings + (not is_resolved))
+        share = 1 / max(1, self.resolved_sightings or self.coarse_sightings)
         off_khz = (mhz - self.mhz) * 1000
         self.mhz += off_khz * share / 1000
         self.spread_khz2 += (off_khz * off_khz - self.spread_khz2) * share

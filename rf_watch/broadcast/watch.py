@@ -38,6 +38,7 @@ EVALUATE_US = 5_000_000
 """A carrier that does nothing new is judged so often: its dwell is counted in minutes."""
 TUNER_LEVEL_MIN_DBF = 25.0
 """Below this a tuner hears noise; 25 dBf is about the level of mono reception."""
+DBF_0_DBM = -120.0
 OVERLOAD_RISE_DB = 6.0
 EVENTS_MAX = 256
 
@@ -323,16 +324,18 @@ class BroadcastWatch:
             return self._identified(stamp, reading.mhz, reading.raw)
         if not self.settings.band_low_mhz <= reading.mhz <= self.settings.band_high_mhz:
             return []
+        assert reading.level_dbf is not None
+        if self._roster.is_skirt(stamp.sensor, reading.mhz, reading.level_dbf + DBF_0_DBM):
+            return []
         gap_us = self._gap(stamp)
         track = self._roster.at(stamp.sensor, reading.mhz)
         if reading.is_stereo is not None:
             track.is_pilot = reading.is_stereo
-        assert reading.level_dbf is not None
         event = self._see(
             track,
             stamp,
             reading.mhz,
-            reading.level_dbf - 120.0,
+            reading.level_dbf + DBF_0_DBM,
             reading.level_dbf,
             gap_us,
             is_resolved=False,

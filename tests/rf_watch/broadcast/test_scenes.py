@@ -6,7 +6,9 @@ import dataclasses
 
 import pytest
 
-from hardware.readings import Position
+from contract.messages import Detection
+from hardware.modems.interface import Arrival
+from hardware.readings import Position, RdsReading, SweepDevice, SweepReading, TunerReading
 from hardware.simulators.fm_scene import (
     FmEmitter,
     FmReceiver,
@@ -15,7 +17,9 @@ from hardware.simulators.fm_scene import (
     case_scene,
     city_scene,
 )
-from rf_watch.broadcast import BroadcastSettings
+from hardware.simulators.instruments import TunerPeer
+from hardware.spectrum.dialects import SweepRange, TunerDialect
+from rf_watch.broadcast import BroadcastSettings, BroadcastWatch
 from rf_watch.broadcast.tracks import CaseState, TrackEvent
 from tests.rf_watch.broadcast.scenes import (
     DAY_US,
@@ -190,3 +194,52 @@ def test_the_same_readings_give_the_same_detections() -> None:
         return list(play(scene, watch_of(scene), case_start_us(row), 1400, carriers_s=30))
 
     assert once() == once()
+
+
+@pytest.mark.parametrize(
+    "receiver",
+    [
+        FmReceiver(device=SweepDevice.RF_EXPLORER, points=112, rbw_hz=110e3),
+        FmReceiver(device=SweepDevice.RTL_POWER, points=2100, rbw_hz=10e3),
+    ],
+    ids=lambda receiver: receiver.device.value,
+)
+def test_other_receivers_raise_nothing_over_a_licensed_city_and_find_the_newcomer(
+    receiver: FmReceiver,
+) -> None:
+    city = city_scene(CITY, HERE, seed=1, receiver=receiver)
+    watch = watch_of(city, settings=BroadcastSettings(continuous_s=300))
+    assert alerts(play(city, watch, DAY_US, 900, step_s=3)) == []
+    scene = newcomer(40)
+    scene.receiver = receiver
+    watch = watch_of(scene, settings=BroadcastSettings(continuous_s=300))
+    found = alerts(play(scene, watch, DAY_US + 600 * MICROS, 400, step_s=3))
+    # RF Explorer steps by 187.5 kHz: good to one raster point
+    (mhz,) = {float(str(d.subject["mhz"])) for d in found}
+    assert abs(mhz - 92.3) <= (0.101 if receiver.step_hz > 1e5 else 0.001)
+
+
+def tuned(scene: FmScene, watch: BroadcastWatch, seconds: float) -> list[Detection]:
+    """A tuner of 100 kHz steps that scans and listens by turns."""
+    now_us = [DAY_US]
+    peer = TunerPeer(scene, lambda: now_us[0], {})
+    dialect = TunerDialect(sensor="tef0", file="t", sweep=SweepRange())
+    peer.feed(dialect.wake())
+    out: list[Detection] = []
+    while now_us[0] < DAY_US + seconds * MICROS:
+        said = peer.feed(dialect.poll() or b"")
+        for _ in range(12):
+            now_us[0] += 170_000
+            said += peer.idle()
+        for item in dialect.feed(said, Arrival(at_us=now_us[0], time_basis="recorded")):
+            if isinstance(item, SweepReading | TunerReading | RdsReading):
+                out += watch.feed(item)
+    return out
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_tuner_that_stands_beside_a_station_takes_its_skirt_for_no_carrier(seed: int) -> None:
+    scene = city_scene(CITY, HERE, seed=seed)
+    watch = watch_of(scene, settings=BroadcastSettings(continuous_s=300), has_audio=False)
+    assert alerts(tuned(scene, watch, 900)) == []
+    assert {round(t.mhz, 1) for t in watch.tracks()} >= set(CITY) - {87.6}
