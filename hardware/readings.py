@@ -219,6 +219,8 @@ class SweepReading:
     """Points that were NaN, infinite or no number."""
     duration_s: float = 0.0
     """How long the device took, or integrated; 0: not said."""
+    attenuation_db: float | None = None
+    """Attenuator before the mixer, already counted into the levels; None: not said."""
     averages: float | None = None
     """Spectra averaged into each level, where the device says it."""
 

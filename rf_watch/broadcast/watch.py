@@ -162,7 +162,9 @@ class BroadcastWatch:
     def _band(self, reading: SweepReading, spectrum: Spectrum) -> list[Detection]:
         stamp = reading.stamp
         watching = self._look(stamp)
-        watching.take_floor(spectrum.floor_db, OVERLOAD_RISE_DB)
+        # the device adds the attenuator's loss to its own noise too
+        floor_db = spectrum.floor_db - (reading.attenuation_db or 0.0)
+        watching.take_floor(floor_db, OVERLOAD_RISE_DB)
         gap_us = watching.gap_us(self.settings.lost_after_s)
         tracks = self._roster.groups.setdefault(stamp.sensor, [])
         out: list[Detection] = []
@@ -205,6 +207,9 @@ class BroadcastWatch:
             peak.neighbour_above_db,
         )
         track.overloaded += watching.is_overloaded
+        if reading.attenuation_db is not None:
+            now_us = reading.stamp.at_us
+            track.note_attenuation(now_us, reading.attenuation_db, peak.level_db)
         event = self._see(
             track,
             reading.stamp,

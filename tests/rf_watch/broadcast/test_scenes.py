@@ -243,3 +243,30 @@ def test_a_tuner_that_stands_beside_a_station_takes_its_skirt_for_no_carrier(see
     watch = watch_of(scene, settings=BroadcastSettings(continuous_s=300), has_audio=False)
     assert alerts(tuned(scene, watch, 900)) == []
     assert {round(t.mhz, 1) for t in watch.tracks()} >= set(CITY) - {87.6}
+
+
+def stepped(scene: FmScene, watch: BroadcastWatch, seconds: int) -> list[Detection]:
+    """Every eighth sweep through 10 dB more, as the tinySA is asked for."""
+    out: list[Detection] = []
+    for number in range(seconds // 5):
+        step = 10.0 if number % 8 == 0 else 0.0
+        scene.receiver = dataclasses.replace(scene.receiver, attenuation_db=step)
+        out += watch.feed(scene.sweep(DAY_US + number * 5 * MICROS))
+    return out
+
+
+def test_the_attenuator_tells_a_product_from_a_station_on_its_frequency() -> None:
+    scene = strong_pair(iip3_dbm=-2.0)  # far worse than the table assumes
+    watch = watch_of(scene)
+    found = stepped(scene, watch, 1300)
+    assert alerts(found) == []
+    last = next(d for d in reversed(found + watch.close()) if d.track_id == "fm/101.6")
+    rival = next(r for r in last.rivals if r.explanation == "INTERMODULATION_IN_RECEIVER")
+    assert rival.values["fall_db"] == pytest.approx(20, abs=6)
+    pair = strong_pair()
+    # as weak as a product of the pair might be, and no law of levels can tell them apart
+    pirate = FmEmitter(id="p", mhz=101.6, site=Position(HERE.lat, HERE.lon + 0.02), erp_w=10)
+    own = FmScene([*pair.emitters, pirate], HERE, FmReceiver(iip3_dbm=30.0), seed=7)
+    own.has_fading = False
+    watch = watch_of(own)
+    assert {d.track_id for d in alerts(stepped(own, watch, 1300))} == {"fm/101.6"}
