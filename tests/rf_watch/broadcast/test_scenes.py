@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import resource
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +89,25 @@ def test_ten_days_of_licensed_cities_raise_at_most_one_alert() -> None:
         watch = watch_of(scene)
         raised += alerts(play(scene, watch, DAY_US, 24 * 3600, step_s=10, carriers_s=60))
     assert len(raised) <= 1, [d.track_id for d in raised]
+
+
+def resident_mb() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_a_week_costs_little_memory_and_teaches_the_hours() -> None:
+    row = next(row for row in cases() if row["id"] == "PFM-04")
+    scene = case_scene(row, CITY, HERE, seed=1)
+    watch = watch_of(scene)
+    before = resident_mb()
+    for hour in range(24 * 7):
+        play(scene, watch, DAY_US + hour * 3600 * MICROS, 3600, step_s=60)
+    assert resident_mb() - before < 10
+    (case,) = [d for d in watch.close() if d.track_id == "fm/96.0"]
+    hours = next(r.values for r in case.reasons if r.rule == "FM-SCHEDULE")
+    assert (hours["on"], hours["off"]) in {("20:30", "07:29"), ("20:30", "07:30")}
 
 
 def newcomer(level_above_db: float) -> FmScene:
