@@ -388,3 +388,24 @@ def test_occupancy_is_counted_by_local_hour_of_the_week() -> None:
     assert hours == [pytest.approx(0.25, abs=0.02)] * 2
     listed = next(t for t in w.tracks() if abs(t.mhz - 106.9) < 0.05)
     assert [x for x in occupancy(listed, w.watching("t0")) if x is not None] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("mhz,pi\n91.8,3A1B\n", {"FM-PI-UNKNOWN"}),
+        ("mhz,pi\n91.8,7000\n", set()),
+        ("mhz\n91.8\n", {"FM-CARRIER"}),
+    ],
+)
+def test_rds_without_a_frequency_is_observed_unless_the_list_knows_its_pi(
+    text: str, rules: set[str]
+) -> None:
+    w = BroadcastWatch("van-1", None, read_licences(text)[0])
+    found: list[Detection] = []
+    for number in range(6):
+        found += w.feed(rds(NOON + number * MICROS, 0x7000, mhz=None, ps="TEL 1380"))
+    found += w.close()
+    assert {r.rule for d in found for r in d.reasons} == rules
+    assert {d.level.value for d in found} <= {"observed"}
+    assert all(d.subject["pi"] == "7000" for d in found)
