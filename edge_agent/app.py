@@ -39,6 +39,7 @@ from edge_agent.renewal import Renewal
 from edge_agent.rf.survey import Survey
 from edge_agent.supervision import Part, Supervisor
 from edge_agent.watchdog import Watchdog
+from hardware.gnss import FixTracker
 from mqtt_bridge.downlink import Downlink
 from mqtt_bridge.ports import BrokerAddress
 from mqtt_bridge.uplink import Uplink, UplinkStatus
@@ -96,6 +97,7 @@ class Agent:
         )
         self._watchdog = Watchdog()
         self._surveys: dict[str, Survey] = {}
+        self._fixes = FixTracker()
         self._counter = self._make_counter()
         self._supervisor = self._make_parts()
 
@@ -258,6 +260,8 @@ class Agent:
             desk=self._desk,
             book=self._book,
             evidence=self._evidence,
+            broadcast=self._config.broadcast,
+            fixes=self._fixes,
         )
         await survey.run()
 

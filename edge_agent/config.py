@@ -17,6 +17,7 @@ from hardware.serial.transport import Backend
 __all__ = [
     "AgentConfig",
     "AtmConfig",
+    "BroadcastConfig",
     "BrokerConfig",
     "BrokerTls",
     "CentralConfig",
@@ -49,6 +50,12 @@ class SensorKind(StrEnum):
     UBLOX = "ublox"
     DIAG = "diag"
     CAPTURE = "capture"
+    TINYSA = "tinysa"
+    RF_EXPLORER = "rf_explorer"
+    FM_TUNER = "fm_tuner"
+    SWEEP_CSV = "sweep_csv"
+    NMEA = "nmea"
+    GPSD = "gpsd"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +121,15 @@ class SensorConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BroadcastConfig:
+    """What the broadcast detector is told besides."""
+
+    licences: Path
+    utc_offset_min: int = 480
+    continuous_s: float = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AtmConfig:
     """What an ATM needs besides."""
 
@@ -143,6 +159,8 @@ class AgentConfig:
     atm: AtmConfig | None
     evidence_token: TokenConfig | None = None
     """None: the evidence key is a file in state_dir."""
+    broadcast: BroadcastConfig | None = None
+    """None: no licence list, so carriers are observed and nobody is suspected."""
 
 
 def load_config(path: Path) -> AgentConfig:
@@ -163,6 +181,7 @@ def load_config(path: Path) -> AgentConfig:
         sensors=_sensors(root, path.parent),
         atm=_atm(root.table_or_none("atm")),
         evidence_token=_token(root.table_or_none("evidence_token")),
+        broadcast=_broadcast(root.table_or_none("broadcast")),
     )
     _check_kind(root, config)
     file.finish()
@@ -219,6 +238,16 @@ def _health(table: Table | None) -> HealthConfig:
 
 def _metrics_port(table: Table | None) -> int | None:
     return None if table is None else table.integer("port", 1, MAX_PORT)
+
+
+def _broadcast(table: Table | None) -> BroadcastConfig | None:
+    if table is None:
+        return None
+    return BroadcastConfig(
+        licences=table.path("licences"),
+        utc_offset_min=table.integer_or("utc_offset_min", 480, -840, 840),
+        continuous_s=table.number_or("continuous_s", 900.0, 1.0, DAY_S),
+    )
 
 
 def _sensors(root: Table, folder: Path) -> tuple[SensorConfig, ...]:

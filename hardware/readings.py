@@ -305,6 +305,8 @@ class SweepReading:
     """Points that were NaN, infinite or no number."""
     duration_s: float = 0.0
     """How long the device took, or integrated; 0: not said."""
+    attenuation_db: float | None = None
+    """Attenuator before the mixer, already counted into the levels; None: not said."""
     averages: float | None = None
     """Spectra averaged into each level, where the device says it."""
 
@@ -378,6 +380,8 @@ class CarrierReading:
     """Occupied bandwidth."""
     audio: tuple[float, ...] | None = field(default=None, repr=False)
     """Features of about 10 s of the demodulated programme; compared by correlation."""
+    clip: bytes | None = field(default=None, repr=False)
+    """About 30 s of the programme as it was recorded (any container): evidence, by hash."""
     bearing_deg: float | None = None
     """True bearing, clockwise from north."""
     bearing_sigma_deg: float | None = None

@@ -34,6 +34,7 @@ class RecordingKind(StrEnum):
     UBLOX_TRANSCRIPT = "ublox_transcript"
     QTTINYSA_ARRAY = SpectrumFileKind.QTTINYSA_ARRAY.value
     SWEEP_CSV = SpectrumFileKind.SWEEP_CSV.value
+    SPECTRUM_TABLE = SpectrumFileKind.SPECTRUM_TABLE.value
     TINYSA_CONSOLE = SpectrumFileKind.TINYSA_CONSOLE.value
     RF_EXPLORER = SpectrumFileKind.RF_EXPLORER.value
     FM_TUNER_LINES = SpectrumFileKind.FM_TUNER_LINES.value

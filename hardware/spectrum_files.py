@@ -6,6 +6,7 @@ captures without it.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from enum import StrEnum
@@ -22,8 +23,14 @@ _CSV_ROW = re.compile(
     rb"\s*\d{4}-\d\d-\d\d\s*,\s*\d\d?:\d\d:\d\d(?:\.\d+)?\s*,"
     rb"\s*\d+(?:\.\d*)?\s*,\s*\d+(?:\.\d*)?\s*,\s*\d+(?:\.\d*)?\s*,\s*\d+"
 )
+TABLE_ROW = re.compile(
+    rb"\s*(\d{6,11}(?:\.\d+)?(?:[eE]\+?\d+)?)\s*[,;\t ]"
+    rb"\s*(-?(?:\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|inf|nan))"
+    rb"(?:\s*[,;\t ].*)?\s*"
+)
+"""Frequency in Hz and level, then whatever."""
 _CONSOLE = re.compile(rb"(?:^|[\r\n]|ch> )scan(?:raw)? \d+ \d+")
-_RDS_BLOCKS = re.compile(rb"(?:[0-9A-Fa-f]{4}|-{4})(?: ?(?:[0-9A-Fa-f]{4}|-{4})){3}(?:\s.*)?")
+_RDS_BLOCKS = re.compile(rb"(?:[0-9A-Fa-f]{4}|-{4})(?: ?(?:[0-9A-Fa-f]{4}|-{4})){3}(?:[\s@].*)?")
 _TUNER_TELLING = re.compile(
     rb"R(?:[0-9A-Fa-f]{14}|[0-9A-Fa-f]{18})|S[smSM]-?\d+(?:\.\d+)?(?:,-?\d+)*|U\s*\d{4,6}\s*=.*"
 )
@@ -37,6 +44,7 @@ class SpectrumFileKind(StrEnum):
 
     QTTINYSA_ARRAY = "qttinysa_array"
     SWEEP_CSV = "sweep_csv"
+    SPECTRUM_TABLE = "spectrum_table"
     TINYSA_CONSOLE = "tinysa_console"
     RF_EXPLORER = "rf_explorer"
     FM_TUNER_LINES = "fm_tuner_lines"
@@ -55,6 +63,15 @@ def _is_npy(head: bytes) -> bool:
 
 def _is_csv(head: bytes) -> bool:
     return any(_CSV_ROW.match(line) for line in head.splitlines()[:8])
+
+
+def _is_table(head: bytes) -> bool:
+    """Two columns of numbers under any header, the first ascending frequencies of a radio."""
+    rows = [match for line in head.splitlines()[:12] if (match := TABLE_ROW.fullmatch(line))]
+    if len(rows) < 4:
+        return False
+    hz = [float(row[1]) for row in rows]
+    return hz[0] >= 1e5 and all(a < b for a, b in itertools.pairwise(hz))
 
 
 def _is_console(head: bytes) -> bool:
@@ -95,6 +112,12 @@ def _read_csv(source: BinaryIO, file: str, sensor: str, start_us: int | None) ->
     while chunk := source.read(_CHUNK_BYTES):
         yield from codec.feed(chunk)
     yield from codec.close()
+
+
+def _read_table(source: BinaryIO, file: str, sensor: str, start_us: int | None) -> Iterator[Item]:
+    from hardware.spectrum.table import read_table
+
+    yield from read_table(source.read(), file, sensor, start_us)
 
 
 def _arrival(number: int, start_us: int | None) -> Arrival:
@@ -171,6 +194,7 @@ SPECTRUM_FILES: tuple[
 ] = (
     (SpectrumFileKind.QTTINYSA_ARRAY, _is_npy, _read_npy),
     (SpectrumFileKind.SWEEP_CSV, _is_csv, _read_csv),
+    (SpectrumFileKind.SPECTRUM_TABLE, _is_table, _read_table),
     (SpectrumFileKind.TINYSA_CONSOLE, _is_console, _read_console),
     (SpectrumFileKind.RF_EXPLORER, _is_rf_explorer, _read_rf_explorer),
     (SpectrumFileKind.RDS_GROUPS, _is_rds, _read_rds),

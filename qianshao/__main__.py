@@ -154,14 +154,28 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _add_rf(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from qianshao.replay import add_arguments
 
-    rf = commands.add_parser("rf", help="radio: replay recordings, learn baselines, measure")
-    rf = commands.add_parser("rf", help="radio: replay recordings, watch one sniffer live")
+    rf = commands.add_parser("rf", help="radio: replay recordings, watch live, learn baselines")
     kinds = rf.add_subparsers(required=True, metavar="WHAT")
     sentence = "run the real parsers and detectors over recordings"
     replay = kinds.add_parser("replay", help=sentence, description=sentence)
     add_arguments(replay)
     replay.set_defaults(run=_replay)
+    _add_rf_live(kinds)
     _add_rf_learn(kinds)
+
+
+def _add_rf_live(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.band_view import add_watch_arguments
+    from qianshao.scan import add_arguments as add_scan_arguments
+
+    sentence = "one spectrum device live: spectrum, carriers, news, suspicions"
+    watch = kinds.add_parser("watch", help=sentence, description=sentence)
+    add_watch_arguments(watch)
+    watch.set_defaults(run=_band_view)
+    sentence = "watch one sniffer live: what it is, its readings, detections"
+    scan = kinds.add_parser("scan", help=sentence, description=sentence)
+    add_scan_arguments(scan)
+    scan.set_defaults(run=_scan)
 
 
 def _add_rf_learn(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -179,16 +193,6 @@ def _add_rf_learn(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     campaign = kinds.add_parser("campaign", help=sentence, description=sentence)
     rf_campaign.add_arguments(campaign)
     campaign.set_defaults(run=_campaign)
-    from qianshao.band_view import add_watch_arguments
-
-    sentence = "one spectrum device live: spectrum, carriers, news, suspicions"
-    watch = kinds.add_parser("watch", help=sentence, description=sentence)
-    add_watch_arguments(watch)
-    watch.set_defaults(run=_band_view)
-    sentence = "watch one sniffer live: what it is, its readings, detections"
-    scan = kinds.add_parser("scan", help=sentence, description=sentence)
-    add_scan_arguments(scan)
-    scan.set_defaults(run=_scan)
 
 
 def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

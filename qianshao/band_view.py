@@ -115,6 +115,7 @@ class BandView:
                 f"{track.mhz:8.2f} {track.level_db:7.1f} {track.above_floor_db:10.1f} "
                 f"{_minutes(track.dwell.seconds()):>8}  {state:<11} {name}{pi} {said}"
             )[:width].rstrip()
+            line = "".join(c if c.isprintable() else "?" for c in line)  # names are others' text
             colour = _GREEN if rows else _RED
             lines.append(f"{colour}{line}{_PLAIN}" if self.is_coloured else line)
         if len(tracks) > ROWS_MAX:

@@ -47,7 +47,7 @@ class RadioWatch:
             if self.broadcast is None:
                 self.broadcast = self._make_broadcast()
             return self.broadcast.feed(reading)
-        return []
+        return self._cells.feed(reading)
 
     def close(self) -> list[Detection]:
         """End everything that is open and return the last revisions."""

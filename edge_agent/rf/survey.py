@@ -14,15 +14,17 @@ from contract.clock import Clock
 from contract.codec import Values
 from contract.messages import Detection
 from contract.words import PartState
-from edge_agent.config import SensorConfig, SensorKind
+from edge_agent.config import BroadcastConfig, SensorConfig, SensorKind
 from edge_agent.desk import Desk
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
+from edge_agent.rf.broadcast import GNSS_KINDS, SPECTRUM_KINDS, broadcast_maker, gnss_items
 from hardware.captures.reader import CaptureReader
+from hardware.gnss import FixTracker
 from hardware.modems import DIALECTS
 from hardware.modems.diag import DiagLink, DiagReader
 from hardware.modems.poller import ModemPoller
-from hardware.readings import Item, Unreadable
+from hardware.readings import FixReading, Item, Unreadable
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
 from hardware.serial.transport import LineSettings
 from rf_watch.watch import RadioWatch
@@ -45,7 +47,10 @@ class Survey:
         desk: Desk,
         book: HealthBook,
         evidence: EvidenceStore,
+        broadcast: BroadcastConfig | None = None,
+        fixes: FixTracker | None = None,
     ) -> None:
+        """``fixes`` is shared by all sensors of the agent: one receiver places them all."""
         self._config = config
         self._desk = desk
         self._book = book
@@ -55,7 +60,8 @@ class Survey:
         limit_s = None if config.kind is SensorKind.CAPTURE else 2 * SILENT_AFTER_S
         line = LineSettings(baudrate=config.baudrate, backend=config.backend)
         self._port = SerialPort(config.url, clock=clock, settings=line, silence_limit_s=limit_s)
-        self._watch = RadioWatch(device)
+        self._watch = RadioWatch(device, broadcast=broadcast_maker(broadcast, device, book))
+        self._fixes = fixes or FixTracker()
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
         self._diag: DiagReader | None = None
         self._poller: ModemPoller | None = None
@@ -78,6 +84,10 @@ class Survey:
             self._note_unreadable(item)
             return
         self._counts["readings"] += 1
+        if isinstance(item, FixReading):
+            self._fixes.note(item)
+            return
+        item = self._fixes.placed(item)
         for detection in self._watch.feed(item):
             await self._send(detection)
 
@@ -117,12 +127,26 @@ class Survey:
         if self._config.kind is SensorKind.DIAG:
             self._diag = DiagReader(sensor=self._config.name, file=port_name(self._config.url))
             return DiagLink(self._port, self._diag).items()
+        if self._config.kind in GNSS_KINDS:
+            return gnss_items(self._config.kind, self._config.name, self._port)
+        if self._config.kind in SPECTRUM_KINDS:
+            return self._spectrum_items()
         dialect = DIALECTS[self._config.kind.value](
             sensor=self._config.name, file=port_name(self._config.url)
         )
         period_s = self._config.poll_s if self._config.poll_s is not None else 1.0
         self._poller = ModemPoller(self._port, dialect, period_s=period_s)
         return self._poller.items()
+
+    def _spectrum_items(self) -> AsyncIterator[Item]:
+        from hardware.spectrum.dialects import DIALECTS as SPECTRUM_DIALECTS
+        from hardware.spectrum.dialects import SweepRange
+        from hardware.spectrum.poller import SpectrumPoller
+
+        dialect = SPECTRUM_DIALECTS[self._config.kind.value](
+            sensor=self._config.name, file=port_name(self._config.url), sweep=SweepRange()
+        )
+        return SpectrumPoller(self._port, dialect).items()
 
     async def _capture_items(self) -> AsyncIterator[Item]:
         """A capture has a header of its own: after each loss a new reader begins."""

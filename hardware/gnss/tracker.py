@@ -3,24 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
 
-from hardware.readings import (
-    CarrierReading,
-    CellReading,
-    Fix,
-    FixQuality,
-    FixReading,
-    NasReading,
-    RdsReading,
-    Stamp,
-    SweepReading,
-    TunerReading,
-)
-
-R = TypeVar(
-    "R", CellReading, NasReading, SweepReading, TunerReading, RdsReading, CarrierReading, FixReading
-)
+from hardware.readings import Fix, FixQuality, FixReading, Reading, Stamp
 
 HDOP_MAX = 10.0
 """A worse geometry is no position: some hundred metres and more."""
@@ -60,6 +44,6 @@ class FixTracker:
         fix = Fix(quality=self._fix.quality, age_s=age_s, hdop=self._hdop)
         return replace(stamp, position=self._fix.position, fix=fix)
 
-    def placed(self, reading: R) -> R:
+    def placed(self, reading: Reading) -> Reading:
         """Return a reading with its stamp placed."""
         return replace(reading, stamp=self.stamp(reading.stamp))

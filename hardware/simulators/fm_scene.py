@@ -84,6 +84,7 @@ class FmReceiver:
     """Thermal noise and 16 dB of noise figure."""
     iip3_dbm: float = 10.0
     ppm: float = 0.0
+    attenuation_db: float = 0.0
 
     @property
     def step_hz(self) -> float:
@@ -149,10 +150,14 @@ class FmScene:
         """One sweep of the receiver."""
         r, rng = self.receiver, self._rng
         hz = r.low_mhz * 1e6 + np.arange(r.points) * r.step_hz
-        power = np.full(r.points, 10 ** ((r.noise_dbm_hz + 10 * math.log10(r.rbw_hz)) / 10))
+        # what the attenuator takes is added again by the device, to its own noise as well
+        noise_dbm = r.noise_dbm_hz + 10 * math.log10(r.rbw_hz) + r.attenuation_db
+        power = np.full(r.points, 10 ** (noise_dbm / 10))
         on = self.on_air(at_us)
         levels = [(e.mhz * (1 + r.ppm * 1e-6), self.level_dbm(e, at_us)) for e in on]
-        for mhz, level in levels + products(levels, r.iip3_dbm, r.low_mhz, r.high_mhz):
+        for mhz, level in levels + products(
+            levels, r.iip3_dbm + r.attenuation_db, r.low_mhz, r.high_mhz
+        ):
             sigma = 1e3 * _PROGRAMME_KHZ * float(rng.uniform(0.7, 1.2))
             centre = mhz * 1e6 + 1e3 * _SHIFT_KHZ * float(rng.normal())
             seen = math.hypot(sigma, r.rbw_hz / 2.355)
@@ -171,6 +176,7 @@ class FmScene:
             levels_dbm=array("f", data.tobytes()),
             rbw_hz=r.rbw_hz,
             is_calibrated=True,
+            attenuation_db=r.attenuation_db,
         )
 
     def carriers(self, at_us: int, *, df_sigma_deg: float | None = None) -> list[CarrierReading]:

@@ -98,6 +98,9 @@ class TinySaPeer:
             return echo + b"tinySA4_v1.4-143-g864bb27\r\nHW Version:V0.4.5.1 \r\nch> "
         if command == b"zero":
             return echo + b"usage: zero {level}\r\n%ddBm\r\nch> " % _ZERO_DB
+        if (step := re.fullmatch(rb"attenuate (\d+)", command)) is not None:
+            self._scene.receiver = replace(self._scene.receiver, attenuation_db=float(step[1]))
+            return echo + b"ch> "
         if (scan := _SCANRAW.fullmatch(command)) is not None:
             return echo + self._sweep(*(int(part) for part in scan.groups()))
         return echo + (command + b"?\r\nch> " if command else b"ch> ")

@@ -20,6 +20,8 @@ from hardware.spectrum.rf_explorer import RfExplorer
 from hardware.spectrum.tinysa import TinySa
 
 TINYSA_POINTS = 450
+ATTENUATOR_STEP_DB, ATTENUATOR_EVERY = 10, 8
+"""Every eighth sweep sees the band through 10 dB more: what the mixer makes itself sinks by 20."""
 TUNER_LISTEN_LINES = 24
 """Tuner lines heard on one station before the next scan: two to three seconds, a whole PS."""
 TUNER_LEVEL_MIN_DBM = -90.0
@@ -45,6 +47,7 @@ class TinySaDialect(TinySa):
     def __init__(self, *, sensor: str, file: str, sweep: SweepRange) -> None:
         super().__init__(sensor=sensor, file=file)
         self._sweep_range = sweep
+        self._polls = 0
 
     def wake(self) -> bytes:
         """Ask what it is."""
@@ -52,7 +55,13 @@ class TinySaDialect(TinySa):
 
     def poll(self) -> bytes | None:
         """Ask for one sweep."""
-        return tinysa.scanraw(self._sweep_range.low_hz, self._sweep_range.high_hz, TINYSA_POINTS)
+        self._polls += 1
+        phase = self._polls % ATTENUATOR_EVERY
+        before = b""
+        if phase < 2:
+            before = tinysa.attenuate(ATTENUATOR_STEP_DB if phase == 0 else 0)
+        low, high = self._sweep_range.low_hz, self._sweep_range.high_hz
+        return before + tinysa.scanraw(low, high, TINYSA_POINTS)
 
     def recover(self) -> bytes:
         """End whatever it does."""

@@ -17,7 +17,7 @@ from hardware.spectrum.rds import RdsDecoder
 _BLOCK = rb"([0-9A-Fa-f]{4}|-{4})"
 _GROUP = re.compile(
     rb"%b ?%b ?%b ?%b" % (_BLOCK, _BLOCK, _BLOCK, _BLOCK)
-    + rb"(?:\s+@?(\d{4})[/-](\d\d)[/-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?)?\s*"
+    + rb"(?:\s*@?(\d{4})[/-](\d\d)[/-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?)?\s*"
 )
 _GROUP_US = 87_579  # 104 bits at 1187.5 bit/s
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

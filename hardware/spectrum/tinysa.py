@@ -34,6 +34,7 @@ _SCANRAW = re.compile(rb"(?:ch> )?scanraw\s+(\d{1,11})\s+(\d{1,11})(?:\s+(\d{1,6
 _SCAN = re.compile(rb"(?:ch> )?scan\s+(\d{1,11})\s+(\d{1,11})\s+(\d{1,6})\s+(\d{1,2})")
 _DATA = re.compile(rb"(?:ch> )?data\s+[012]")
 _SWEEP_STATE = re.compile(rb"(\d{1,11}) (\d{1,11}) (\d{1,6})")
+_ATTENUATE = re.compile(rb"(?:ch> )?attenuate (\d{1,2}|auto)")
 _ZERO = re.compile(rb"(\d{1,3})dBm")
 _VERSION = re.compile(rb"(?:.*Version: ?)?(tinySA4?)_\S+.*")
 _POINTS_DEFAULT = 450  # firmware: without a count the device's own number of points
@@ -60,6 +61,11 @@ def scanraw(start_hz: int, stop_hz: int, points: int) -> bytes:
     return b"scanraw %d %d %d\r" % (start_hz, stop_hz, points)
 
 
+def attenuate(decibel: int) -> bytes:
+    """Set the attenuator; the levels are corrected by the device."""
+    return b"attenuate %d\r" % decibel
+
+
 ASK_VERSION, ASK_ZERO, ABORT = b"version\r", b"zero\r", b"abort\r"
 
 
@@ -71,6 +77,7 @@ class TinySa:
         self._file = file
         self._zero_db = zero_db
         self._model: str | None = None
+        self._attenuation_db: float | None = None
         self._buffer = bytearray()
         self._offset = 0
         """Bytes taken out of the buffer since the beginning."""
@@ -203,6 +210,8 @@ class TinySa:
             self._range = _Plan(int(state[1]), int(state[2]), max(1, int(state[3])))
         elif (zero := _ZERO.fullmatch(line)) is not None:
             self._zero_db = int(zero[1])
+        elif (attenuate := _ATTENUATE.fullmatch(line)) is not None:
+            self._attenuation_db = None if attenuate[1] == b"auto" else float(attenuate[1])
         elif (version := _VERSION.fullmatch(line)) is not None:
             self._model = version[1].decode()
         elif line.endswith((b"Command timeout", b"?")) and len(line) < 80:
@@ -257,6 +266,7 @@ class TinySa:
             levels_dbm=levels,
             is_calibrated=self._zero_db is not None or self._model is not None,
             rejected=rejected,
+            attenuation_db=self._attenuation_db,
         )
 
     def _bad(self, reason: str) -> Unreadable:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from contract.clock import UnixMicros
 from contract.codec import Values
-from contract.messages import Detection, Reason, Rival, Source, detection_id
+from contract.messages import Detection, Evidence, Reason, Rival, Source, detection_id
 from contract.words import AlertKind, DetectionKind, Level, Severity, TimeBasis
 from hardware.readings import Stamp
 from rf_watch.broadcast.rules import BROADCAST_RULES, BroadcastFinding, score
@@ -50,6 +50,8 @@ class BroadcastDossier:
         self._level = Level.OBSERVED
         self._fired_at: int | None = None
         self._issued: Detection | None = None
+        self.clip: Evidence | None = None
+        """About 30 s of the programme, where a device recorded it."""
 
     @property
     def is_suspected(self) -> bool:
@@ -125,6 +127,6 @@ class BroadcastDossier:
             track_id=self.track_id,
             subject=self.subject,
             source=Source(file=self._first.file, place=place_range(self._first, self._last)),
-            evidence=raw.evidence(),
+            evidence=raw.evidence() + (() if self.clip is None else (self.clip,)),
             fired_at=None if self._fired_at is None else UnixMicros(self._fired_at),
         )

@@ -57,6 +57,7 @@ class Judge:
     def __init__(self, settings: BroadcastSettings, licences: LicenceList | None) -> None:
         self._settings = settings
         self._licences = licences
+        self._has_pis: bool | None = None
         self._ppm: dict[str, float | None] = {}
 
     @property
@@ -148,6 +149,8 @@ class Judge:
         subkind = Subkind.OFF_RASTER if is_off else Subkind.UNLICENSED
         values = self._values(track, nominal)
         values["evidence"] = "SPECTRUM,NOT_IN_LICENCE_DB"
+        if track.has_clip:
+            values["evidence"] = "SPECTRUM,AUDIO_30S,NOT_IN_LICENCE_DB"
         values["list_rows"] = len(self._licences)
         if is_off:
             values["off_khz"] = round(off_khz, 1)
@@ -204,7 +207,7 @@ class Judge:
         assert track.pi is not None
         if self._licences is not None and self._licences.with_pi(track.pi):
             return None
-        rule = rules.CARRIER if self._licences is None else rules.PI_UNKNOWN
+        rule = rules.PI_UNKNOWN if self._names_pis() else rules.CARRIER
         findings = [BroadcastFinding(rule=rule, values=self._identity(track))]
         findings += self._phone(track)
         return Opinion(DetectionKind.ILLEGAL_BROADCAST, "", 0.0, tuple(findings), False)
@@ -221,8 +224,7 @@ class Judge:
     ) -> list[BroadcastFinding]:
         """What adds weight to an unlisted carrier without accusing it."""
         found = self._phone(track)
-        has_pis = self._licences is not None and any(row.pi for row in self._licences)
-        if track.pi is not None and has_pis and not self._with_pi(track.pi):
+        if track.pi is not None and self._names_pis() and not self._with_pi(track.pi):
             values: Values = {"pi": f"{track.pi:04X}"}
             found.append(BroadcastFinding(rule=rules.PI_UNKNOWN, values=values))
         twin = self._twin(track, group, step_khz)
@@ -240,6 +242,13 @@ class Judge:
             }
             found.append(BroadcastFinding(rule=rules.SCHEDULE, values=values))
         return found
+
+    def _names_pis(self) -> bool:
+        """Whether the list names any PI at all; most do not."""
+        if self._has_pis is None:
+            rows = self._licences or ()
+            self._has_pis = any(row.pi is not None for row in rows)
+        return self._has_pis
 
     def _with_pi(self, pi: int) -> list[Licence]:
         return [] if self._licences is None else self._licences.with_pi(pi)

@@ -55,6 +55,8 @@ _SYNONYMS = {
     "播出时间": "schedule",
 }
 _MHZ_TEXT = re.compile(r"(\d{2,3}(?:\.\d{1,3})?)\s*(?:MHz|兆赫)\.?", re.IGNORECASE)
+_UNIT = re.compile(r"[(（\[].*?[)）\]]")
+"""``Frequency (MHz)``: the unit is told by the size of the number."""
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _HOURS = re.compile(r"(\d\d?):(\d\d)\s*-\s*(\d\d?):(\d\d)")
 _MHZ_MIN, _MHZ_MAX = 30.0, 300.0
@@ -170,14 +172,14 @@ def read_licences(
 
 def _header(cells: Sequence[str], mapping: Mapping[str, str]) -> dict[str, int]:
     """Column of each of our names; the mapping wins over the name, the name over its synonyms."""
-    names = [cell.strip().lower() for cell in cells]
+    names = [_UNIT.sub("", cell).strip().lower() for cell in cells]
     found: dict[str, int] = {}
     for index, name in enumerate(names):
         ours = name if name in COLUMNS else _SYNONYMS.get(name)
         if ours is not None and (ours not in found or name in COLUMNS):
             found[ours] = index
     for ours, theirs in mapping.items():
-        wanted = theirs.strip().lower()
+        wanted = _UNIT.sub("", theirs).strip().lower()
         if wanted in names:
             found[ours] = names.index(wanted)
     return found

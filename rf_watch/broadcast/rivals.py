@@ -31,6 +31,8 @@ PREDICTION_MARGIN_DB, LAWFUL_MARGIN_DB = 15.0, 30.0
 """A product may exceed what the assumed intercept predicts by so much: devices differ by 7 dB, and
 a product by twice that. By more where its level obeys the law of a product."""
 PARENT_ABOVE_DB = 20.0
+STEPS_MIN, STEP_LEAST_DB, STEP_SHARE = 6, 3.0, 1.0
+"""A product falls by twice the attenuator's step, a carrier by nothing: the border lies between."""
 PRODUCTS_TRIED = 12
 LAW_SAMPLES_MIN = 12
 LAW_SPREAD_DB = 6.0
@@ -71,6 +73,18 @@ def intermodulation(
     return _rival(INTERMODULATION, _is(is_possible), {**values, "products": len(products)})
 
 
+def attenuator_slope(track: Track) -> tuple[float, float] | None:
+    """Step of the attenuator and fall of the corrected level with it; None without enough steps.
+
+    A carrier of its own stays where it is; what the mixer makes falls by twice the step.
+    """
+    falls = [(step, fall) for step, fall in track.falls if step >= STEP_LEAST_DB]
+    if len(falls) < STEPS_MIN:
+        return None
+    step = statistics.median(step for step, _ in falls)
+    return step, statistics.median(fall for _, fall in falls)
+
+
 def _explained(
     track: Track, product: Product, by_mhz: Mapping[float, Track], receiver: ReceiverRow
 ) -> tuple[bool, Values]:
@@ -82,6 +96,10 @@ def _explained(
         "level_db": round(track.level_db, 1),
         "weakest_parent_db": round(weakest, 1),
     }
+    step = attenuator_slope(track)
+    if step is not None:
+        values["attenuator_step_db"], values["fall_db"] = step[0], round(step[1], 1)
+        return step[1] >= STEP_SHARE * step[0], values
     law = _follows(track, parents)
     margin = PREDICTION_MARGIN_DB
     if law is not None:

@@ -197,8 +197,7 @@ def _centres(
     """Centre of gravity of what exceeds the edges of the channel, in Hz."""
     if not indices.size:
         return np.empty(0)
-    if half < 1:
-        return np.asarray(start + indices * step)
+    half = max(half, 1)  # a coarse sweep: the loudest point and its two neighbours
     offsets = np.arange(-half, half + 1)
     if is_narrow:  # the span is the channel: the gravity of what bulges out of it
         bulge = np.maximum(power - np.percentile(power, FLOOR_PERCENTILE), 0.0)

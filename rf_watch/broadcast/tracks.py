@@ -12,6 +12,9 @@ _MICROS = 1_000_000
 MEAN_MAX = 200
 """A centre is averaged over so many sightings; later ones replace the oldest slowly."""
 EPISODES_MAX = 64
+LEVELS_MAX = 32
+STEP_WITHIN_US = 15 * _MICROS
+"""Looks farther apart differ by fading as well."""
 HISTORY_MAX = 96
 HISTORY_STEP_US = 10 * _MICROS
 HOURS_OF_WEEK = 168
@@ -84,6 +87,7 @@ class Track:
     is_resolved: bool = False
     """Seen finely enough to say whether it stands on the raster."""
     resolved_sightings: int = 0
+    coarse_sightings: int = 0
     spread_khz2: float = 0.0
     level_db: float = -200.0
     above_floor_db: float = 0.0
@@ -100,6 +104,10 @@ class Track:
     """The watch saw it come on: its beginning is a time, not the beginning of the watch."""
     history: deque[Sample] = field(default_factory=lambda: deque(maxlen=HISTORY_MAX))
     on_looks: list[int] = field(default_factory=lambda: [0] * HOURS_OF_WEEK)
+    attenuated: tuple[int, float, float] | None = None
+    """Time, attenuator setting and level of the last sighting that said it."""
+    falls: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=LEVELS_MAX))
+    """Steps of the attenuator from one look to the next, and how the level fell with them."""
     audio: tuple[float, ...] | None = None
     audio_us: int = 0
     audio_dwell: Dwell = field(default_factory=Dwell)
@@ -113,6 +121,8 @@ class Track:
     pi: int | None = None
     texts: dict[str, str] = field(default_factory=dict)
     is_pilot: bool | None = None
+    has_clip: bool = False
+    """Some of its programme was recorded."""
     is_pi_alone: bool = False
     """Known by its PI only: the tuner never said where it stands."""
 
@@ -148,11 +158,22 @@ class Track:
         return TrackEvent.RETURNED if self.episodes or was_dormant else TrackEvent.NEW
 
     def _average(self, mhz: float, *, is_resolved: bool) -> None:
-        self.resolved_sightings = min(MEAN_MAX, self.resolved_sightings + 1 if is_resolved else 1)
-        share = 1 / max(1, self.resolved_sightings)
+        """Mean centre; a coarse look counts too, as long as there is no finer one."""
+        self.resolved_sightings = min(MEAN_MAX, self.resolved_sightings + is_resolved)
+        self.coarse_sightings = min(MEAN_MAX, self.coarse_sightings + (not is_resolved))
+        share = 1 / max(1, self.resolved_sightings or self.coarse_sightings)
         off_khz = (mhz - self.mhz) * 1000
         self.mhz += off_khz * share / 1000
         self.spread_khz2 += (off_khz * off_khz - self.spread_khz2) * share
+
+    def note_attenuation(self, now_us: int, attenuation_db: float, level_db: float) -> None:
+        """Compare with the look before, if the attenuator moved between them."""
+        before, self.attenuated = self.attenuated, (now_us, attenuation_db, level_db)
+        if before is None or now_us - before[0] > STEP_WITHIN_US or attenuation_db == before[1]:
+            return
+        sign = 1 if attenuation_db > before[1] else -1
+        step = sign * (attenuation_db - before[1])
+        self.falls.append((step, sign * (before[2] - level_db)))
 
     def look(self, *, is_seen: bool, keep: int) -> None:
         """The receiver looked at this frequency."""

@@ -136,12 +136,12 @@ def test_each_mistake_names_its_line_and_key(file: Path, old: str, new: str, exp
 
 def test_all_mistakes_are_reported_at_once(file: Path) -> None:
     text = VAN.replace('"127.0.0.1"', "1").replace('"capture"', '"sdr"').replace("= 0.5", "= 'x'")
-    assert problems(file, text) == [
+    *others, last = problems(file, text)
+    assert others == [
         "agent.toml:6: broker.host: expected a text, found a whole number",
         "agent.toml:18: sensors[0].poll_s: expected a number, found a text",
-        "agent.toml:21: sensors[1].kind: 'sdr' is none of "
-        + "quectel, simcom, telit, ublox, diag, capture",
     ]
+    assert last.startswith("agent.toml:21: sensors[1].kind: 'sdr' is none of quectel, ")
 
 
 def test_the_kind_decides_which_tables_belong(file: Path) -> None:

@@ -10,11 +10,16 @@ import pytest
 from hardware.readings import Position
 from hardware.simulators.fm_scene import EXAMPLE_MHZ, city_scene, licence_csv
 from hardware.simulators.instruments import SimulatedInstrument, TinySaPeer, example_scene
-from qianshao.__main__ import main
-from qianshao.band_view import BandView
+from qianshao.__main__ import build_parser
+from qianshao.band_view import BandView, main_watch
 from rf_watch.broadcast import BroadcastSettings, BroadcastWatch, read_licences
 
 NOON_US = 1_795_579_200_000_000
+
+
+def main(words: list[str]) -> int:
+    """The command without its logs, which would hold on to this test's stderr."""
+    return main_watch(build_parser().parse_args(words))
 
 
 def test_a_live_device_is_shown_with_its_carriers_and_the_suspected_one(

@@ -84,7 +84,7 @@ def test_logs_of_hexadecimal_groups_are_read_with_their_times(tmp_path: Path) ->
     log = tmp_path / "log.spy"
     log.write_text(
         '<recorder="RDS Spy">\n3ABC A750 4352 492E @2019/05/04 22:36:23.05\n'
-        "3ABC A751 434E 0D0D @2019/05/04 22:36:23.14\n3ABC A751 43\n---- A751 434E 0D0D\n"
+        "3ABC A751 434E 0D0D@2019/05/04 22:36:23.14\n3ABC A751 43\n---- A751 434E 0D0D\n"
     )
     first, second, bad, last = read_recording(log)
     assert isinstance(second, RdsReading)

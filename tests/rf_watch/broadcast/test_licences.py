@@ -45,7 +45,9 @@ def test_columns_may_be_mapped_and_units_told_by_size() -> None:
     rows, problems = read_licences(text, {"mhz": "Sender"})
     assert [row.mhz for row in rows] == [97.1] * 4
     assert problems == []
-    rows, _ = read_licences("频率,台名,经度,纬度\n91.8,交通,102.7,25.0\n")
+    rows, _ = read_licences("Station,Frequency (MHz),ERP [W]\nA,91.8,3000\n")
+    assert [(row.mhz, row.erp_w) for row in rows] == [(91.8, 3000)]
+    rows, _ = read_licences("频率（MHz）,台名,经度,纬度\n91.8,交通,102.7,25.0\n")
     assert [(row.mhz, row.name, row.site is not None) for row in rows] == [(91.8, "交通", True)]
 
 

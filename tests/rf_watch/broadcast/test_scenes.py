@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import resource
+from pathlib import Path
 
 import pytest
 
-from hardware.readings import Position
+from contract.messages import Detection
+from hardware.modems.interface import Arrival
+from hardware.readings import Position, RdsReading, SweepDevice, SweepReading, TunerReading
 from hardware.simulators.fm_scene import (
     FmEmitter,
     FmReceiver,
@@ -15,7 +19,9 @@ from hardware.simulators.fm_scene import (
     case_scene,
     city_scene,
 )
-from rf_watch.broadcast import BroadcastSettings
+from hardware.simulators.instruments import TunerPeer
+from hardware.spectrum.dialects import SweepRange, TunerDialect
+from rf_watch.broadcast import BroadcastSettings, BroadcastWatch
 from rf_watch.broadcast.tracks import CaseState, TrackEvent
 from tests.rf_watch.broadcast.scenes import (
     DAY_US,
@@ -83,6 +89,25 @@ def test_ten_days_of_licensed_cities_raise_at_most_one_alert() -> None:
         watch = watch_of(scene)
         raised += alerts(play(scene, watch, DAY_US, 24 * 3600, step_s=10, carriers_s=60))
     assert len(raised) <= 1, [d.track_id for d in raised]
+
+
+def resident_mb() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+def test_a_week_costs_little_memory_and_teaches_the_hours() -> None:
+    row = next(row for row in cases() if row["id"] == "PFM-04")
+    scene = case_scene(row, CITY, HERE, seed=1)
+    watch = watch_of(scene)
+    before = resident_mb()
+    for hour in range(24 * 7):
+        play(scene, watch, DAY_US + hour * 3600 * MICROS, 3600, step_s=60)
+    assert resident_mb() - before < 10
+    (case,) = [d for d in watch.close() if d.track_id == "fm/96.0"]
+    hours = next(r.values for r in case.reasons if r.rule == "FM-SCHEDULE")
+    assert (hours["on"], hours["off"]) in {("20:30", "07:29"), ("20:30", "07:30")}
 
 
 def newcomer(level_above_db: float) -> FmScene:
@@ -190,3 +215,79 @@ def test_the_same_readings_give_the_same_detections() -> None:
         return list(play(scene, watch_of(scene), case_start_us(row), 1400, carriers_s=30))
 
     assert once() == once()
+
+
+@pytest.mark.parametrize(
+    "receiver",
+    [
+        FmReceiver(device=SweepDevice.RF_EXPLORER, points=112, rbw_hz=110e3),
+        FmReceiver(device=SweepDevice.RTL_POWER, points=2100, rbw_hz=10e3),
+    ],
+    ids=lambda receiver: receiver.device.value,
+)
+def test_other_receivers_raise_nothing_over_a_licensed_city_and_find_the_newcomer(
+    receiver: FmReceiver,
+) -> None:
+    city = city_scene(CITY, HERE, seed=1, receiver=receiver)
+    watch = watch_of(city, settings=BroadcastSettings(continuous_s=300))
+    assert alerts(play(city, watch, DAY_US, 900, step_s=3)) == []
+    scene = newcomer(40)
+    scene.receiver = receiver
+    watch = watch_of(scene, settings=BroadcastSettings(continuous_s=300))
+    found = alerts(play(scene, watch, DAY_US + 600 * MICROS, 400, step_s=3))
+    # RF Explorer steps by 187.5 kHz: good to one raster point
+    (mhz,) = {float(str(d.subject["mhz"])) for d in found}
+    assert abs(mhz - 92.3) <= (0.101 if receiver.step_hz > 1e5 else 0.001)
+
+
+def tuned(scene: FmScene, watch: BroadcastWatch, seconds: float) -> list[Detection]:
+    """A tuner of 100 kHz steps that scans and listens by turns."""
+    now_us = [DAY_US]
+    peer = TunerPeer(scene, lambda: now_us[0], {})
+    dialect = TunerDialect(sensor="tef0", file="t", sweep=SweepRange())
+    peer.feed(dialect.wake())
+    out: list[Detection] = []
+    while now_us[0] < DAY_US + seconds * MICROS:
+        said = peer.feed(dialect.poll() or b"")
+        for _ in range(12):
+            now_us[0] += 170_000
+            said += peer.idle()
+        for item in dialect.feed(said, Arrival(at_us=now_us[0], time_basis="recorded")):
+            if isinstance(item, SweepReading | TunerReading | RdsReading):
+                out += watch.feed(item)
+    return out
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_tuner_that_stands_beside_a_station_takes_its_skirt_for_no_carrier(seed: int) -> None:
+    scene = city_scene(CITY, HERE, seed=seed)
+    watch = watch_of(scene, settings=BroadcastSettings(continuous_s=300), has_audio=False)
+    assert alerts(tuned(scene, watch, 900)) == []
+    assert {round(t.mhz, 1) for t in watch.tracks()} >= set(CITY) - {87.6}
+
+
+def stepped(scene: FmScene, watch: BroadcastWatch, seconds: int) -> list[Detection]:
+    """Every eighth sweep through 10 dB more, as the tinySA is asked for."""
+    out: list[Detection] = []
+    for number in range(seconds // 5):
+        step = 10.0 if number % 8 == 0 else 0.0
+        scene.receiver = dataclasses.replace(scene.receiver, attenuation_db=step)
+        out += watch.feed(scene.sweep(DAY_US + number * 5 * MICROS))
+    return out
+
+
+def test_the_attenuator_tells_a_product_from_a_station_on_its_frequency() -> None:
+    scene = strong_pair(iip3_dbm=-2.0)  # far worse than the table assumes
+    watch = watch_of(scene)
+    found = stepped(scene, watch, 1300)
+    assert alerts(found) == []
+    last = next(d for d in reversed(found + watch.close()) if d.track_id == "fm/101.6")
+    rival = next(r for r in last.rivals if r.explanation == "INTERMODULATION_IN_RECEIVER")
+    assert rival.values["fall_db"] == pytest.approx(20, abs=6)
+    pair = strong_pair()
+    # as weak as a product of the pair might be, and no law of levels can tell them apart
+    pirate = FmEmitter(id="p", mhz=101.6, site=Position(HERE.lat, HERE.lon + 0.02), erp_w=10)
+    own = FmScene([*pair.emitters, pirate], HERE, FmReceiver(iip3_dbm=30.0), seed=7)
+    own.has_fading = False
+    watch = watch_of(own)
+    assert {d.track_id for d in alerts(stepped(own, watch, 1300))} == {"fm/101.6"}

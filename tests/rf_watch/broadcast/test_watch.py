@@ -22,7 +22,7 @@ from hardware.simulators.fm_scene import FmEmitter, FmScene, audio_features, cit
 from rf_watch.broadcast import BroadcastSettings, BroadcastWatch, LicenceList, read_licences
 from rf_watch.broadcast.identity import phone_numbers
 from rf_watch.broadcast.intermod import Source, third_order
-from rf_watch.broadcast.schedule import hour_of_week, local_minute
+from rf_watch.broadcast.schedule import hour_of_week, local_minute, occupancy
 from rf_watch.broadcast.spectrum import analyse
 from rf_watch.settings import SettingError
 from tests.rf_watch.broadcast.scenes import (
@@ -100,6 +100,23 @@ def test_a_licensed_frequency_outside_its_hours_is_a_hijack_after_the_dwell() ->
         reading = carrier(second * MICROS, 91.8)
         reading = dataclasses.replace(reading, stamp=stamp(second * MICROS, basis="synthetic"))
         assert undated.feed(reading) == []
+
+
+def test_time_alone_makes_a_carrier_dormant_and_its_clip_is_evidence() -> None:
+    w = watch(continuous_s=60)
+    found = listen(w, 98.5, 120, start_us=NOON, clip=b"RIFF....")
+    (alert,) = alerts(found)
+    assert alert.reasons[0].values["evidence"] == "SPECTRUM,AUDIO_30S,NOT_IN_LICENCE_DB"
+    assert {e.name for e in alert.evidence} == {"SPECTRUM", "AUDIO_30S"}
+    assert w.advance("t0", NOON + 130 * MICROS) == []
+    (quiet,) = w.advance("t0", NOON + 200 * MICROS)
+    assert quiet.reasons[0].values["state"] == "DORMANT"
+    assert quiet.detection_id == alert.detection_id
+    assert b"RIFF...." in w.raw_evidence(quiet)
+    assert w.state(w.tracks()[0]).value == "DORMANT"
+    # it comes back the next night: the same case, no new alert
+    again = listen(w, 98.5, 120, start_us=NOON + 8 * 3600 * MICROS)
+    assert {d.detection_id for d in again} <= {alert.detection_id}
 
 
 def rds(at_us: int, pi: int | None, *, mhz: float | None = 91.8, **more: object) -> RdsReading:
@@ -318,3 +335,77 @@ def test_memory_is_bounded_by_carriers() -> None:
 
 def test_the_licence_list_of_a_scene_is_its_licensed_stations() -> None:
     assert [row.mhz for row in licence_list(city_scene(LICENSED, HERE))] == sorted(LICENSED)
+
+
+def test_a_recording_of_one_sweep_shows_its_carriers_at_the_end() -> None:
+    w = BroadcastWatch("van-1")
+    assert w.feed(city_scene(LICENSED, HERE, seed=2).sweep(NOON)) == []
+    shown = w.close()
+    assert {d.subject["mhz"] for d in shown} == set(LICENSED)
+    assert {d.level.value for d in shown} == {"observed"}
+
+
+def test_a_hijacker_far_stronger_than_the_licence_explains_says_so() -> None:
+    weak, strong = watch(continuous_s=60), watch(continuous_s=60)
+    for w, level in ((weak, -60.0), (strong, -5.0)):
+        listen(
+            w, 91.8, 120, start_us=NOON, bearing_deg=90.0, bearing_sigma_deg=3.0, level_dbm=level
+        )
+    rules = [{r.rule for r in w.close()[-1].reasons} for w in (weak, strong)]
+    assert "FM-LEVEL" not in rules[0]
+    assert "FM-LEVEL" in rules[1]
+
+
+def wide_sweep(at_us: int, carriers: dict[float, float]) -> SweepReading:
+    hz = 87e6 + np.arange(1000) * 50e3
+    levels = np.full(1000, -110.0) + np.arange(1000) % 7 / 10
+    for mhz, level in carriers.items():
+        levels = np.maximum(levels, level - ((hz - mhz * 1e6) / 50e3) ** 2 * 4.34)
+    return dataclasses.replace(flat(levels), stamp=stamp(at_us), raw=b"sweep")
+
+
+def test_an_aviation_carrier_where_strong_stations_mix_to_is_observed_with_the_pair() -> None:
+    w = BroadcastWatch("van-1", None, read_licences("mhz\n106.9\n92.4\n")[0])
+    found: list[Detection] = []
+    for second in range(0, 60, 5):
+        air = {121.4: -80.0, 118.1: -70.0}  # 118.1 is a tower's own
+        fm = {106.9: -20.0, 92.4: -25.0}
+        found += w.feed(wide_sweep(NOON + second * MICROS, {**fm, **air}))
+    (seen,) = [d for d in found if d.kind.value == "aeronautical_interference"]
+    assert (seen.level.value, seen.alert) == ("observed", None)
+    assert seen.reasons[0].rule == "AERO-CARRIER"
+    assert seen.reasons[0].values["formula"] == "2*106.9-92.4"
+    assert seen.subject["mhz"] == 121.4
+
+
+def test_occupancy_is_counted_by_local_hour_of_the_week() -> None:
+    w = BroadcastWatch("van-1", None, read_licences("mhz\n106.9\n")[0])
+    for minute in range(120):
+        carriers = {106.9: -40.0} | ({98.5: -50.0} if minute % 60 < 15 else {})
+        w.feed(wide_sweep(NOON + minute * 60 * MICROS, carriers))
+    track = next(t for t in w.tracks() if abs(t.mhz - 98.5) < 0.05)
+    hours = [share for share in occupancy(track, w.watching("t0")) if share is not None]
+    assert hours == [pytest.approx(0.25, abs=0.02)] * 2
+    listed = next(t for t in w.tracks() if abs(t.mhz - 106.9) < 0.05)
+    assert [x for x in occupancy(listed, w.watching("t0")) if x is not None] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "rules"),
+    [
+        ("mhz,pi\n91.8,3A1B\n", {"FM-PI-UNKNOWN"}),
+        ("mhz,pi\n91.8,7000\n", set()),
+        ("mhz\n91.8\n", {"FM-CARRIER"}),
+    ],
+)
+def test_rds_without_a_frequency_is_observed_unless_the_list_knows_its_pi(
+    text: str, rules: set[str]
+) -> None:
+    w = BroadcastWatch("van-1", None, read_licences(text)[0])
+    found: list[Detection] = []
+    for number in range(6):
+        found += w.feed(rds(NOON + number * MICROS, 0x7000, mhz=None, ps="TEL 1380"))
+    found += w.close()
+    assert {r.rule for d in found for r in d.reasons} == rules
+    assert {d.level.value for d in found} <= {"observed"}
+    assert all(d.subject["pi"] == "7000" for d in found)

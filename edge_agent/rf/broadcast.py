@@ -1,0 +1,97 @@
+"""What an agent's spectrum sensors need besides their port: licence list, and positions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
+
+import structlog
+
+from contract.words import PartState
+from edge_agent.config import BroadcastConfig, SensorKind
+from edge_agent.health import HealthBook
+from hardware.gnss.gpsd import WATCH, GpsdReader
+from hardware.gnss.nmea import NmeaReader
+from hardware.modems.interface import Arrival
+from hardware.readings import Item
+from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
+
+if TYPE_CHECKING:
+    from rf_watch.broadcast import BroadcastWatch, LicenceList
+
+LICENCES_PART = "licence list"
+
+SPECTRUM_KINDS = frozenset(
+    {SensorKind.TINYSA, SensorKind.RF_EXPLORER, SensorKind.FM_TUNER, SensorKind.SWEEP_CSV}
+)
+GNSS_KINDS = frozenset({SensorKind.NMEA, SensorKind.GPSD})
+
+log = structlog.get_logger("broadcast")
+
+
+def broadcast_maker(
+    config: BroadcastConfig | None, device: str, book: HealthBook
+) -> Callable[[], BroadcastWatch]:
+    """Return what makes a sensor's watch; the list is read when it is made."""
+
+    def make() -> BroadcastWatch:
+        from rf_watch.broadcast import BroadcastSettings, BroadcastWatch
+
+        if config is None:
+            return BroadcastWatch(device)
+        settings = BroadcastSettings(
+            utc_offset_min=config.utc_offset_min, continuous_s=config.continuous_s
+        )
+        return BroadcastWatch(device, settings, _read_list(config, book))
+
+    return make
+
+
+def _read_list(config: BroadcastConfig, book: HealthBook) -> LicenceList | None:
+    """Read the list; None, and nobody is suspected, where it cannot be read."""
+    from rf_watch.broadcast import read_licences
+
+    try:
+        text = config.licences.read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        book.report(LICENCES_PART, PartState.FAILED, f"cannot be read: {error.strerror}")
+        log.warning("licences_unreadable", file=config.licences.name, problem=error.strerror)
+        return None
+    licences, problems = read_licences(text)
+    for row in problems[:20]:
+        log.warning("licence_row", file=config.licences.name, line=row.line, problem=row.reason)
+    state, detail = PartState.OK, ""
+    if not len(licences):
+        state, detail = PartState.FAILED, "no usable row"
+    elif problems:
+        first = problems[0]
+        state = PartState.DEGRADED
+        detail = f"{len(problems)} unusable rows, line {first.line}: {first.reason}"
+    gauges: dict[str, bool | int | float | str] = {
+        "rows": len(licences),
+        "unusable": len(problems),
+    }
+    book.report(LICENCES_PART, state, detail, gauges)
+    return licences if len(licences) else None
+
+
+async def gnss_items(kind: SensorKind, name: str, port: SerialPort) -> AsyncIterator[Item]:
+    """Read a receiver; gpsd is asked once, a receiver on a serial port talks by itself."""
+    make = GpsdReader if kind is SensorKind.GPSD else NmeaReader
+    reader = make(sensor=name, file=port.name)
+    async for event in port:
+        items: list[Item] = []
+        match event:
+            case PortOpened():
+                items = reader.close()
+                if kind is SensorKind.GPSD:
+                    await port.write(WATCH)
+            case PortData():
+                arrival = Arrival(
+                    at_us=event.received_us, time_basis="live", received_us=event.received_us
+                )
+                items = reader.feed(event.data, arrival)
+            case PortLost() | PortEnded():
+                items = reader.close()
+        for item in items:
+            yield item
