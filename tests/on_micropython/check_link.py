@@ -7,13 +7,13 @@ from kit import Random, Ticks, Wire, raises, run
 from sniffer import cobs
 from sniffer import messages as m
 from sniffer.clock import Clock
-from sniffer.link import CONTROL, EVENT, TELEMETRY, Link
+from sniffer.link import CONTROL, EVENT, TELEMETRY, Link, make_lanes
 
 
 def make(telemetry_slots=24):
     ticks = Ticks()
     wire = Wire()
-    return Link(wire, Clock(ticks.us, ticks.diff), telemetry_slots), wire, ticks
+    return Link(wire, Clock(ticks.us, ticks.diff), make_lanes(telemetry_slots)), wire, ticks
 
 
 def frames(data):
