@@ -38,7 +38,7 @@ class FilePort:
 
     def read(self):
         if self._look is not None:
-            self._look()
+            self._look.look()
         if self._at < len(self._pending):
             self._at += 1
             return self._pending[self._at - 1]
@@ -54,6 +54,8 @@ class FilePort:
         return -1
 
     def write(self, buffer, offset=0, length=-1):
+        if self._look is not None and self._look.is_mute:
+            return 0
         if length < 0:
             length = len(buffer)
         try:
@@ -68,6 +70,7 @@ class Faults:
     def __init__(self):
         self.i2c = None
         self._looked = 0
+        self.is_mute = False
 
     def look(self):
         now = time.ticks_ms()
@@ -81,6 +84,7 @@ class Faults:
                 word = file.read()
         except OSError:
             word = ""
+        self.is_mute = word == "mute"  # nobody reads: the USB port takes nothing
         self.i2c.is_gone = word == "gone"
         self.i2c.is_all_ones = word == "ones"
         if word == "stuck":
@@ -114,7 +118,7 @@ class Linux:
         return gc.mem_free()
 
     def port(self):
-        return FilePort(sys.stdin.buffer, sys.stdout.buffer, self._faults.look)
+        return FilePort(sys.stdin.buffer, sys.stdout.buffer, self._faults)
 
     def bus(self):
         stations = [Station(**station) for station in self._scene["stations"]]

@@ -25,7 +25,10 @@ from hardware.board.table import PROTOCOL
 from hardware.board.timesync import Exchange, TimeSync
 from hardware.serial import PortData, PortError, PortEvent, PortOpened, SerialPort
 
-_TIMEOUTS_S = (0.4, 0.4, 0.8, 1.6, 3.2)
+_TIMEOUT_S = 0.4
+_TIMEOUT_LEAST_S = 0.15
+_PATIENCE = (1, 1, 2, 4, 8, 8)
+"""Times the first wait; a board is given up after about 10 s on a slow line."""
 _SYNC_EVERY_S = 10.0
 _SYNC_FIRST = 8
 _BEAT_LATE_S = 3.5
@@ -268,7 +271,8 @@ class BoardLink:
         payload = command.pack()
         self._pending = (self._seq, command.TYPE)
         try:
-            for attempt, timeout_s in enumerate(_TIMEOUTS_S):
+            first_s = self._first_timeout_s()
+            for attempt, patience in enumerate(_PATIENCE):
                 self._reply = asyncio.get_running_loop().create_future()
                 flags = RETRY if attempt else 0
                 self._add(retries=1 if attempt else 0)
@@ -276,7 +280,7 @@ class BoardLink:
                 wire = b"\0" + encode(command.TYPE, self._seq, payload, flags=flags)
                 try:
                     await self._port.write(wire)
-                    async with asyncio.timeout(timeout_s):
+                    async with asyncio.timeout(first_s * patience):
                         reply = await self._reply
                 except TimeoutError:
                     continue
@@ -288,6 +292,13 @@ class BoardLink:
             self._pending = self._reply = None
         self._add(unanswered=1)
         raise BoardSilentError(f"{self.name}: {name} was not answered")
+
+    def _first_timeout_s(self) -> float:
+        """Ten round trips of this line, at most 0.4 s."""
+        trip_us = self._count.round_trip_us
+        if trip_us is None:
+            return _TIMEOUT_S
+        return min(_TIMEOUT_S, max(_TIMEOUT_LEAST_S, trip_us * 10 / 1e6))
 
     # -- what comes ---------------------------------------------------------------------------
 
