@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # Much of the suite waits for brokers and browsers. A file stays on one worker.
 WORKERS ?= 2
 
-.PHONY: setup demo test lint format schemas bench soak clean lock
+.PHONY: setup demo test lint format schemas bench soak clean lock firmware
 
 setup: $(STAMP)
 
@@ -34,6 +34,10 @@ schemas: $(STAMP)
 	$(BIN)/python -m contract.documents docs/contract
 	$(BIN)/python -m rf_watch.documents docs/rules.md
 	$(BIN)/python -m hardware.board.generate
+
+# The sniffer board's release: compiled modules, update image, ROMFS image.
+firmware: $(STAMP)
+	$(BIN)/python -m hardware.board.release build/firmware
 
 bench: $(STAMP)
 	$(BIN)/qianshao bench all

@@ -129,6 +129,7 @@ class Link:
         self._out = bytearray(_WIRE + 1)
         self._out_at = 0
         self._out_len = 0
+        self._is_idle = True
         self._in = bytearray(_WIRE)
         self._in_check = _Check(self._in)
         self._in_len = 0
@@ -189,8 +190,22 @@ class Link:
                 if took <= 0:
                     return True
                 self._out_at += took
-            if not self._fill():
+            if self._is_idle and self._has_next():
+                # after a silence the line may have made bytes up: they must not swallow this frame
+                self._is_idle = False
+                self.resync()
+            elif not self._fill():
+                self._is_idle = True
                 return False
+
+    def _has_next(self):
+        control, events, telemetry = self._lanes
+        return (
+            control.first < control.next
+            or self._event_unsent < events.next
+            or self._resend_at < self._resend_end
+            or (telemetry.first < telemetry.next and not self.is_paused)
+        )
 
     def _fill(self):
         """Make the next frame; control goes before events, events before telemetry."""

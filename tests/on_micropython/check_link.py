@@ -132,7 +132,7 @@ def test_longest_payload_and_one_more():
     link, wire, _ = make()
     link.put(CONTROL, m.HELLO, bytes(range(1, 239)), 238)
     link.pump_out()
-    assert len(wire.out) == 8 + 238 + 4 + 2
+    assert len(wire.out) == 1 + 8 + 238 + 4 + 2  # after a silence a zero goes first
     assert frames(wire.out)[0][8:] == bytes(range(1, 239))
     raises(ValueError, link.put, CONTROL, m.HELLO, bytes(239), 239)
     raises(ValueError, link.put, EVENT, m.FAULT, bytes(161), 161)
