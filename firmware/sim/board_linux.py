@@ -27,7 +27,8 @@ def model(chip):
 class FilePort:
     """Two open files, neither of which may block."""
 
-    def __init__(self, incoming, outgoing, look=None):
+    def __init__(self, incoming, outgoing, look=None, chunk=256):
+        self._chunk = chunk  # more than one byte only where reading never waits
         self._look = look
         self._in = incoming
         self._out = outgoing
@@ -45,7 +46,7 @@ class FilePort:
         try:
             for _, flags in self._poll.ipoll(0):
                 if flags & select.POLLIN:
-                    self._pending = self._in.read(256) or b""
+                    self._pending = self._in.read(self._chunk) or b""
                     if self._pending:
                         self._at = 1
                         return self._pending[0]
@@ -131,7 +132,7 @@ class Linux:
         if not self._scene.get("modem"):
             return None
         file = open(self._scene["modem"], "r+b")
-        return FilePort(file, file)
+        return FilePort(file, file, chunk=1)
 
     def was_watchdog(self):
         return machine.reset_cause() == machine.WDT_RESET
