@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 # Much of the suite waits for brokers and browsers. A file stays on one worker.
 WORKERS ?= 2
 
-.PHONY: setup demo test lint format schemas bench soak clean lock
+.PHONY: setup demo test lint format schemas bench soak clean lock firmware
 
 setup: $(STAMP)
 
@@ -36,6 +36,10 @@ schemas: $(STAMP)
 	$(BIN)/python -m rf_watch.documents docs/detection-cells.md
 	$(BIN)/python -m hardware.board.generate
 	$(BIN)/python -m rf_watch.broadcast.documents docs/rules-broadcast.md
+
+# The sniffer board's release: compiled modules, update image, ROMFS image.
+firmware: $(STAMP)
+	$(BIN)/python -m hardware.board.release build/firmware
 
 bench: $(STAMP)
 	$(BIN)/qianshao bench all

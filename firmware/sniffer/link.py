@@ -17,10 +17,33 @@ EVENT = 1
 TELEMETRY = 2
 
 
-def _views(buffer):
-    """A view of each length: making one later would allocate."""
-    whole = memoryview(buffer)
-    return tuple(whole[:n] for n in range(len(buffer) + 1))
+class _Check:
+    """CRC-32 of a buffer's first bytes, whatever their number, without allocating.
+
+    A view of every length would do too, and would take a tenth of a small board's heap.
+    """
+
+    _BLOCK = 16
+
+    def __init__(self, buffer):
+        self._buffer = buffer
+        size = self._BLOCK
+        whole = memoryview(buffer)
+        self._blocks = tuple(whole[i : i + size] for i in range(0, len(buffer) - size + 1, size))
+        self._tail = bytearray(size)
+        tail = memoryview(self._tail)
+        self._tails = tuple(tail[:n] for n in range(size))
+
+    def crc(self, length):
+        blocks = length // self._BLOCK
+        crc = 0
+        for i in range(blocks):
+            crc = crc32(self._blocks[i], crc)
+        at = blocks * self._BLOCK
+        rest = length - at
+        for i in range(rest):
+            self._tail[i] = self._buffer[at + i]
+        return crc32(self._tails[rest], crc)
 
 
 def _put32(buffer, at, value):
@@ -73,20 +96,25 @@ class Slots:
         return 8 + length
 
 
+def make_lanes(telemetry_slots=16):
+    """The three queues, 15 KiB: made before the heap is in small pieces."""
+    return (
+        Slots(6, m.MAX_PAYLOAD),
+        Slots(m.EVENT_RING, m.MAX_EVENT),
+        Slots(telemetry_slots, m.MAX_PAYLOAD),
+    )
+
+
 class Link:
     """Both directions of one line. ``port`` has ``read()`` and ``write(buffer, offset, length)``.
 
     ``read`` gives one byte or -1; ``write`` takes what fits and says how much. Neither may block.
     """
 
-    def __init__(self, port, clock, telemetry_slots=24):
+    def __init__(self, port, clock, lanes):
         self._port = port
         self._clock = clock
-        self._lanes = (
-            Slots(6, m.MAX_PAYLOAD),
-            Slots(m.EVENT_RING, m.MAX_EVENT),
-            Slots(telemetry_slots, m.MAX_PAYLOAD),
-        )
+        self._lanes = lanes
         self._event_unsent = 0  # number of the first event not yet sent
         self._resend_at = 0
         self._resend_end = 0
@@ -97,12 +125,13 @@ class Link:
         self.resent = 0
         self._seq = 0
         self._out_body = bytearray(_BODY)
-        self._out_views = _views(self._out_body)
+        self._out_check = _Check(self._out_body)
         self._out = bytearray(_WIRE + 1)
         self._out_at = 0
         self._out_len = 0
+        self._is_idle = True
         self._in = bytearray(_WIRE)
-        self._in_views = _views(self._in)
+        self._in_check = _Check(self._in)
         self._in_len = 0
         self._is_overlong = False
         self.length = 0  # of the frame in `frame`, header included, CRC not
@@ -161,8 +190,22 @@ class Link:
                 if took <= 0:
                     return True
                 self._out_at += took
-            if not self._fill():
+            if self._is_idle and self._has_next():
+                # after a silence the line may have made bytes up: they must not swallow this frame
+                self._is_idle = False
+                self.resync()
+            elif not self._fill():
+                self._is_idle = True
                 return False
+
+    def _has_next(self):
+        control, events, telemetry = self._lanes
+        return (
+            control.first < control.next
+            or self._event_unsent < events.next
+            or self._resend_at < self._resend_end
+            or (telemetry.first < telemetry.next and not self.is_paused)
+        )
 
     def _fill(self):
         """Make the next frame; control goes before events, events before telemetry."""
@@ -190,11 +233,21 @@ class Link:
         body[3] = self._seq >> 8
         self._seq = (self._seq + 1) & 0xFFFF
         self.sent += 1
-        _put32(body, length, crc32(self._out_views[length]))
+        _put32(body, length, self._out_check.crc(length))
         used = cobs.encode(body, length + 4, self._out)
         self._out[used] = 0
         self._out_len = used + 1
         self._out_at = 0
+        return True
+
+    def is_text_hello(self, byte):
+        """True for a line feed after a lone ``x``, and forgets both: a text client says hello.
+
+        No frame of ours begins so: the second byte would be a frame's first, of version 0.
+        """
+        if byte != 10 or self._in_len != 1 or self._in[0] != 0x78:
+            return False
+        self._in_len = 0
         return True
 
     def resync(self):
@@ -230,7 +283,7 @@ class Link:
         return True
 
     def _is_whole(self, length):
-        crc = crc32(self._in_views[length])
+        crc = self._in_check.crc(length)
         data = self._in
         for i in range(4):
             if data[length + i] != (crc >> (8 * i)) & 0xFF:

@@ -38,7 +38,7 @@ class Hello:
     """Message: who the board is; sent at start and on request."""
 
     TYPE: ClassVar[int] = 0x01
-    LAYOUT: ClassVar[Struct] = Struct("<BI8s12s12s8s12sBcBBBI16s")
+    LAYOUT: ClassVar[Struct] = Struct("<BI8s12s12s8s12sB1sBBBI16s")
     HAS_TAIL: ClassVar[bool] = False
     protocol: int
     """highest version the board speaks"""

@@ -105,7 +105,7 @@ MESSAGES: tuple[Message, ...] = (
             _f("image", "8s", "first bytes of the running image's SHA-256; zeros when frozen"),
             _f("python", "12s", "version of MicroPython"),
             _f("reset_cause", "B", "machine.reset_cause()"),
-            _f("slot", "c", "a or b; f = installed by hand"),
+            _f("slot", "1s", "a or b; f = installed by hand"),
             _f("flags", "B", "1 safe mode, 2 trial boot, 16 holds a key"),
             _f("tuner", "B", "0 none, 1 Si4735 family, 2 Si4703, 3 RDA5807M"),
             _f("modem", "B", "1 when a modem UART is configured"),

@@ -7,13 +7,13 @@ from kit import Random, Ticks, Wire, raises, run
 from sniffer import cobs
 from sniffer import messages as m
 from sniffer.clock import Clock
-from sniffer.link import CONTROL, EVENT, TELEMETRY, Link
+from sniffer.link import CONTROL, EVENT, TELEMETRY, Link, make_lanes
 
 
 def make(telemetry_slots=24):
     ticks = Ticks()
     wire = Wire()
-    return Link(wire, Clock(ticks.us, ticks.diff), telemetry_slots), wire, ticks
+    return Link(wire, Clock(ticks.us, ticks.diff), make_lanes(telemetry_slots)), wire, ticks
 
 
 def frames(data):
@@ -132,7 +132,7 @@ def test_longest_payload_and_one_more():
     link, wire, _ = make()
     link.put(CONTROL, m.HELLO, bytes(range(1, 239)), 238)
     link.pump_out()
-    assert len(wire.out) == 8 + 238 + 4 + 2
+    assert len(wire.out) == 1 + 8 + 238 + 4 + 2  # after a silence a zero goes first
     assert frames(wire.out)[0][8:] == bytes(range(1, 239))
     raises(ValueError, link.put, CONTROL, m.HELLO, bytes(239), 239)
     raises(ValueError, link.put, EVENT, m.FAULT, bytes(161), 161)

@@ -4,7 +4,10 @@ Each bug is shown twice: a naive program has it on the model, and the driver doe
 """
 
 from kit import raises, run
-from sim.chips import Air, Rda5807Model, Si4703Model, Si4735Model, SimulatedI2C, Station
+from sim.air import Air, SimulatedI2C, Station
+from sim.rda5807 import Rda5807Model
+from sim.si4703 import Si4703Model
+from sim.si4735 import Si4735Model
 from sniffer.clock import Clock
 from sniffer.drivers import detect
 from sniffer.drivers.bus import Bus, BusFault, TunerError, clock_free

@@ -1,0 +1,31 @@
+"""Starts the application of the chosen slot."""
+
+import gc
+import sys
+
+import machine
+from boot import chosen
+
+
+def start():
+    """Run for ever. An image on trial that cannot even start gives up its try."""
+    try:
+        from sniffer.link import make_lanes
+
+        lanes = make_lanes()
+        board = __import__("board_" + sys.platform)
+        from sniffer.app import App
+
+        gc.collect()
+        app = App(board.make(), chosen, lanes)
+        gc.collect()
+        app.run()
+    except Exception as error:
+        sys.print_exception(error, sys.stderr)
+        if not chosen.is_trial:
+            raise
+        machine.reset()
+        raise
+
+
+start()
