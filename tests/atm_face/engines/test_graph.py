@@ -36,7 +36,6 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         without_false_inputs(raw, keep="data")
 
 
-
 def test_what_onnxruntime_refuses_is_an_engine_error() -> None:
     with pytest.raises(GraphError, match="onnxruntime refuses"):
         open_graph(b"\x08\x07")
