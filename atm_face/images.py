@@ -68,12 +68,16 @@ class Image:
 
 def load_image(path: Path) -> Image:
     """Read a picture from a file; raises ImageError with the file's name and the reason."""
+    return decode_image(read_encoded(path), str(path))
+
+
+def read_encoded(path: Path) -> bytes:
+    """Bytes of a picture's file, one more than the limit at most; raises ImageError."""
     try:
         with path.open("rb") as file:
-            encoded = file.read(MAX_BYTES + 1)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ImageError(str(path), error.strerror or str(error)) from error
-    return decode_image(encoded, str(path))
 
 
 def decode_image(encoded: bytes, file: str) -> Image:

@@ -20,6 +20,9 @@ EXIT_USAGE = 2
 EXTRA_OF = {
     "cv2": "atm",
     "numpy": "rf",
+    "dlib": "dlib",
+    "numpy": "atm",
+    "onnxruntime": "atm",
     "babel": "central",
     "fastapi": "central",
     "jinja2": "central",
@@ -118,6 +121,12 @@ def _evaluate(args: argparse.Namespace) -> int:
     return main_evaluate(args)
 
 
+def _calibrate(args: argparse.Namespace) -> int:
+    from qianshao.face_evaluate import main_calibrate
+
+    return main_calibrate(args)
+
+
 def _bench(args: argparse.Namespace) -> int:
     from qianshao.bench import main_bench
 
@@ -206,7 +215,7 @@ def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from qianshao.face import add_verify_arguments
-    from qianshao.face_evaluate import add_evaluate_arguments
+    from qianshao.face_evaluate import add_calibrate_arguments, add_evaluate_arguments
 
     face = commands.add_parser("face", help="the face factor: compare pictures")
     kinds = face.add_subparsers(required=True, metavar="WHAT")
@@ -218,6 +227,10 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     evaluate = kinds.add_parser("evaluate", help=sentence, description=sentence)
     add_evaluate_arguments(evaluate)
     evaluate.set_defaults(run=_evaluate)
+    sentence = "thresholds for false match rates, with the number of comparisons behind each"
+    calibrate = kinds.add_parser("calibrate", help=sentence, description=sentence)
+    add_calibrate_arguments(calibrate)
+    calibrate.set_defaults(run=_calibrate)
 
 
 def _fleet(args: argparse.Namespace) -> int:

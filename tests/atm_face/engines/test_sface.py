@@ -13,8 +13,9 @@ import pytest
 
 from atm_face.engines import sface, weights
 from atm_face.engines.interface import EngineError, Finding, WeightsError
-from atm_face.engines.sface import DEFAULT_THRESHOLD, PINS, SFACE, YUNET, SFaceEngine
+from atm_face.engines.sface import DEFAULT_THRESHOLD, PINS, SFACE, SFaceEngine
 from atm_face.engines.weights import carried_folder
+from atm_face.engines.yunet import YUNET
 from atm_face.faces import inspect
 from atm_face.images import Image, decode_image, load_image
 from atm_face.opencv import MissingExtraError
@@ -86,7 +87,7 @@ def test_an_absent_carrier_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_opencv_5_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cv2.__version__", "5.0.0")
-    with pytest.raises(EngineError, match=r"OpenCV 5\.0\.0 cannot run SFace"):
+    with pytest.raises(EngineError, match=r"OpenCV 5\.0\.0 cannot run YuNet"):
         SFaceEngine()
 
 

@@ -1,0 +1,131 @@
+"""The page of an evaluation: DET curve, operating points, groups; one file, nothing loaded."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from statistics import NormalDist
+from typing import Any
+
+_WIDTH, _HEIGHT, _EDGE = 560, 460, 56
+_TICKS = (1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.4)
+_LOW, _HIGH = 5e-5, 0.5
+_STYLE = (
+    "body{font:15px/1.5 sans-serif;max-width:60em;margin:2em auto;padding:0 1em;color:#111}"
+    "table{border-collapse:collapse}td,th{border:1px solid #999;padding:.2em .6em;text-align:left}"
+    "svg{background:#fff;border:1px solid #999}.none{color:#a00}"
+)
+
+LIMITS = (
+    "Errors hold for these pictures and nobody else. Photographs of public figures are not"
+    " customers at a machine: calibrate on pictures from the machine's own camera."
+)
+
+
+def det_curve(genuine: Sequence[float], impostors: Sequence[float]) -> list[tuple[float, float]]:
+    """(FMR, FNMR) at each threshold where one of them changes, at most 400 points."""
+    import numpy as np
+
+    same, other = np.sort(np.asarray(genuine)), np.sort(np.asarray(impostors))
+    if not len(same) or not len(other):
+        return []
+    cuts = np.unique(np.concatenate([same, np.quantile(other, np.linspace(0, 1, 400))]))
+    tail = other[-min(len(other), 400) :]
+    cuts = np.unique(np.concatenate([cuts, tail]))
+    fnmr = np.searchsorted(same, cuts, side="left") / len(same)
+    fmr = 1 - np.searchsorted(other, cuts, side="left") / len(other)
+    step = max(1, len(cuts) // 400)
+    return [(float(a), float(b)) for a, b in zip(fmr[::step], fnmr[::step], strict=True)]
+
+
+def page(result: dict[str, Any], curve: Sequence[tuple[float, float]]) -> str:
+    """HTML of one evaluation."""
+    points = "".join(_point_row(rate, point) for rate, point in result["fnmr_at_fmr"].items())
+    groups = "".join(_group_row(name, rates) for name, rates in result["groups"].items())
+    worst = result.get("worst_group")
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        f"<title>Face evaluation: {escape(result['engine'])}</title><style>{_STYLE}</style>"
+        f"<h1>Face evaluation: {escape(result['engine'])}</h1>"
+        f"<p>In the terms of ISO/IEC 19795-1. {escape(LIMITS)}</p>"
+        f"<p>{result['people']} people, {result['genuine']} comparisons of one person,"
+        f" {result['impostor']} of two. Failure to enrol: {_rate(result['failure_to_enrol'])}."
+        f" Equal error rate: {_rate(result['eer'])}."
+        f" Weights SHA-256 <code>{escape(result['model_sha256'])}</code>.</p>"
+        "<h2>Operating points</h2><table><tr><th>FMR at most<th>threshold<th>FNMR<th>misses"
+        f"<th>95 % by person<th>comparisons of two people</tr>{points}</table>"
+        f"<h2>Detection error trade-off</h2>{_svg(curve)}"
+        + (
+            "<h2>Groups</h2><p>FMR of each group at the threshold set over all."
+            f" Worst: {escape(str(worst))}.</p><table><tr><th>group<th>same<th>different"
+            f"<th>FMR at 1e-3<th>FNMR at 1e-3</tr>{groups}</table>"
+            if groups
+            else "<p>No group labels were given: whether a group fares worse was not measured.</p>"
+        )
+        + "</html>\n"
+    )
+
+
+def _point_row(rate: str, point: dict[str, Any]) -> str:
+    count = point["impostor_comparisons"]
+    if point["fnmr"] is None:
+        need = math.ceil(3 / float(rate))
+        return (
+            f"<tr><td>{rate}<td colspan=4 class=none>cannot be stated: needs {need} comparisons"
+            f" of different people (rule of three) and pairs of one person<td>{count}</tr>"
+        )
+    low, high = point["ci95"]
+    return (
+        f"<tr><td>{rate}<td>{point['threshold']:.4f}<td>{_rate(point['fnmr'])}"
+        f"<td>{point['misses']}<td>{_rate(low)} to {_rate(high)}<td>{count}</tr>"
+    )
+
+
+def _group_row(name: str, rates: dict[str, Any]) -> str:
+    at = rates["at_overall_threshold"]
+    return (
+        f"<tr><td>{escape(name)}<td>{rates['genuine']}<td>{rates['impostor']}"
+        f"<td>{_rate(at['fmr'])}<td>{_rate(at['fnmr'])}</tr>"
+    )
+
+
+def _rate(value: float | None) -> str:
+    return "cannot be stated" if value is None else f"{100 * value:.2f} %"
+
+
+def _svg(curve: Sequence[tuple[float, float]]) -> str:
+    """Both axes on the scale of a normal distribution, as ISO/IEC 19795-1 asks for."""
+    lines = []
+    for tick in _TICKS:
+        x, y = _place(tick, tick)
+        label = f"{100 * tick:g} %"
+        lines.append(
+            f'<path d="M{x:.1f} {_EDGE / 2}V{_HEIGHT - _EDGE}M{_EDGE} {y:.1f}H{_WIDTH - _EDGE / 2}"'
+            ' stroke="#ddd"/>'
+            f'<text x="{x:.1f}" y="{_HEIGHT - _EDGE + 16}" font-size="11" text-anchor="middle">'
+            f"{label}</text>"
+            f'<text x="{_EDGE - 6}" y="{y + 4:.1f}" font-size="11" text-anchor="end">{label}</text>'
+        )
+    path = " ".join(
+        f"{'M' if n == 0 else 'L'}{x:.1f} {y:.1f}"
+        for n, (x, y) in enumerate(_place(*point) for point in curve)
+    )
+    middle = (_WIDTH + _EDGE) / 2
+    return (
+        f'<svg width="{_WIDTH}" height="{_HEIGHT}" role="img" aria-label="DET curve">'
+        f'{"".join(lines)}<path d="{path}" fill="none" stroke="#06c" stroke-width="2"/>'
+        f'<text x="{middle}" y="{_HEIGHT - 12}" text-anchor="middle" font-size="13">FMR</text>'
+        f'<text x="14" y="{_HEIGHT / 2}" font-size="13">FNMR</text></svg>'
+    )
+
+
+def _place(fmr: float, fnmr: float) -> tuple[float, float]:
+    low, high = _probit(_LOW), _probit(_HIGH)
+    across, down = ((_probit(rate) - low) / (high - low) for rate in (fmr, fnmr))
+    x = _EDGE + across * (_WIDTH - 1.5 * _EDGE)
+    return x, _HEIGHT - _EDGE - down * (_HEIGHT - 1.5 * _EDGE)
+
+
+def _probit(rate: float) -> float:
+    return NormalDist().inv_cdf(min(_HIGH, max(_LOW, rate)))
