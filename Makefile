@@ -34,6 +34,7 @@ schemas: $(STAMP)
 	$(BIN)/python -m contract.documents docs/contract
 	$(BIN)/python -m rf_watch.documents docs/rules.md
 	$(BIN)/python -m atm_face.withdrawal_document docs/withdrawal.md
+	$(BIN)/python -m edge_agent.atm.assertion_openapi docs/contract/face-assertion.openapi.json
 
 bench: $(STAMP)
 	$(BIN)/qianshao bench all

@@ -71,6 +71,18 @@ def _atm_simulate(args: argparse.Namespace) -> int:
     return main_simulate(args)
 
 
+def _assertion_verify(args: argparse.Namespace) -> int:
+    from qianshao.assertion import main_verify
+
+    return main_verify(args)
+
+
+def _assertion_serve(args: argparse.Namespace) -> int:
+    from qianshao.assertion import main_serve
+
+    return main_serve(args)
+
+
 def _bench(args: argparse.Namespace) -> int:
     from qianshao.bench import main_bench
 
@@ -132,6 +144,21 @@ def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     simulate.set_defaults(run=_atm_simulate)
 
 
+def _add_assertion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.assertion import add_serve_arguments, add_verify_arguments
+
+    assertion = commands.add_parser("assertion", help="face assertions for a bank's host")
+    kinds = assertion.add_subparsers(required=True, metavar="WHAT")
+    sentence = "check a face assertion against a request, off line, and spend it"
+    verify = kinds.add_parser("verify", help=sentence, description=sentence)
+    add_verify_arguments(verify)
+    verify.set_defaults(run=_assertion_verify)
+    sentence = "an assertion service with a simulated camera, to integrate against"
+    serve = kinds.add_parser("serve", help=sentence, description=sentence)
+    add_serve_arguments(serve)
+    serve.set_defaults(run=_assertion_serve)
+
+
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     sentence = "ratios against named peers, measured side by side in one run"
     bench = commands.add_parser("bench", help=sentence, description=sentence)
@@ -155,6 +182,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rf(commands)
     _add_face(commands)
     _add_atm(commands)
+    _add_assertion(commands)
     _add_bench(commands)
     return parser
 
