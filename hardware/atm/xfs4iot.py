@@ -261,8 +261,12 @@ def pin_entry_payload(digits: int = 6) -> Payload:
 
 
 def pin_block_payload(pan: str, key: str, dialect: Dialect, form: str = "iso4") -> Payload:
-    """Ask for the encrypted PIN block over the twelve right-most digits before the check digit."""
-    payload: Payload = {"customerData": pan[-13:-1], "format": form, "key": key, "padding": 15}
+    """Ask for the encrypted PIN block.
+
+    Format 4 takes the whole card number, the older ones twelve digits before the check digit.
+    """
+    customer = pan if form == "iso4" else pan[-13:-1]
+    payload: Payload = {"customerData": customer, "format": form, "key": key, "padding": 15}
     if dialect is Dialect.D2021_1:
         # Its schema demands both; zeros change nothing, and the second is described nowhere.
         payload |= {"xorData": "0" * 16, "pinBlockAttributes": {}}

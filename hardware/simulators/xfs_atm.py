@@ -38,9 +38,10 @@ from hardware.atm.xfs4iot import (
     encode_message,
 )
 from hardware.simulators.cash import SimulatedCardSlot, SimulatedDispenser
+from hardware.simulators.epp import PinPadProcess
 
 ROOT = "/xfs4iot/v1.0"
-DISPENSER, READER = "SimCashDispenser", "SimCardReader"
+DISPENSER, READER, PIN_PAD = "SimCashDispenser", "SimCardReader", "SimPinPad"
 
 COMPLETION_VERSIONS = {
     "CardReader.ReadRawData": "3.0",
@@ -80,6 +81,7 @@ class XfsAtm:
         *,
         token_key: bytes,
         pan: str = "",
+        pin_pad: PinPadProcess | None = None,
         has_security_element: bool = True,
         fault: Callable[[XfsMessage], XfsFault] = lambda message: XfsFault(),
     ) -> None:
@@ -89,6 +91,7 @@ class XfsAtm:
         self.guard = DispenseGuard(token_key)
         self._key = token_key
         self._pan = pan
+        self._pin_pad = pin_pad
         self._has_security_element = has_security_element
         self._fault = fault
         self._last = Money(0, "CNY")
@@ -115,6 +118,10 @@ class XfsAtm:
         self._server.shutdown()
         self._thread.join()
 
+    @property
+    def _services(self) -> tuple[str, ...]:
+        return (READER, DISPENSER) if self._pin_pad is None else (READER, DISPENSER, PIN_PAD)
+
     def url(self, service: str = "") -> str:
         """Address of the publisher, or of a service."""
         return f"ws://127.0.0.1:{self.port}{ROOT}" + (f"/{service}/" if service else "")
@@ -129,7 +136,7 @@ class XfsAtm:
     def _serve(self, line: ServerConnection) -> None:
         path = (line.request.path if line.request is not None else "").rstrip("/")
         service = path.removeprefix(ROOT).strip("/")
-        if not path.startswith(ROOT) or service not in {"", DISPENSER, READER}:
+        if not path.startswith(ROOT) or service not in {"", *self._services}:
             line.close(1008, "no such service")
             return
         self._lines.setdefault(service, set()).add(line)
@@ -207,7 +214,7 @@ class XfsAtm:
             return fault.code, {}, []
         name = asked.name
         if service == "" and name == "ServicePublisher.GetServices":
-            services = [{"serviceURI": self.url(one)} for one in (READER, DISPENSER)]
+            services = [{"serviceURI": self.url(one)} for one in self._services]
             return "success", {"vendorName": "Qianshao simulator", "services": services}, []
         if name == "Common.Capabilities":
             return "success", self._capabilities(service), []
@@ -219,6 +226,8 @@ class XfsAtm:
             (DISPENSER, "CashDispenser.Reject"): self._reject,
             (DISPENSER, "CashDispenser.GetPresentStatus"): self._status,
             (DISPENSER, "CashManagement.Retract"): self._retract,
+            (PIN_PAD, "Keyboard.PinEntry"): self._pin_entry,
+            (PIN_PAD, "PinPad.GetPinBlock"): self._pin_block,
             (READER, "CardReader.ReadRawData"): self._read,
             (READER, "CardReader.Move"): self._move,
         }.get((service, name))
@@ -235,6 +244,8 @@ class XfsAtm:
                 "commandNonceTimeout": 3600,
             }
             return {"common": common, "cashDispenser": {"type": "selfServiceBill"}}
+        if service == PIN_PAD:
+            return {"common": common, "pinPad": {"pinFormats": {"iso4": True, "iso0": True}}}
         return {"common": common, "cardReader": {"type": "motor"}} if service == READER else {}
 
     def _nonce(self, asked: XfsMessage) -> Reply:
@@ -328,6 +339,41 @@ class XfsAtm:
             return "commandErrorCode", {"errorCode": "itemsTaken"}, []
         unit = {"in": {"retracted": {"type100CNY": {"fit": count // 10_000}}}}
         return "success", {"storage": {"unitRETRACT": unit}}, []
+
+    def _pin_entry(self, asked: XfsMessage) -> Reply:
+        """Only a count comes out of the pad."""
+        least, most = asked.payload.get("minLen"), asked.payload.get("maxLen")
+        return self._of_pad(
+            ("digits", "completion"),
+            do="enter",
+            min=least,
+            max=most,
+            timeout_s=(asked.timeout_ms or 30_000) / 1000,
+        )
+
+    def _pin_block(self, asked: XfsMessage) -> Reply:
+        ask = asked.payload
+        code, payload, _ = self._of_pad(
+            ("block",),
+            do="block",
+            key=ask.get("key"),
+            format=ask.get("format"),
+            customer=ask.get("customerData"),
+        )
+        if code == "success":
+            payload = {"pinBlock": payload["block"]}
+        return code, payload, []
+
+    def _of_pad(self, names: tuple[str, ...], **command: Any) -> Reply:
+        if self._pin_pad is None:
+            return "unsupportedCommand", {}, []
+        try:
+            answer = self._pin_pad.ask(**command)
+        except OSError:
+            return "hardwareError", {}, []
+        if "error" in answer:
+            return "commandErrorCode", {"errorCode": answer["error"]}, []
+        return "success", {name: answer[name] for name in names}, []
 
     def _read(self, asked: XfsMessage) -> Reply:
         if not self._pan:
