@@ -13,26 +13,28 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
-
-import cbor2
+from typing import Annotated
 
 from contract.clock import UnixMicros
 from contract.codec import DecodeError, Key, decode, encode, from_map, to_map
-from contract.keys import Algorithm, FindKey, Signer, verifies
+from contract.keys import FindKey, Signer
+from contract.sign1 import (
+    BadSignatureError,
+    DocumentKind,
+    UnknownKeyError,
+    open_document,
+    sign_document,
+)
 from contract.words import Pad
 
 VERSION = 1
-CONTENT_TYPE = "application/vnd.qianshao.assertion+cbor"
+_KIND = DocumentKind("assertion")
 MAX_ASSERTION_CHARS = 999
 """What an LLLVAR field of ISO 8583 holds."""
 MIN_NONCE_BYTES = 16
 MAX_NONCE_BYTES = 32
 MAX_LIFE_US = 300_000_000
 MAX_SKEW_US = 2_000_000
-
-_COSE_SIGN1 = 18
-_HEADER_ALG, _HEADER_CONTENT_TYPE, _HEADER_KID = 1, 3, 4
 
 
 class AssertionRefusal(StrEnum):
@@ -114,40 +116,20 @@ Spend = Callable[[bytes, int], bool]
 
 def seal_assertion(assertion: FaceAssertion, tenant: str, signer: Signer) -> str:
     """Sign an assertion; base64url text for a field of ISO 8583 or a JSON document."""
-    protected = encode(
-        {
-            _HEADER_ALG: int(signer.algorithm),
-            _HEADER_CONTENT_TYPE: CONTENT_TYPE,
-            _HEADER_KID: signer.kid,
-        }
-    )
-    content = encode(to_map(assertion))
-    signature = signer.sign(_signed(protected, tenant, content))
-    raw = encode(cbor2.CBORTag(_COSE_SIGN1, [protected, {}, content, signature]))
+    raw = sign_document(encode(to_map(assertion)), _KIND, tenant, signer)
     return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
-
-
-def _signed(protected: bytes, tenant: str, content: bytes) -> bytes:
-    aad = b"qianshao/assertion/1\0" + tenant.encode("ascii")
-    return cbor2.dumps(["Signature1", protected, aad, content])
 
 
 def read_assertion(text: str, *, tenant: str, find_key: FindKey) -> FaceAssertion:
     """Check form and signature only; raises AssertionRefusedError, whatever the text is."""
     try:
-        protected, content, signature = _parts(text)
-        header: Any = decode(protected, "protected")
-        algorithm, kid = _header(header)
-    except DecodeError as error:
-        raise _refused(AssertionRefusal.MALFORMED, str(error)) from None
-    known = find_key(kid)
-    if known is None:
-        raise _refused(AssertionRefusal.UNKNOWN_KEY, f"no key {kid.hex()[:16]}")
-    if not verifies(known.public, algorithm, _signed(protected, tenant, content), signature):
-        raise _refused(AssertionRefusal.BAD_SIGNATURE, f"signature of {known.owner} is wrong")
-    try:
+        content, known = open_document(_bytes(text), _KIND, tenant, find_key)
         assertion = from_map(FaceAssertion, decode(content, "assertion"), "assertion")
-    except (DecodeError, ValueError) as error:
+    except UnknownKeyError as error:
+        raise _refused(AssertionRefusal.UNKNOWN_KEY, str(error)) from None
+    except BadSignatureError as error:
+        raise _refused(AssertionRefusal.BAD_SIGNATURE, str(error)) from None
+    except ValueError as error:
         raise _refused(AssertionRefusal.MALFORMED, str(error)) from None
     if assertion.device != known.owner:
         raise _refused(AssertionRefusal.WRONG_DEVICE, f"the key is {known.owner}'s")
@@ -204,7 +186,7 @@ def _same(signed: object, expected: object) -> bool:
     return signed == expected
 
 
-def _parts(text: str) -> tuple[bytes, bytes, bytes]:
+def _bytes(text: str) -> bytes:
     if len(text) > MAX_ASSERTION_CHARS:
         raise DecodeError("assertion", f"longer than {MAX_ASSERTION_CHARS} characters")
     try:
@@ -213,28 +195,7 @@ def _parts(text: str) -> tuple[bytes, bytes, bytes]:
         raise DecodeError("assertion", "no base64url") from None
     if base64.urlsafe_b64encode(raw).decode().rstrip("=") != text:
         raise DecodeError("assertion", "not in its one form")
-    outer = decode(raw, "assertion")
-    if not (isinstance(outer, cbor2.CBORTag) and outer.tag == _COSE_SIGN1):
-        raise DecodeError("assertion", "not a tagged COSE_Sign1")
-    parts = outer.value
-    if not (isinstance(parts, list) and len(parts) == 4 and parts[1] == {}):
-        raise DecodeError("assertion", "expected [protected, {}, payload, signature]")
-    protected, _, content, signature = parts
-    if not all(isinstance(part, bytes) for part in (protected, content, signature)):
-        raise DecodeError("assertion", "protected, payload and signature are byte strings")
-    return protected, content, signature
-
-
-def _header(header: Any) -> tuple[int, bytes]:
-    names = {_HEADER_ALG, _HEADER_CONTENT_TYPE, _HEADER_KID}
-    if not isinstance(header, dict) or set(header) != names:
-        raise DecodeError("protected", "expected algorithm, content type and key id")
-    algorithm, kid = header[_HEADER_ALG], header[_HEADER_KID]
-    if header[_HEADER_CONTENT_TYPE] != CONTENT_TYPE:
-        raise DecodeError("protected", "another content type")
-    if algorithm not in set(Algorithm) or not isinstance(kid, bytes):
-        raise DecodeError("protected", "unknown algorithm or key id")
-    return algorithm, kid
+    return raw
 
 
 def _refused(refusal: AssertionRefusal, detail: str) -> AssertionRefusedError:
