@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
 import signal
 import sys
 import threading
-from collections.abc import Coroutine
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +35,7 @@ from edge_agent.order_store import OrderStore
 from edge_agent.orders import CannotApplyError, OrderDesk, Receiver
 from edge_agent.outbox import Outbox, OutboxError, OutboxStats
 from edge_agent.rf.survey import Survey
+from edge_agent.supervision import Part, Supervisor
 from edge_agent.watchdog import Watchdog
 from mqtt_bridge.downlink import Downlink
 from mqtt_bridge.ports import BrokerAddress
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
 
-RESTART_CAP_S = 30.0
 SESSION_BYTES = 8
 ORDERS_STOP_S = 5.0
 
@@ -92,6 +91,7 @@ class Agent:
         self._watchdog = Watchdog()
         self._surveys: dict[str, Survey] = {}
         self._counter = self._make_counter()
+        self._supervisor = self._make_parts()
 
     def _make_orders(self) -> OrderDesk:
         find_central = find_central_key(self._config.central.public_key)
@@ -121,7 +121,10 @@ class Agent:
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._health_asked.set)
         elif isinstance(body, RestartPart):
-            raise CannotApplyError(f"{body.part[:60]!r} cannot be started again by itself")
+            if self._loop is None or body.part not in self._supervisor.names:
+                known = ", ".join(self._supervisor.names)
+                raise CannotApplyError(f"no part {body.part[:60]!r}; there are: {known}")
+            self._loop.call_soon_threadsafe(self._supervisor.restart, body.part)
 
     def _address(self) -> BrokerAddress:
         broker = self._config.broker
@@ -168,10 +171,10 @@ class Agent:
         self._uplink.start()
         try:
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(self._report_for_ever())]
-                running += [tasks.create_task(work) for work in self._work()]
-                running.append(tasks.create_task(self._tell_systemd(orders)))
-                running.append(tasks.create_task(self._serve_metrics()))
+                running = [
+                    tasks.create_task(self._supervisor.run()),
+                    tasks.create_task(self._tell_systemd(orders)),
+                ]
                 self._watchdog.ready()
                 await stopping.wait()
                 self._watchdog.stopping()
@@ -220,32 +223,36 @@ class Agent:
             hold_on=self._orders.hold_on,
         )
 
-    def _work(self) -> list[Coroutine[None, None, None]]:
-        """What this kind of station does."""
+    def _make_parts(self) -> Supervisor:
+        """What this kind of station does, each part kept alive by itself."""
+        supervisor = Supervisor(self._book)
+        supervisor.add(Part("health", self._report_for_ever))
+        if self._config.metrics_port is not None:
+            supervisor.add(Part("metrics", self._serve_metrics))
         if self._counter is not None:
-            return [self._counter.run()]
-        return [self._supervise(sensor) for sensor in self._config.sensors]
+            supervisor.add(Part("atm", self._counter.run))
+        else:
+            for sensor in self._config.sensors:
+                part = f"sensor {sensor.name}"
+                supervisor.add(
+                    Part(part, partial(self._survey, sensor), partial(self._fail_survey, sensor))
+                )
+        return supervisor
 
-    async def _supervise(self, sensor: SensorConfig) -> None:
-        """Run one sniffer; a defect in it is logged whole, shown in health, and it starts again."""
-        for attempt in itertools.count():
-            survey = Survey(
-                sensor,
-                device=self._config.device,
-                clock=self._clock,
-                desk=self._desk,
-                book=self._book,
-                evidence=self._evidence,
-            )
-            self._surveys[sensor.name] = survey
-            try:
-                await survey.run()
-            except Exception as error:
-                log.exception("sensor_failed", sensor=sensor.name)
-                survey.fail(f"{type(error).__name__}: {error}")
-                await asyncio.sleep(min(RESTART_CAP_S, 2.0**attempt))
-            else:
-                return
+    async def _survey(self, sensor: SensorConfig) -> None:
+        """Run one sniffer; each start has a new port and a new watch."""
+        survey = self._surveys[sensor.name] = Survey(
+            sensor,
+            device=self._config.device,
+            clock=self._clock,
+            desk=self._desk,
+            book=self._book,
+            evidence=self._evidence,
+        )
+        await survey.run()
+
+    def _fail_survey(self, sensor: SensorConfig, problem: str) -> None:
+        self._surveys[sensor.name].fail(problem)
 
     # -- health ----------------------------------------------------------------------------------
 

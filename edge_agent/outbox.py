@@ -227,6 +227,15 @@ class Outbox:
         """Oldest rows with seq > after_seq that no receipt covers yet, in order of seq."""
         return self._read(lambda reader: reader.rows(after_seq, limit))
 
+    def held(self, seqs: Sequence[int]) -> set[int]:
+        """Those of the rows that still wait for a receipt."""
+        return self._read(lambda reader: reader.held(seqs))
+
+    def top_seq(self) -> int:
+        """Newest waiting row, 0 where none waits."""
+        with self._changed:
+            return self._usage.top_seq
+
     def wait_for_rows(self, after_seq: int, timeout_s: float) -> bool:
         """Block until a waiting row with seq > after_seq is durable; False when time is over.
 

@@ -6,8 +6,9 @@ Nothing here knows threads or signatures; :mod:`edge_agent.outbox` brings both.
 from __future__ import annotations
 
 import importlib.resources
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -281,6 +282,14 @@ class OutboxReader:
             (after_seq, limit),
         )
         return [OutboxRow(seq, Lane(lane), cose) for seq, lane, cose in found]
+
+    def held(self, seqs: Sequence[int]) -> set[int]:
+        """Those of the rows that are still here."""
+        numbers = json.dumps(list(seqs))
+        found = self._db.execute(
+            "SELECT seq FROM outbox WHERE seq IN (SELECT value FROM json_each(?))", (numbers,)
+        )
+        return {row[0] for row in found}
 
     def oldest_put_at(self) -> UnixMicros | None:
         """Wall time at which the oldest waiting row was put, None where none waits."""

@@ -43,6 +43,12 @@ class OutboxPort(Protocol):
     def unreceipted(self, after_seq: int, limit: int) -> Sequence[OutboxRow]:
         """Oldest rows with seq > after_seq that no receipt covers yet, in order of seq."""
 
+    def held(self, seqs: Sequence[int]) -> set[int]:
+        """Those of the rows that still wait for a receipt."""
+
+    def top_seq(self) -> int:
+        """Newest waiting row, 0 where none waits."""
+
     def apply_receipt(self, raw: bytes) -> int:
         """Verify a signed receipt, delete what it covers; returns how many rows went."""
 

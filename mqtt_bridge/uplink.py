@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty
 
 import structlog
@@ -32,13 +32,21 @@ from mqtt_bridge.connection import (
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind
 from mqtt_bridge.downlink import Downlink
 from mqtt_bridge.link import Link
+from mqtt_bridge.pacing import Pace, Pacer
 from mqtt_bridge.ports import BrokerAddress, OutboxPort, OutboxRow
+from mqtt_bridge.send_order import SendOrder
 from mqtt_bridge.window import Window
 
 _GOODBYE_S = 1.0
 _WATCH_S = 0.5
 _REST_S = 0.05
 _RETRY_HANDOVER_S = 0.2
+_LEAST_WAIT_S = 0.005
+
+SENDS = 100
+"""Rows sent in one turn, so that receipts and orders are heard in between."""
+RESENDS = 200
+"""Rows sent again in one turn."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,10 +55,13 @@ log = structlog.get_logger(__name__)
 class UplinkSettings:
     """Knobs of an uplink."""
 
-    window: int = 20
-    """Rows on their way, published and not receipted, at most."""
-    resend_min_s: float = 2.0
-    resend_max_s: float = 30.0
+    window: int = 4096
+    """Rows on their way, published and not receipted, at most: receipts come once a second."""
+    window_bytes: int = 4 * 1024 * 1024
+    """Their bytes, kept in memory meanwhile."""
+    resend_min_s: float = 4.0
+    resend_max_s: float = 60.0
+    pace: Pace = field(default_factory=Pace)
     protocol: Protocol = Protocol.MQTT_3_1_1
 
 
@@ -127,12 +138,14 @@ class Uplink(Link):
         self._will = b""
         self._window = Window(
             self._settings.window,
+            size_bytes=self._settings.window_bytes,
             min_s=self._settings.resend_min_s,
             max_s=self._settings.resend_max_s,
             clock=self._clock,
         )
+        self._pacer = Pacer(self._settings.pace, self._clock)
+        self._order = SendOrder(outbox, self._window, self._pacer)
         self._has_to_look = False
-        self._newest_seq = 0
         self._counts = _Counts()
         self._watch = _RowWatch(outbox, self._poke)
 
@@ -182,6 +195,7 @@ class Uplink(Link):
 
     def _on_open(self, connection: Connection, opened: Opened) -> None:
         self._window.clear()
+        self._order.reset()
         self._has_to_look = True
         down = self._downlink.filters if self._downlink is not None else ()
         connection.subscribe([self._receipts_topic, *down])
@@ -207,36 +221,35 @@ class Uplink(Link):
                 pass
 
     def _on_turn(self, connection: Connection) -> float:
-        if self._has_to_look:
-            self._has_to_look = not self._send_new(connection)
-        for row in self._window.due():
+        self._pacer.check_silence(is_waiting=len(self._window) > 0)
+        for row in self._window.due()[:RESENDS]:
             if not self._send(connection, row):
                 return _RETRY_HANDOVER_S
             self._counts.resent += 1
-        if self._has_to_look:
-            return _RETRY_HANDOVER_S
-        due_s = self._window.next_due_s()
-        return _WATCH_S if due_s is None else min(_WATCH_S, max(due_s, 0.01))
+        for _ in range(SENDS):
+            news = self._order.next()
+            if news is None:
+                return self._rest()
+            if not self._send(connection, news):
+                return _RETRY_HANDOVER_S
+            self._order.sent(news)
+            self._counts.published += 1
+        return 0.0  # a receipt or an order may have come meanwhile
 
-    def _send_new(self, connection: Connection) -> bool:
-        """Send what fits into the window; False if the connection did not take it all."""
-        rows = self._outbox.unreceipted(0, self._window.size)
-        self._window.keep_only(row.seq for row in rows)
-        for row in rows:
-            if row.seq not in self._window:
-                if not self._send(connection, row):
-                    return False
-                self._counts.published += 1
-        self._newest_seq = max([self._newest_seq, *(row.seq for row in rows)])
-        if not self._window.is_full:
-            self._watch.ask(self._newest_seq)
-        return True
+    def _rest(self) -> float:
+        """Seconds until there may be something to do; new rows and events end the rest."""
+        if self._has_to_look:
+            self._has_to_look = False
+            self._watch.ask(self._order.live_after)
+        dues_s = [self._window.next_due_s(), self._order.wait_s()]
+        waits_s = [max(due_s, _LEAST_WAIT_S) for due_s in dues_s if due_s is not None]
+        return min([_WATCH_S, *waits_s])
 
     def _send(self, connection: Connection, row: OutboxRow) -> bool:
         topic = topics.up(self._tenant, self._device, row.lane)
         if connection.publish(topic, row.cose) is None:
             return False
-        self._window.sent(row)
+        self._window.sent(row, is_backlog=self._order.is_backlog(row))
         return True
 
     def _take(self, event: Arrived) -> bool:
@@ -257,6 +270,7 @@ class Uplink(Link):
         self._counts.receipts += 1
         self._counts.rows_receipted += gone
         self._counts.last_receipt = self._clock.mono()
+        self._order.after_receipt()
         self._has_to_look = True
 
     def _before_goodbye(self, connection: Connection) -> None:

@@ -157,6 +157,21 @@ def _add_assertion(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     serve = kinds.add_parser("serve", help=sentence, description=sentence)
     add_serve_arguments(serve)
     serve.set_defaults(run=_assertion_serve)
+def _fleet(args: argparse.Namespace) -> int:
+    from qianshao.fleet.simulate import main_simulate
+
+    return main_simulate(args)
+
+
+def _add_fleet(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.fleet.options import add_arguments
+
+    fleet = commands.add_parser("fleet", help="many simulated stations over a real broker")
+    kinds = fleet.add_subparsers(required=True, metavar="WHAT")
+    sentence = "let stations speak, lose their lines and return, and count what arrived"
+    simulate = kinds.add_parser("simulate", help=sentence, description=sentence)
+    add_arguments(simulate)
+    simulate.set_defaults(run=_fleet)
 
 
 def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -183,6 +198,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_face(commands)
     _add_atm(commands)
     _add_assertion(commands)
+    _add_fleet(commands)
     _add_bench(commands)
     return parser
 

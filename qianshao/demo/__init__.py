@@ -19,10 +19,10 @@ from typing import Any
 from atm_face.engines.sface import SFaceEngine
 from hardware.simulators.nas import attack_capture
 from qianshao.demo import people, site
-from qianshao.demo.parts import Crew, LogEvent, Part
 from qianshao.demo.story import Story
 from qianshao.demo.summary import summarise
 from qianshao.demo.witness import Witness
+from qianshao.parts import Crew, LogEvent, Part
 
 EXIT_FAILED = 1
 CENTRAL_WAIT_S = 15.0

@@ -8,8 +8,8 @@ from contextlib import closing
 from typing import Any
 
 from qianshao.demo import site
-from qianshao.demo.parts import Crew
 from qianshao.demo.witness import Witness, percentile
+from qianshao.parts import Crew
 
 SCHEMA = "qianshao.demo/1"
 AGENTS = ("van", "atm")

@@ -12,9 +12,11 @@ from contract import EnvelopeError, State
 from contract.clock import ClockQuality
 from contract.envelope import open_envelope
 from contract.keys import KeySigner, KnownKey, key_id, public_pem
+from contract.orders import RestartPart
 from contract.words import PartState, Presence
 from edge_agent.app import Agent, main_agent
 from edge_agent.config import load_config
+from edge_agent.orders import CannotApplyError
 from tests.samples import ED25519
 
 CONFIG = """
@@ -138,4 +140,11 @@ def test_a_foreign_signature_is_no_state_of_this_device(config: Path) -> None:
     known = KnownKey("van-01", KeySigner(ED25519).public)
     with pytest.raises(EnvelopeError):
         open_envelope(agent._make_state(Presence.ONLINE), tenant="demo", find_key=lambda kid: known)
+    agent._outbox.close()
+
+
+def test_a_part_is_named_to_be_started_again(config: Path) -> None:
+    agent = Agent(load_config(config))
+    with pytest.raises(CannotApplyError, match="there are: health, sensor modem0"):
+        agent._act(RestartPart(part="sensor modem9"))
     agent._outbox.close()

@@ -86,6 +86,14 @@ class MemoryOutbox:
                 del self._rows[seq]
             return len(covered)
 
+    def held(self, seqs: Sequence[int]) -> set[int]:
+        with self._changed:
+            return self._rows.keys() & set(seqs)
+
+    def top_seq(self) -> int:
+        with self._changed:
+            return max(self._rows, default=0)
+
     def wait_for_rows(self, after_seq: int, timeout_s: float) -> bool:
         with self._changed:
             return self._changed.wait_for(

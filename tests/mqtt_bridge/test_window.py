@@ -28,7 +28,7 @@ def test_nothing_is_due_before_its_time_and_everything_after() -> None:
     assert window.next_due_s() is None
     for seq in (3, 1, 2):
         window.sent(row(seq))
-    assert window.is_full
+    assert not window.has_room(row(4))
     seconds(clock, 1.99)
     assert due(window) == []
     seconds(clock, 0.01)
@@ -57,19 +57,7 @@ def test_jitter_lengthens_a_wait_by_half_but_not_beyond_the_limit() -> None:
     assert waits == [3, 6, 12, 24, 30]
 
 
-def test_rows_after_a_due_one_go_again_unless_they_were_sent_just_now() -> None:
-    clock = VirtualClock()
-    window = a_window(clock)
-    window.sent(row(1))
-    window.sent(row(2))
-    window.sent(row(2))  # its own turn comes after 4 s
-    seconds(clock, 1.5)
-    window.sent(row(3))
-    seconds(clock, 0.5)
-    assert due(window) == [1, 2]
-
-
-def test_rows_before_a_due_one_wait_for_their_own_turn() -> None:
+def test_each_row_waits_for_its_own_turn() -> None:
     clock = VirtualClock()
     window = a_window(clock)
     window.sent(row(1))
@@ -85,10 +73,38 @@ def test_receipted_rows_make_room_and_are_never_due_again() -> None:
     for seq in (1, 2, 3):
         window.sent(row(seq))
     window.keep_only([3, 4])
-    assert (len(window), window.is_full) == (1, False)
+    assert len(window) == 1
+    assert window.has_room(row(4))
     assert 3 in window
     assert 1 not in window
     seconds(clock, 10)
     assert due(window) == [3]
     window.clear()
     assert due(window) == []
+
+
+def test_the_window_is_bounded_in_bytes_and_takes_one_row_of_any_size() -> None:
+    clock = VirtualClock()
+    window = Window(100, size_bytes=10, min_s=2.0, max_s=30.0, clock=clock)
+    long = OutboxRow(1, Lane.EVIDENCE, b"x" * 50)
+    assert window.has_room(long)
+    window.sent(long)
+    window.sent(long)  # again: its bytes count once
+    assert not window.has_room(row(2))
+    window.keep_only([])
+    window.sent(OutboxRow(2, Lane.EVIDENCE, b"x" * 7))
+    assert window.has_room(row(3))
+    assert not window.has_room(row(3), share=0.75)
+    assert not window.has_room(OutboxRow(3, Lane.EVIDENCE, b"xxxx"))
+
+
+def test_the_youngest_row_that_went_tells_the_delay() -> None:
+    clock = VirtualClock()
+    window = Window(100, min_s=60.0, max_s=60.0, clock=clock)
+    for seq in (1, 2, 3):
+        window.sent(row(seq))
+        seconds(clock, 1)
+    assert window.keep_only([3]) == 2.0
+    window.sent(row(3))
+    assert window.keep_only([]) is None  # sent twice: nobody knows which one came
+    assert window.keep_only([]) is None

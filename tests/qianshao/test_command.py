@@ -29,6 +29,8 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "demo",
         "agent",
         "central",
+        "fleet",
+        "fleet simulate",
         "rf",
         "rf replay",
         "face",

@@ -1,4 +1,4 @@
-"""The demo's processes: started, watched, started again when they die, and ended by pid."""
+"""Child processes: started, watched, started again when they die, and ended by pid."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _STOP_AFTER_S = 8.0
 
 
 def _end_with_parent() -> None:
-    """Ask Linux to end this child when the demo dies, so that kill -9 of it leaves nothing."""
+    """Ask Linux to end this child when its starter dies, so that kill -9 of it leaves nothing."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass
 class Part:
-    """One process of the demo."""
+    """One process."""
 
     name: str
     command: Sequence[str]
@@ -110,7 +110,7 @@ def _as_event(line: str) -> LogEvent | None:
 
 
 class Crew:
-    """All parts of the demo, in order of starting."""
+    """All parts, in order of starting."""
 
     def __init__(self, on_death: Callable[[Part, int], None]) -> None:
         self._parts: list[Part] = []

@@ -1,0 +1,141 @@
+"""One process of a simulated fleet: ``python -m qianshao.fleet.member PLAN.json``.
+
+It says on standard error, as JSON lines, how far it is; SIGTERM ends it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import structlog
+
+from qianshao.fleet.plan import Plan
+from qianshao.fleet.station import Station
+from qianshao.fleet.traffic import gaps_s
+from qianshao.logs import configure_logs
+
+STATUS_S = 0.5
+_TICK_S = 0.002
+
+log = structlog.get_logger("fleet")
+
+
+class Member:
+    """The stations of one process, driven by one loop."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._stopping = threading.Event()
+        self._go = threading.Event()
+        self._stations = [Station(plan, device) for device in plan.stations]
+        self._live = {
+            s.device: iter(i for i in s.unsaid() if i > plan.backlog) for s in self._stations
+        }
+        self._is_done: set[str] = set()
+
+    def run(self) -> None:
+        """Fill, connect, speak, and wait to be ended."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stopping.set())
+        signal.signal(signal.SIGUSR1, lambda *_: self._go.set())
+        try:
+            for station in self._stations:
+                station.fill([i for i in station.unsaid() if i <= self._plan.backlog])
+                if self._stopping.is_set():
+                    return
+            log.info("fleet_ready", stations=len(self._stations))
+            while self._plan.waits_for_go and not (self._go.is_set() or self._stopping.is_set()):
+                self._go.wait(0.1)
+            for station in self._stations:
+                station.connect()
+            log.info("fleet_connecting")
+            self._speak()
+        finally:
+            for station in self._stations:
+                station.disconnect()
+            for station in self._stations:
+                station.close()
+
+    def _speak(self) -> None:
+        began = time.monotonic()
+        due = self._timetable(began)
+        outages = self._outages(began)
+        next_status = began
+        while not self._stopping.is_set():
+            now = time.monotonic()
+            while outages and outages[0][0] <= now:
+                self._switch_lines(*heapq.heappop(outages)[1:])
+            said = 0
+            while due and due[0][0] <= now and said < 200:
+                self._say_next(due)
+                said += 1
+            if now >= next_status:
+                self._report()
+                next_status = now + STATUS_S
+            if not said:
+                self._stopping.wait(_TICK_S)
+
+    def _timetable(self, began: float) -> list[tuple[float, int, Iterator[float]]]:
+        """When each station speaks next, the earliest first."""
+        due = []
+        for number, station in enumerate(self._stations):
+            chance = random.Random(f"{self._plan.seed}/{station.device}")  # noqa: S311 - traffic
+            gaps = gaps_s(self._plan.arrivals, self._plan.rate_per_s, chance)
+            due.append((began + chance.random() / self._plan.rate_per_s, number, gaps))
+        heapq.heapify(due)
+        return due
+
+    def _say_next(self, due: list[tuple[float, int, Iterator[float]]]) -> None:
+        moment, number, gaps = heapq.heappop(due)
+        station = self._stations[number]
+        index = next(self._live[station.device], None)
+        if index is None:
+            self._is_done.add(station.device)
+            return
+        station.put([index])
+        heapq.heappush(due, (moment + next(gaps), number, gaps))
+
+    def _outages(self, began: float) -> list[tuple[float, int, bool]]:
+        """Moments at which lines go and come: when, how many stations, whether they come."""
+        events = []
+        for outage in self._plan.outages:
+            count = round(outage.share * len(self._stations))
+            events.append((began + outage.after_s, count, False))
+            events.append((began + outage.after_s + outage.lasts_s, count, True))
+        heapq.heapify(events)
+        return events
+
+    def _switch_lines(self, count: int, is_up: bool) -> None:
+        for station in self._stations[:count]:
+            if is_up:
+                station.connect()
+            else:
+                station.disconnect()
+        log.info("fleet_lines", stations=count, is_up=is_up)
+
+    def _report(self) -> None:
+        traffic = [station.traffic for station in self._stations]
+        log.info(
+            "fleet_status",
+            waiting=sum(station.depth for station in self._stations),
+            is_all_said=len(self._is_done) == len(self._stations),
+            published=sum(published for published, _ in traffic),
+            resent=sum(resent for _, resent in traffic),
+        )
+
+
+def main() -> None:
+    """Run the member of a plan."""
+    configure_logs()
+    Member(Plan.read(Path(sys.argv[1]))).run()
+
+
+if __name__ == "__main__":
+    main()
