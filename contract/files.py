@@ -15,7 +15,7 @@ def replace_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def create_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
@@ -28,7 +28,7 @@ def create_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
         os.link(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _written_beside(path: Path, data: bytes, mode: int) -> Path:
@@ -46,7 +46,7 @@ def _written_beside(path: Path, data: bytes, mode: int) -> Path:
     return temporary
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the new name itself durable; Windows has no handle for that and journals it."""
     if os.name == "nt":
         return

@@ -125,6 +125,16 @@ def _calibrate(args: argparse.Namespace) -> int:
     from qianshao.face_evaluate import main_calibrate
 
     return main_calibrate(args)
+def _assertion_verify(args: argparse.Namespace) -> int:
+    from qianshao.assertion import main_verify
+
+    return main_verify(args)
+
+
+def _assertion_serve(args: argparse.Namespace) -> int:
+    from qianshao.assertion import main_serve
+
+    return main_serve(args)
 
 
 def _bench(args: argparse.Namespace) -> int:
@@ -233,6 +243,30 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     calibrate.set_defaults(run=_calibrate)
 
 
+def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.atm import add_simulate_arguments
+
+    atm = commands.add_parser("atm", help="the withdrawal: simulate it under every fault")
+    kinds = atm.add_subparsers(required=True, metavar="WHAT")
+    sentence = "withdrawals through a simulated ATM with faults and power cuts"
+    simulate = kinds.add_parser("simulate", help=sentence, description=sentence)
+    add_simulate_arguments(simulate)
+    simulate.set_defaults(run=_atm_simulate)
+
+
+def _add_assertion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.assertion import add_serve_arguments, add_verify_arguments
+
+    assertion = commands.add_parser("assertion", help="face assertions for a bank's host")
+    kinds = assertion.add_subparsers(required=True, metavar="WHAT")
+    sentence = "check a face assertion against a request, off line, and spend it"
+    verify = kinds.add_parser("verify", help=sentence, description=sentence)
+    add_verify_arguments(verify)
+    verify.set_defaults(run=_assertion_verify)
+    sentence = "an assertion service with a simulated camera, to integrate against"
+    serve = kinds.add_parser("serve", help=sentence, description=sentence)
+    add_serve_arguments(serve)
+    serve.set_defaults(run=_assertion_serve)
 def _fleet(args: argparse.Namespace) -> int:
     from qianshao.fleet.simulate import main_simulate
 
@@ -316,6 +350,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_fleet(commands)
     _add_atm(commands)
+    _add_assertion(commands)
+    _add_fleet(commands)
     _add_bench(commands)
     return parser
 

@@ -1,0 +1,264 @@
+"""Face assertions for the bank's ATM application (mode A): sessions, decisions, signed words.
+
+No transport here: values in, values out; the service module speaks HTTP. One session at a time, as
+one customer stands at a machine; a new one ends the former.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from atm_face.policy import Business, ListMode, Policy, Verdict, Visit, decide
+from atm_face.screens import PROMPTS, Prompt
+from atm_face.visit import Examination
+from contract.accounts import CardRef, card_ref
+from contract.assertion import (
+    MAX_NONCE_BYTES,
+    MIN_NONCE_BYTES,
+    VERSION,
+    FaceAssertion,
+    seal_assertion,
+)
+from contract.clock import Clock, UnixMicros
+from contract.keys import Signer
+from contract.messages import WithdrawalDecision
+from contract.words import Decision, DecisionReason, Pad, PinVerdict
+from edge_agent.atm.examiner import FaceVisit
+from hardware.cameras.interface import CameraError, ChallengeKind
+
+SESSION_LIFE_US = 180_000_000
+ASSERTION_LIFE_US = 60_000_000
+MAX_AMOUNT_FEN = 100_000_000
+
+
+class Refusal(StrEnum):
+    """Why a call was not carried out."""
+
+    NO_SESSION = "no_session"
+    EXPIRED = "expired"
+    WRONG_STEP = "wrong_step"
+    BAD_VALUE = "bad_value"
+    CAMERA = "camera"
+
+
+class CallRefusedError(Exception):
+    """A call that is refused; the session, if any, stays as it was."""
+
+    def __init__(self, refusal: Refusal, detail: str) -> None:
+        super().__init__(f"{refusal.value}: {detail}")
+        self.refusal = refusal
+        self.detail = detail
+
+
+class OpensVisits(Protocol):
+    """What examines faces."""
+
+    def open(self, card: CardRef) -> FaceVisit:
+        """Begin a visit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountState:
+    """What orders and lists say of the card now."""
+
+    hold: DecisionReason | None = None
+    list_mode: ListMode = ListMode.OFFLINE_STALE
+
+
+@dataclass(slots=True)
+class _Session:
+    id: str
+    card: CardRef
+    visit: FaceVisit
+    opened_us: int
+    started_at: UnixMicros
+    prompts: list[Prompt] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A session and what the customer will be asked to do."""
+
+    session: str
+    challenge: ChallengeKind
+    expires_at: UnixMicros
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The decision, what to show, and the assertion if the decision allows."""
+
+    verdict: Verdict
+    assertion: str | None
+    expires_at: UnixMicros | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the application is about to ask the host for."""
+
+    stan: str
+    amount_fen: int
+    nonce: bytes
+    pin: PinVerdict
+    currency: str = "CNY"
+
+    def __post_init__(self) -> None:
+        if not (len(self.stan) == 6 and self.stan.isascii() and self.stan.isdigit()):
+            raise ValueError("stan has six digits")
+        if not 0 < self.amount_fen <= MAX_AMOUNT_FEN:
+            raise ValueError("amount_fen is out of range")
+        if not MIN_NONCE_BYTES <= len(self.nonce) <= MAX_NONCE_BYTES:
+            raise ValueError(f"nonce has {MIN_NONCE_BYTES} to {MAX_NONCE_BYTES} bytes")
+
+
+class AssertionDesk:
+    """Sessions of one machine; one thread at a time."""
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        tenant: str,
+        terminal: str,
+        tenant_key: bytes,
+        signer: Signer,
+        examiner: OpensVisits,
+        clock: Clock,
+        state_of: Callable[[CardRef], AccountState],
+        policy: Policy | None = None,
+        on_decision: Callable[[WithdrawalDecision], None] = lambda decision: None,
+    ) -> None:
+        """``state_of`` says what holds the account and how fresh that knowledge is.
+
+        ``on_decision`` is given each decision as the message for the central.
+        """
+        self._on_decision = on_decision
+        self._device, self._tenant, self._terminal = device, tenant, terminal
+        self._tenant_key = tenant_key
+        self._signer = signer
+        self._examiner = examiner
+        self._clock = clock
+        self._state_of = state_of
+        self._policy = policy or Policy()
+        self._session: _Session | None = None
+        self.counters = {"sessions": 0, "assertions": 0, "refused": 0}
+
+    def begin(self, pan: str) -> Opened:
+        """Open a session for the card in the reader; the number is forgotten at once."""
+        try:
+            card = card_ref(pan, self._tenant_key)
+        except ValueError:
+            raise CallRefusedError(Refusal.BAD_VALUE, "pan has 12 to 19 digits") from None
+        now = self._clock.mono()
+        visit = self._examiner.open(card)
+        self._session = _Session(secrets.token_hex(16), card, visit, now, self._clock.wall())
+        self.counters["sessions"] += 1
+        return Opened(
+            session=self._session.id,
+            challenge=visit.challenge,
+            expires_at=UnixMicros(self._clock.wall() + SESSION_LIFE_US),
+        )
+
+    def capture(self, session: str) -> tuple[Prompt, ...]:
+        """Take a picture; prompts say what would help before another."""
+        found = self._find(session)
+        try:
+            prompts = found.visit.capture()
+        except CameraError as error:
+            raise CallRefusedError(Refusal.CAMERA, error.problem) from None
+        found.prompts += prompts
+        return prompts
+
+    def challenge(self, session: str) -> bool:
+        """Run the challenge; whether the camera could."""
+        found = self._find(session)
+        try:
+            return found.visit.run_challenge()
+        except CameraError as error:
+            raise CallRefusedError(Refusal.CAMERA, error.problem) from None
+
+    def decide(self, session: str, asked: Asked) -> Outcome:
+        """Decide, and sign if it is allowed; either way the session is over (single use)."""
+        found = self._find(session)
+        self._session = None
+        seen = found.visit.examine()
+        state = self._state_of(found.card)
+        visit = Visit(
+            business=Business.WITHDRAW,
+            pin=asked.pin,
+            is_enrolled=found.visit.is_enrolled,
+            is_face_covered=seen.is_face_covered,
+            pad=seen.evidence.pad if seen.evidence else Pad.NONE,
+            is_live=seen.is_live,
+            is_match=seen.is_match,
+            list_mode=state.list_mode,
+            has_stop=state.hold is DecisionReason.STOP_PAYMENT,
+            has_freeze=state.hold is DecisionReason.FROZEN,
+        )
+        verdict = decide(visit, self._policy)
+        self._on_decision(self._message(found, asked, seen, verdict))
+        if verdict.decision is not Decision.ALLOW or seen.evidence is None:
+            self.counters["refused"] += 1
+            return Outcome(verdict=verdict, assertion=None, expires_at=None)
+        now = self._clock.wall()
+        expires = UnixMicros(now + ASSERTION_LIFE_US)
+        assertion = FaceAssertion(
+            version=VERSION,
+            assertion_id=secrets.token_bytes(16),
+            device=self._device,
+            terminal=self._terminal,
+            stan=asked.stan,
+            amount_fen=asked.amount_fen,
+            currency=asked.currency,
+            card=found.card.hmac,
+            nonce=asked.nonce,
+            pad=seen.evidence.pad,
+            policy_version=self._policy.version,
+            issued_at=now,
+            expires_at=expires,
+            is_simulated=seen.evidence.is_simulated,
+        )
+        self.counters["assertions"] += 1
+        sealed = seal_assertion(assertion, self._tenant, self._signer)
+        return Outcome(verdict=verdict, assertion=sealed, expires_at=expires)
+
+    def _message(
+        self, found: _Session, asked: Asked, seen: Examination, verdict: Verdict
+    ) -> WithdrawalDecision:
+        return WithdrawalDecision(
+            visit=found.id,
+            business=Business.WITHDRAW.word,
+            amount_fen=asked.amount_fen,
+            card=found.card,
+            pin=asked.pin,
+            face=seen.evidence,
+            decision=verdict.decision,
+            reason=verdict.reason,
+            policy_version=self._policy.version,
+            started_at=found.started_at,
+            decided_at=self._clock.wall(),
+        )
+
+    def end(self, session: str) -> None:
+        """Drop a session: cancelled, time-out, card out."""
+        self._find(session)
+        self._session = None
+
+    def _find(self, session: str) -> _Session:
+        found = self._session
+        if found is None or not secrets.compare_digest(found.id, session):
+            raise CallRefusedError(Refusal.NO_SESSION, "no such session")
+        if self._clock.mono() - found.opened_us > SESSION_LIFE_US:
+            self._session = None
+            raise CallRefusedError(Refusal.EXPIRED, "the session is too old")
+        return found
+
+
+def prompt_json(prompts: tuple[Prompt, ...]) -> list[dict[str, str]]:
+    """Return prompts as words and texts in both languages."""
+    return [{"prompt": one.value, "zh": PROMPTS[one].zh, "en": PROMPTS[one].en} for one in prompts]
