@@ -20,6 +20,7 @@ from rf_watch.sightings import Clash, misreads
 from rf_watch.surroundings import CellName, Surroundings
 from rf_watch.tables import china_lte
 from rf_watch.tables.china_gsm import MCC_CHINA
+from rf_watch.trails import Motion
 
 AREAS_RESERVED = frozenset({0x0000, 0xFFFE})  # TS 23.003 section 4.1
 CONSTANTS_NATS_MIN = 4.6
@@ -282,6 +283,7 @@ class CellRules:
         if others:
             yield _finding(table.LONELY_CELL, weight, lac_tac=lac or 0, other_cells=others)
         yield from self._channel(track, weight)
+        yield from _mobile(track, weight)
         if key.channel is not None:
             sunk = around.rose_while_others_sank(key.rat, key.channel, reading.stamp.at_us)
             if sunk is not None:
@@ -305,6 +307,13 @@ class CellRules:
             mhz = china_lte.nr_mhz(channel)
         if mhz is not None and china_lte.is_outside(mhz):
             yield _finding(table.CHANNEL_OUTSIDE_PLAN, weight, channel=channel, mhz=mhz)
+
+
+def _mobile(track: Track, weight: int) -> Iterator[Finding]:
+    shift = track.trail.motion() if track.trail is not None else None
+    if shift is not None and shift.motion is Motion.MOBILE:
+        values = {"shift_m": round(shift.shift_m), "llr": shift.llr, "samples": shift.samples}
+        yield _finding(table.MOBILE_EMITTER, weight, **values)
 
 
 def note_neighbour_list(around: Surroundings, track: Track) -> None:

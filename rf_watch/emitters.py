@@ -19,6 +19,7 @@ from rf_watch.sightings import (
     known_lac,
     known_physical_id,
 )
+from rf_watch.trails import Trail
 
 CELLS_MAX = 16
 """Cell ids remembered for one emitter."""
@@ -99,6 +100,8 @@ class Track:
     current: list[Finding] = field(default_factory=list)
     """What the reading heard last shows of the cell."""
     dossier: Dossier | None = None
+    trail: Trail | None = None
+    """Opened once the emitter is suspected."""
 
     def begin_window(self, window: int, first: Stamp, raw: RawEvidence) -> None:
         """Start a new detection of the same emitter; what was heard of it stays."""
@@ -124,6 +127,14 @@ class Track:
         """The cell heard last."""
         cell_id = next(reversed(self.cells), None)
         return cell_id, self.cells.get(cell_id) or CellMemory()
+
+    def marks(self) -> dict[str, int]:
+        """What the cell heard last broadcasts that an emitter keeps under another name."""
+        cell_id, cell = self.last_cell()
+        marks = {n: r.last for n, r in cell.properties.items() if r.last is not None}
+        if cell_id is not None:
+            marks["cell_id"] = cell_id
+        return marks
 
     def shares_cell_id(self, other: Track) -> bool:
         """Whether one cell id was heard of both."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contract.words import AlertKind, Level, RivalVerdict, Severity
-from hardware.readings import NasType, Rat, Reading, SignalType
+from hardware.readings import NasType, Position, Rat, Reading, SignalType
 from rf_watch import RULES, CellContext
 from rf_watch.plan import CellPlan, PlanRow, RegisterRow, VehicleRegister
 from rf_watch.tables.china_gsm import ChinaGsm, SwitchedOff
@@ -72,6 +73,23 @@ def unsafe_release(at_s: float) -> list[Reading]:
         signal(at_s, SignalType.RRC_SETUP),
         signal(at_s + 1, SignalType.RRC_RELEASE, redirect=Rat.GSM),
     ]
+
+
+def driven_past(speed_mps: float) -> Iterator[Reading]:
+    """A suspect that drives east, or stands, while the van circles around its start."""
+    for second in range(0, 300, 4):
+        angle = second / 20
+        van = (500 * math.cos(angle), 500 * math.sin(angle))
+        distance = math.hypot(speed_mps * (second - 150) - van[0], van[1])
+        where = Position(35.5 + van[1] / 111_320, 112.8 + van[0] / 90_627)
+        yield gsm(
+            second,
+            cell_id=77,
+            lac_tac=5121,
+            neighbours=0,
+            level_dbm=-20 - 35 * math.log10(max(distance, 100) / 100),
+            stamp=replace(stamp(second), position=where),
+        )
 
 
 SHORT = gsm(0, t3212_decihours=1)
@@ -345,6 +363,10 @@ CASES: dict[str, Case] = {
         ),
     ),
 }
+
+CASES["MOBILE_EMITTER"] = Case(
+    list(driven_past(speed_mps=14.0)), (list(driven_past(speed_mps=0.0)),), PLANNED
+)
 
 
 def test_every_rule_has_a_case_that_fires_it_and_one_that_must_not() -> None:
