@@ -24,7 +24,7 @@ from contract.orders import OrderBody, ReportHealth, RestartPart
 from contract.topics import Lane
 from contract.words import PartState, Presence
 from edge_agent.central_time import CentralTime
-from edge_agent.config import AgentConfig, ConfigError, SensorConfig, load_config
+from edge_agent.config import AgentConfig, ConfigError, Problem, SensorConfig, load_config
 from edge_agent.desk import Desk
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
@@ -34,6 +34,7 @@ from edge_agent.metrics import serve as serve_metrics
 from edge_agent.order_store import OrderStore
 from edge_agent.orders import CannotApplyError, OrderDesk, Receiver
 from edge_agent.outbox import Outbox, OutboxError, OutboxStats
+from edge_agent.rf.known import Known, KnownError, load_known
 from edge_agent.rf.survey import Survey
 from edge_agent.supervision import Part, Supervisor
 from edge_agent.watchdog import Watchdog
@@ -58,6 +59,7 @@ class Agent:
 
     def __init__(self, config: AgentConfig, clock: Clock | None = None) -> None:
         self._config = config
+        self._known = self._load_known()
         self._clock: Clock = clock or SystemClock()
         self._version = version("qianshao")
         self._boot_id = machine_boot_id()
@@ -92,6 +94,17 @@ class Agent:
         self._surveys: dict[str, Survey] = {}
         self._counter = self._make_counter()
         self._supervisor = self._make_parts()
+
+    def _load_known(self) -> Known:
+        """Read the plans and baselines; a bad row is logged, an unusable file is a ConfigError."""
+        try:
+            known = load_known(self._config.cells)
+        except KnownError as error:
+            problem = Problem(self._config.file, None, f"cells.{error.key}", str(error))
+            raise ConfigError([problem]) from None
+        for row in known.bad_rows:
+            log.warning("bad_row", row=row)
+        return known
 
     def _make_orders(self) -> OrderDesk:
         find_central = find_central_key(self._config.central.public_key)
@@ -248,6 +261,7 @@ class Agent:
             desk=self._desk,
             book=self._book,
             evidence=self._evidence,
+            context=self._known.context,
         )
         await survey.run()
 

@@ -12,6 +12,7 @@ from contract.keys import CENTRAL
 from contract.settings import ConfigError, Problem, Table, TomlFile
 from contract.topics import check_id
 from contract.words import DeviceKind
+from edge_agent.rf.known import KnownFiles, check_plmn
 
 __all__ = [
     "AgentConfig",
@@ -116,6 +117,8 @@ class AgentConfig:
     metrics_port: int | None
     """Loopback port for Prometheus; None: closed."""
     sensors: tuple[SensorConfig, ...]
+    cells: KnownFiles
+    """What the cell detector is told beforehand."""
     atm: AtmConfig | None
 
 
@@ -135,6 +138,7 @@ def load_config(path: Path) -> AgentConfig:
         health=_health(root.table_or_none("health")),
         metrics_port=_metrics_port(root.table_or_none("metrics")),
         sensors=_sensors(root, path.parent),
+        cells=_cells(root.table_or_none("cells")),
         atm=_atm(root.table_or_none("atm")),
     )
     _check_kind(root, config)
@@ -190,6 +194,23 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
     elif table.has("poll_s"):
         table.forbid("poll_s", f"belongs to quectel, kind is {kind.value}")
     return SensorConfig(name=name, kind=kind, url=url, poll_s=poll_s)
+
+
+def _cells(table: Table | None) -> KnownFiles:
+    if table is None:
+        return KnownFiles()
+    gsm_off = table.text_or("gsm_off", "", _plmns)
+    return KnownFiles(
+        plan=table.path_or("plan", None),
+        register=table.path_or("register", None),
+        gsm_off=tuple(gsm_off.split()),
+        baselines=table.paths("baselines"),
+        sms_model=table.path_or("sms_model", None),
+    )
+
+
+def _plmns(text: str) -> str:
+    return " ".join(check_plmn(plmn) for plmn in text.split())
 
 
 def _url(text: str, folder: Path) -> str:

@@ -24,6 +24,7 @@ from hardware.modems.poller import ModemPoller
 from hardware.readings import Item, Unreadable
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
 from rf_watch.cells import CellWatch
+from rf_watch.context import CellContext
 
 SILENT_AFTER_S = 30.0
 """A port that is open but says nothing for so long is degraded: "alive but no data"."""
@@ -43,6 +44,7 @@ class Survey:
         desk: Desk,
         book: HealthBook,
         evidence: EvidenceStore,
+        context: CellContext | None = None,
     ) -> None:
         self._config = config
         self._desk = desk
@@ -50,7 +52,7 @@ class Survey:
         self._evidence = evidence
         self._part = f"sensor {config.name}"
         self._port = SerialPort(config.url, clock=clock)
-        self._watch = CellWatch(device)
+        self._watch = CellWatch(device, context=context)
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
         self._has_ended = False
         self._failure: str | None = None
