@@ -6,7 +6,7 @@ import argparse
 import datetime as dt
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -17,6 +17,7 @@ from contract.words import RivalVerdict
 from hardware.readings import Item, Unreadable
 from hardware.recordings import read_recording
 from qianshao import rf_context as context
+from qianshao.cells_seen import CellTable
 from rf_watch import RULES, CellWatch
 
 SCHEMA = "qianshao.detection/1"
@@ -114,10 +115,14 @@ def run(args: argparse.Namespace, opener: Opener, out: TextIO, err: TextIO) -> i
     show = json_line if args.json else text_line
     for path in args.paths:
         watch = CellWatch(args.device, context=known.context)
-        for detection in _replay_file(path, watch, opener, start_us, summary, err):
+        cells = CellTable()
+        found = _replay_file(path, watch, opener, start_us, summary, err, cells)
+        for detection in found:
             summary.detections += 1
             summary.alerts += detection.alert is not None
             out.write(show(detection) + "\n")
+        if not args.json:
+            out.write(_plain_lines(cells.text(found)))
         out.flush()
     err.write(summary.text() + "\n")
     return summary.exit_code()
@@ -130,7 +135,8 @@ def _replay_file(
     start_us: int | None,
     summary: Summary,
     err: TextIO,
-) -> Iterable[Detection]:
+    cells: CellTable,
+) -> Collection[Detection]:
     """Return the last revision of every detection of one file, in order of first firing."""
     last: dict[bytes, Detection] = {}
     summary.files += 1
@@ -139,6 +145,7 @@ def _replay_file(
             _tell_unreadable(item, summary, err)
             continue
         summary.readings += 1
+        cells.note(item)
         last.update((d.detection_id, d) for d in watch.feed(item))
     last.update((d.detection_id, d) for d in watch.close())
     return last.values()
@@ -185,6 +192,10 @@ def text_line(detection: Detection) -> str:
         f"not ruled out: {', '.join(open_rivals) or 'none of the explanations looked at'}",
     ]
     return _plain(" | ".join(parts))
+
+
+def _plain_lines(text: str) -> str:
+    return "".join(_plain(line) + "\n" for line in text.splitlines())
 
 
 def _plain(text: str) -> str:

@@ -291,3 +291,27 @@ def test_an_unusable_table_is_a_usage_error_that_names_it(
     assert f"{option}: " in err.getvalue()
     words[-1] = str(tmp_path / "missing")
     assert run(arguments(*words), odd_cell, io.StringIO(), err) == 2
+
+
+def test_cells_are_shown_as_a_table_with_scores_and_why(tmp_path: Path) -> None:
+    out = io.StringIO()
+    words = [recording(tmp_path), "--gsm-off", "460-00"]
+    assert run(arguments(*words), odd_cell, out, io.StringIO()) == 0
+    detection, header, row = out.getvalue().splitlines()
+    assert detection.startswith("suspected fake base station")
+    assert header.split()[:3] == ["rat", "plmn", "channel"]
+    assert row.split()[:5] == ["GSM", "460-00", "8", "FA01", "2"]
+    assert row.endswith("suspected  5.3    GSM-AFTER-SUNSET")
+    out = io.StringIO()
+    assert run(arguments(recording(tmp_path)), twin_cells, out, io.StringIO()) == 0
+    rows = out.getvalue().splitlines()[1:]
+    assert len(rows) == 2
+    assert all(line.endswith("nothing odd") for line in rows)
+
+
+@pytest.mark.field_data
+def test_a_modem_log_reads_as_a_table(field_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = field_data / "cellular" / "modem_logs" / "quectel_ec2x_qeng_cn.txt"
+    assert main_replay(arguments(str(log))) in {0, 3}
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["GSM", "460-00", "82", "247C", "4903", "35", "-52"] in [line[:7] for line in lines]
