@@ -227,7 +227,7 @@ class CellWatch:
         track.is_complete |= has_name and None not in {lac, reading.channel}
         if track.key.rat is Rat.GSM:
             track.is_complete &= cell_id is not None or track.last_cell()[0] is not None
-        cell = track.cell(cell_id)
+        cell = track.cell(cell_id, lac)
         cell.note(reading, self._window_us)
         if cell_id is not None:
             self._note_clash(track, cell, reading)

@@ -113,10 +113,16 @@ class Track:
         self.current = []
         self.rivals.clear()
 
-    def cell(self, cell_id: int | None) -> CellMemory:
-        """Return the memory of a cell id; a record without one belongs to the cell heard last."""
+    def cell(self, cell_id: int | None, lac: int | None = None) -> CellMemory:
+        """Return the memory of a cell id.
+
+        A record without one belongs to the cell heard last, unless it names another area: two
+        genuine cells may share a carrier, and SI4 names no cell.
+        """
         if cell_id is None and self.cells:
-            return self.last_cell()[1]
+            last = self.last_cell()[1]
+            if lac is None or last.lacs.last in {None, lac}:
+                return last
         memory = self.cells.pop(cell_id, None) or CellMemory()
         self.cells[cell_id] = memory
         if len(self.cells) > CELLS_MAX:

@@ -275,8 +275,9 @@ IDENTITY_WITHOUT_SECURITY = Rule(
 REJECT_THEN_GERAN_REDIRECT = Rule(
     id="REJECT_THEN_GERAN_REDIRECT",
     observed="The terminal was sent to GSM by RRCConnectionRelease before AS security was active, "
-    "no voice call being under way",
-    family=Family.STEERING,
+    "no voice call being under way. A reject and the redirect that follows it are one act, so both "
+    "belong to one family",
+    family=Family.REJECTS,
     strength=Strength.SOFT,
     weight=2.3,
     weight_basis="choice: ln 10; 0 of the 62 releases in the ordinary recordings at hand redirect",

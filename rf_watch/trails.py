@@ -30,6 +30,7 @@ _NEAR_M2 = 150.0**2
 """Closer than the grid can tell, a fitted distance is not taken for shorter."""
 _STEP_M = 100.0
 _REACH_M = 1_200.0
+_PLACES_MAX = 1_500
 _FITTED = 80
 """At most about so many samples are fitted."""
 _LLR_MIN = 8.0
@@ -182,13 +183,16 @@ def shift_test(samples: Sequence[Sample]) -> Shift:
 
 
 def _grid(points: Sequence[tuple[float, float, float]]) -> list[tuple[float, float]]:
+    """Places around the samples, _STEP_M apart, or further where that makes too many."""
     xs, ys = [x for x, _, _ in points], [y for _, y, _ in points]
-    across = range(math.ceil((max(xs) - min(xs) + 2 * _REACH_M) / _STEP_M))
-    along = range(math.ceil((max(ys) - min(ys) + 2 * _REACH_M) / _STEP_M))
-    if len(across) * len(along) > 4_000:  # a span of many kilometres is no one emitter's
-        across = along = range(60)
+    width, height = max(xs) - min(xs) + 2 * _REACH_M, max(ys) - min(ys) + 2 * _REACH_M
+    step = max(_STEP_M, math.sqrt(width * height / _PLACES_MAX), width / 60, height / 60)
     x0, y0 = min(xs) - _REACH_M, min(ys) - _REACH_M
-    return [(x0 + i * _STEP_M, y0 + j * _STEP_M) for i in across for j in along]
+    return [
+        (x0 + i * step, y0 + j * step)
+        for i in range(math.ceil(width / step))
+        for j in range(math.ceil(height / step))
+    ]
 
 
 def _costs(

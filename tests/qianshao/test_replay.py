@@ -20,7 +20,10 @@ from hardware.readings import (
     Stamp,
     Unreadable,
 )
+from hardware.recordings import read_recording
 from qianshao.replay import add_arguments, main_replay, run
+from rf_watch import CellWatch
+from rf_watch.authentication import GOOD_AUTHENTICATIONS
 
 FIELDS = {
     "schema",
@@ -200,7 +203,26 @@ def test_recorded_attacks_alert(
 
 
 @pytest.mark.field_data
-@pytest.mark.parametrize("pattern", ["benign/*.pcap", "gsm_l2/*.pcap", "modem_logs/quectel_*.txt"])
+@pytest.mark.parametrize("name", ["exp1", "exp2", "exp3"])
+def test_recorded_attacks_alert_at_the_second_failure(field_data: Path, name: str) -> None:
+    path = field_data / "cellular" / "attack_nas" / f"{name}_nas.pcap"
+    watch, run, second_us, alert_us = CellWatch("van-01"), 0, None, None
+    for item in read_recording(path):
+        assert isinstance(item, NasReading)
+        if item.type in GOOD_AUTHENTICATIONS:
+            run = 0
+        run += item.cause == 20
+        if run == 2 and second_us is None:
+            second_us = item.stamp.at_us
+        if alert_us is None and any(found.alert for found in watch.feed(item)):
+            alert_us = item.stamp.at_us
+    assert second_us is not None
+    assert alert_us is not None
+    assert 0 <= alert_us - second_us <= 10_000_000
+
+
+@pytest.mark.field_data
+@pytest.mark.parametrize("pattern", ["benign/*.pcap", "gsm_l2/*.pcap", "modem_logs/*.txt"])
 def test_recorded_ordinary_networks_do_not_alert(
     field_data: Path, capsys: pytest.CaptureFixture[str], pattern: str
 ) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.words import AlertKind, Level, RivalVerdict, Severity
@@ -496,6 +496,46 @@ def test_an_ordinary_redirect_of_china_mobile_is_no_alert() -> None:
         assert (found.level, found.alert) == (Level.OBSERVED, None)
 
 
+def test_a_reject_and_the_redirect_that_follows_it_are_one_reason() -> None:
+    story: list[Reading] = [
+        lte(),
+        signal(1, SignalType.RRC_SETUP),
+        nas(1.1, NasType.ATTACH_REQUEST),
+        nas(1.2, NasType.IDENTITY_REQUEST, identity_type=1),
+        nas(1.4, NasType.ATTACH_REJECT, cause=15),
+        signal(1.6, SignalType.RRC_RELEASE, redirect=Rat.GSM),
+    ]
+    (found,) = watch(story)
+    assert {"REJECT_CAUSE_15", "REJECT_THEN_GERAN_REDIRECT"} <= rules_of([found])
+    assert (found.level, found.alert) == (Level.OBSERVED, None)
+    redirect = next(r for r in found.reasons if r.rule == "REJECT_THEN_GERAN_REDIRECT")
+    assert redirect.values["after_reject_s"] == 0.2
+
+
+def test_two_genuine_cells_on_one_carrier_are_no_rotating_area() -> None:
+    first = gsm(0, channel=40)
+    second_si4 = gsm(5, channel=40, cell_id=None, physical_id=None, lac_tac=0x247D)
+    second = gsm(6, channel=40, cell_id=9, physical_id=12, lac_tac=0x247D)
+    assert watch([first, second_si4, second, first, second_si4]) == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"physical_id": 156},
+        {"physical_id": 2147483647},
+        {"lac_tac": 0xFFFF},
+        {"cell_id": 0xFFFF},
+        {"level_dbm": -32768.0},
+        {"level_dbm": None, "channel": None},
+        {"cell_id": -32768},
+    ],
+)
+def test_an_impossible_value_is_never_evidence(odd: dict[str, object]) -> None:
+    for context in (None, LEARNED):
+        assert watch([*city(), gsm(1), gsm(2, **odd), gsm(3, **odd), gsm(4)], context) == []
+
+
 def test_one_soft_reason_needs_a_great_deal_of_support() -> None:
     lonely = replace(ODD_LISTS, lac_tac=5121)
     (found,) = [d for d in watch([*city(), lonely]) if d.alert]
@@ -523,6 +563,7 @@ def moved(reading: Reading, at_s: float) -> Reading:
     return replace(reading, stamp=stamp(at_s))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(BENIGN), st.floats(1.5, 590, allow_nan=False)), max_size=30)
 )
@@ -539,6 +580,7 @@ def test_readings_of_genuine_cells_that_are_heard_already_never_raise_a_score(
         assert found.level.rank <= rank
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(BENIGN), st.floats(0, 3000, allow_nan=False)), max_size=60)
 )

@@ -6,7 +6,7 @@ import math
 import random
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardware.readings import Position, Reading
@@ -110,6 +110,7 @@ def test_too_few_samples_or_too_short_a_time_say_nothing() -> None:
     assert shift_test([]).motion is Motion.UNKNOWN
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.lists(
         st.builds(
