@@ -91,6 +91,8 @@ class Track:
     """Readings in this window."""
     messages: Counter[str] = field(default_factory=Counter)
     """Short messages received through it in this window, by class."""
+    is_known: bool = False
+    """The baseline holds the cell heard last, just as it is."""
     plate: str | None = None
     """Plate of the registered drive-test car that announces this cell."""
     findings: dict[str, Finding] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from contract.words import AlertKind, Level, RivalVerdict, Severity
 from hardware.readings import NasType, Position, Rat, Reading, SignalType
 from rf_watch import RULES, CellContext
+from rf_watch.baseline import BaselineLearner
 from rf_watch.plan import CellPlan, PlanRow, RegisterRow, VehicleRegister
 from rf_watch.tables.china_gsm import ChinaGsm, SwitchedOff
 from tests.rf_watch.kit import (
@@ -542,6 +543,22 @@ def test_one_soft_reason_needs_a_great_deal_of_support() -> None:
     assert rules_of([found]) == {"T3212_SHORT", "NEIGHBOUR_ASYMMETRY", "LONELY_CELL"}
     assert found.score == pytest.approx(6.9)
     assert all(d.alert is None for d in watch([*city(), ODD_LISTS]))
+
+
+def test_a_cell_that_looks_as_it_was_learned_is_not_odd() -> None:
+    lonely = gsm(1, channel=55, cell_id=9, lac_tac=5121, t3212_decihours=1, cro_db=40)
+    learner = BaselineLearner()
+    for reading in [*city(), lonely, *(gsm(n, cell_id=500 + n) for n in range(60))]:
+        learner.feed(reading)
+    context = CellContext(baseline=learner.baseline("x", 1))
+    supplement = gsm(
+        2, plmns=(), channel=55, cell_id=None, lac_tac=None, physical_id=None, neighbours=0
+    )
+    assert watch([*city(), lonely, supplement, lonely], context) == []
+    changed = replace(lonely, cro_db=120)
+    assert watch([*city(), changed, supplement, changed], context)[0].alert is not None
+    moving = replace(lonely, lac_tac=5122)
+    assert "LAC_CHANGES" in rules_of(watch([*city(), lonely, moving], context))
 
 
 # -- benign readings never raise a score ---------------------------------------------------------
