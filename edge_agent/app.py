@@ -24,7 +24,7 @@ from contract.orders import OrderBody, ReportHealth, RestartPart
 from contract.topics import Lane
 from contract.words import PartState, Presence
 from edge_agent.central_time import CentralTime
-from edge_agent.config import AgentConfig, ConfigError, SensorConfig, load_config
+from edge_agent.config import AgentConfig, ConfigError, Problem, SensorConfig, load_config
 from edge_agent.desk import Desk
 from edge_agent.enrolment import complete_rotation
 from edge_agent.evidence import EvidenceStore
@@ -36,6 +36,7 @@ from edge_agent.order_store import OrderStore
 from edge_agent.orders import CannotApplyError, OrderDesk, Receiver
 from edge_agent.outbox import Outbox, OutboxError, OutboxStats, Trouble
 from edge_agent.renewal import Renewal
+from edge_agent.rf.known import Known, KnownError, load_known
 from edge_agent.rf.survey import Survey
 from edge_agent.supervision import Part, Supervisor
 from edge_agent.watchdog import Watchdog
@@ -61,6 +62,7 @@ class Agent:
 
     def __init__(self, config: AgentConfig, clock: Clock | None = None) -> None:
         self._config = config
+        self._known = self._load_known()
         self._clock: Clock = clock or SystemClock()
         self._version = version("qianshao")
         self._boot_id = machine_boot_id()
@@ -100,6 +102,17 @@ class Agent:
         self._fixes = FixTracker()
         self._counter = self._make_counter()
         self._supervisor = self._make_parts()
+
+    def _load_known(self) -> Known:
+        """Read the plans and baselines; a bad row is logged, an unusable file is a ConfigError."""
+        try:
+            known = load_known(self._config.cells)
+        except KnownError as error:
+            problem = Problem(self._config.file, None, f"cells.{error.key}", str(error))
+            raise ConfigError([problem]) from None
+        for row in known.bad_rows:
+            log.warning("bad_row", row=row)
+        return known
 
     def _make_orders(self) -> OrderDesk:
         find_central = find_central_key(self._config.central.public_key)
@@ -262,6 +275,7 @@ class Agent:
             evidence=self._evidence,
             broadcast=self._config.broadcast,
             fixes=self._fixes,
+            context=self._known.context,
         )
         await survey.run()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -12,6 +12,7 @@ from contract.keys import CENTRAL
 from contract.settings import ConfigError, Problem, Table, TomlFile
 from contract.topics import check_id
 from contract.words import DeviceKind
+from edge_agent.rf.known import KnownFiles, check_plmn
 from hardware.serial.transport import Backend
 
 __all__ = [
@@ -157,6 +158,8 @@ class AgentConfig:
     """Loopback port for Prometheus; None: closed."""
     sensors: tuple[SensorConfig, ...]
     atm: AtmConfig | None
+    cells: KnownFiles = field(default_factory=KnownFiles)
+    """What the cell detector is told beforehand."""
     evidence_token: TokenConfig | None = None
     """None: the evidence key is a file in state_dir."""
     broadcast: BroadcastConfig | None = None
@@ -179,6 +182,7 @@ def load_config(path: Path) -> AgentConfig:
         health=_health(root.table_or_none("health")),
         metrics_port=_metrics_port(root.table_or_none("metrics")),
         sensors=_sensors(root, path.parent),
+        cells=_cells(root.table_or_none("cells")),
         atm=_atm(root.table_or_none("atm")),
         evidence_token=_token(root.table_or_none("evidence_token")),
         broadcast=_broadcast(root.table_or_none("broadcast")),
@@ -277,6 +281,23 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
         baudrate=table.integer_or("baudrate", 115200, 300, 4_000_000),
         backend=table.word_or("backend", Backend.PYSERIAL, Backend),
     )
+
+
+def _cells(table: Table | None) -> KnownFiles:
+    if table is None:
+        return KnownFiles()
+    gsm_off = table.text_or("gsm_off", "", _plmns)
+    return KnownFiles(
+        plan=table.path_or("plan", None),
+        register=table.path_or("register", None),
+        gsm_off=tuple(gsm_off.split()),
+        baselines=table.paths("baselines"),
+        sms_model=table.path_or("sms_model", None),
+    )
+
+
+def _plmns(text: str) -> str:
+    return " ".join(check_plmn(plmn) for plmn in text.split())
 
 
 def _url(text: str, folder: Path) -> str:

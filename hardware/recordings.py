@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO
 
+from hardware.captures.diag import DiagReader, looks_like_diag
 from hardware.captures.gsm_text import looks_like_gsm_text, read_gsm_text
 from hardware.captures.pcap import is_pcap, is_pcapng
 from hardware.captures.reader import CaptureReader
@@ -28,6 +29,8 @@ class RecordingKind(StrEnum):
     PCAP = "pcap"
     PCAPNG = "pcapng"
     GSM_L2_TEXT = "gsm_l2_text"
+    DIAG = "diag"
+    """QMDL or .mi2log; unverified on real files."""
     QUECTEL_TRANSCRIPT = "quectel_transcript"
     SIMCOM_TRANSCRIPT = "simcom_transcript"
     TELIT_TRANSCRIPT = "telit_transcript"
@@ -48,6 +51,13 @@ _Open = Callable[[BinaryIO, str, str, int | None], Iterator[Item]]
 
 def _read_capture(source: BinaryIO, file: str, sensor: str, start_us: int | None) -> Iterator[Item]:
     reader = CaptureReader(sensor, file, start_us=start_us)
+    while chunk := source.read(_CHUNK_BYTES):
+        yield from reader.feed(chunk)
+    yield from reader.close()
+
+
+def _read_diag(source: BinaryIO, file: str, sensor: str, start_us: int | None) -> Iterator[Item]:
+    reader = DiagReader(sensor, file, start_us=start_us)
     while chunk := source.read(_CHUNK_BYTES):
         yield from reader.feed(chunk)
     yield from reader.close()
@@ -80,6 +90,7 @@ _KINDS: tuple[tuple[RecordingKind, Callable[[bytes], bool], _Open], ...] = (
     (RecordingKind.PCAP, is_pcap, _read_capture),
     (RecordingKind.PCAPNG, is_pcapng, _read_capture),
     (RecordingKind.GSM_L2_TEXT, looks_like_gsm_text, _read_gsm_text),
+    (RecordingKind.DIAG, looks_like_diag, _read_diag),
     *((kind, _fits_family(name), _read_family(name)) for kind, name in _TRANSCRIPTS.items()),
     *((RecordingKind(kind.value), fits, read) for kind, fits, read in SPECTRUM_FILES),
 )

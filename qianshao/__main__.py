@@ -21,7 +21,6 @@ EXTRA_OF = {
     "cv2": "atm",
     "numpy": "rf",
     "dlib": "dlib",
-    "numpy": "atm",
     "onnxruntime": "atm",
     "babel": "central",
     "fastapi": "central",
@@ -125,6 +124,8 @@ def _calibrate(args: argparse.Namespace) -> int:
     from qianshao.face_evaluate import main_calibrate
 
     return main_calibrate(args)
+
+
 def _assertion_verify(args: argparse.Namespace) -> int:
     from qianshao.assertion import main_verify
 
@@ -267,6 +268,8 @@ def _add_assertion(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     serve = kinds.add_parser("serve", help=sentence, description=sentence)
     add_serve_arguments(serve)
     serve.set_defaults(run=_assertion_serve)
+
+
 def _fleet(args: argparse.Namespace) -> int:
     from qianshao.fleet.simulate import main_simulate
 
@@ -282,17 +285,6 @@ def _add_fleet(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     simulate = kinds.add_parser("simulate", help=sentence, description=sentence)
     add_arguments(simulate)
     simulate.set_defaults(run=_fleet)
-
-
-def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from qianshao.atm import add_simulate_arguments
-
-    atm = commands.add_parser("atm", help="the withdrawal: simulate it under every fault")
-    kinds = atm.add_subparsers(required=True, metavar="WHAT")
-    sentence = "withdrawals through a simulated ATM with faults and power cuts"
-    simulate = kinds.add_parser("simulate", help=sentence, description=sentence)
-    add_simulate_arguments(simulate)
-    simulate.set_defaults(run=_atm_simulate)
 
 
 def _add_identities(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -327,7 +319,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "what",
         nargs="?",
         default="all",
-        choices=["outbox", "ingest", "envelope", "face", "spectrum", "size", "all"],
+        choices=["outbox", "ingest", "envelope", "face", "rf", "spectrum", "size", "all"],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
     bench.set_defaults(run=_bench)
@@ -351,7 +343,6 @@ def build_parser() -> argparse.ArgumentParser:
     _add_fleet(commands)
     _add_atm(commands)
     _add_assertion(commands)
-    _add_fleet(commands)
     _add_bench(commands)
     return parser
 

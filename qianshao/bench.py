@@ -267,12 +267,28 @@ def _bench_spectrum() -> list[Row]:
     ]
 
 
+def _bench_rf() -> list[Row]:
+    from qianshao import bench_rf
+
+    rate = round(bench_rf.at_rate(), 1)
+    target = bench_rf.TARGET_READINGS_S
+    ratio = round(rate / target, 2)
+    rows = [Row("rf_at_detect", rate, target, "target", ratio, "1/s", bench_rf.RUNS)]
+    times = bench_rf.capture_seconds()
+    if times is not None:
+        ours, peer, name = times
+        what = f"tshark -r, {name}"
+        rows.append(_less_is_better("rf_gsmtap_detect", ours, peer, what, "s", bench_rf.RUNS))
+    return rows
+
+
 BENCHES: dict[str, Callable[[], list[Row]]] = {
     "envelope": _bench_envelope,
     "outbox": _bench_outbox,
     "ingest": _bench_ingest,
     "face": _bench_face,
     "spectrum": _bench_spectrum,
+    "rf": _bench_rf,
     "size": _bench_size,
 }
 

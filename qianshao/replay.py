@@ -6,7 +6,7 @@ import argparse
 import datetime as dt
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -17,6 +17,7 @@ from contract.words import RivalVerdict
 from hardware.readings import Item, SweepReading, Unreadable
 from hardware.recordings import read_recording
 from qianshao import rf_context as context
+from qianshao.cells_seen import CellTable
 from qianshao.replay_broadcast import (
     BroadcastOptions,
     PictureBook,
@@ -128,12 +129,25 @@ def run(args: argparse.Namespace, opener: Opener, out: TextIO, err: TextIO) -> i
     pictures = PictureBook(options.picture)
     show = json_line if args.json else text_line
     for path in args.paths:
-        for detection in _replay_file(
-            path, args.device, known.context, opener, start_us, options, summary, pictures, err
-        ):
+        cells = CellTable()
+        found = _replay_file(
+            path,
+            args.device,
+            known.context,
+            opener,
+            start_us,
+            options,
+            summary,
+            pictures,
+            err,
+            cells,
+        )
+        for detection in found:
             summary.detections += 1
             summary.alerts += detection.alert is not None
             out.write(show(detection) + "\n")
+        if not args.json:
+            out.write(_plain_lines(cells.text(found)))
         out.flush()
     err.write(summary.text() + "\n")
     return summary.exit_code()
@@ -149,7 +163,8 @@ def _replay_file(
     summary: Summary,
     pictures: PictureBook,
     err: TextIO,
-) -> Iterable[Detection]:
+    cells: CellTable,
+) -> Collection[Detection]:
     """Return the last revision of every detection of one file, in order of first firing."""
     first: SweepReading | None = None
     watch = RadioWatch(device, context=known, broadcast=lambda: options.make(device, first))
@@ -163,6 +178,7 @@ def _replay_file(
         if first is None and isinstance(item, SweepReading):
             first = item
         pictures.add(path.name, item)
+        cells.note(item)
         last.update((d.detection_id, d) for d in watch.feed(item))
     last.update((d.detection_id, d) for d in watch.close())
     if watch.broadcast is not None:
@@ -213,6 +229,10 @@ def text_line(detection: Detection) -> str:
         f"not ruled out: {', '.join(open_rivals) or 'none of the explanations looked at'}",
     ]
     return _plain(" | ".join(parts))
+
+
+def _plain_lines(text: str) -> str:
+    return "".join(_plain(line) + "\n" for line in text.splitlines())
 
 
 def _plain(text: str) -> str:

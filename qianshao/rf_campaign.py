@@ -36,7 +36,7 @@ class Day:
     seed: int
     readings: int
     alerts: tuple[str, ...]
-    """Rules of each false alert."""
+    """Rules of each false alert; further sightings of one emitter are no new alert."""
     observed: int
     """Detections that were not alerted."""
 
@@ -72,21 +72,23 @@ def learned(seed: int, hours: float = LEARNED_HOURS) -> Baseline:
 def quiet_day(seed: int, hours: float = 24.0) -> Day:
     """Drive through genuine cells only; every alert is a false one."""
     watch = CellWatch(DEVICE, context=CellContext(baseline=learned(seed)))
-    alerts: dict[bytes, str] = {}
+    alerts: dict[str, str] = {}
     observed: set[bytes] = set()
     count = 0
 
     def take(detections: Iterable[Detection]) -> None:
         for found in detections:
-            observed.add(found.detection_id)
-            if found.alert is not None:
-                alerts[found.detection_id] = ", ".join(reason.rule for reason in found.reasons)
+            if found.alert is None:
+                observed.add(found.detection_id)
+            else:
+                observed.discard(found.detection_id)
+                alerts[found.track_id] = ", ".join(reason.rule for reason in found.reasons)
 
     for reading in Drive(City(seed), seed + 10_000).readings(hours):
         count += 1
         take(watch.feed(reading))
     take(watch.close())
-    return Day(seed, count, tuple(alerts.values()), len(observed - alerts.keys()))
+    return Day(seed, count, tuple(alerts.values()), len(observed))
 
 
 def blaster_passes(

@@ -35,6 +35,12 @@ NATS_CAP = 4.0
 """No single constant is held more unlikely than e^-4, however many cells were learned."""
 
 
+CHANNEL = "channel"
+
+CellKey = tuple[int, int]
+"""Area and cell id of a GSM or WCDMA cell; 0 and the cell id elsewhere."""
+
+
 class Network(NamedTuple):
     """Of what a baseline counts cells."""
 
@@ -81,6 +87,18 @@ class NetworkBaseline:
     """LAC or TAC to the number of cells in it."""
     constants: Mapping[str, Mapping[int, int]]
     """Constant to value to the number of cells that use it."""
+    known: Mapping[CellKey, Mapping[str, int]] = field(default_factory=dict)
+    """What each learned cell broadcasts: its channel and constants."""
+
+    def is_known(self, key: CellKey, values: Mapping[str, int]) -> bool:
+        """Whether a cell was learned with these very values, its channel among them."""
+        learned = self.known.get(key)
+        return (
+            learned is not None
+            and CHANNEL in values
+            and learned.get(CHANNEL) == values[CHANNEL]
+            and all(learned.get(name, value) == value for name, value in values.items())
+        )
 
     def nats(self, name: str, value: int) -> float | None:
         """Return ln (p(usual value) / p(value)), add-one smoothed and capped.
@@ -120,6 +138,14 @@ class Baseline:
             return None
         return max(value for value, count in counts.items() if count > 1 or total < 50)
 
+    def is_known(self, reading: CellReading) -> bool:
+        """Whether a cell was learned just as this reading shows it."""
+        key = cell_key(reading)
+        found = self.networks.get(Network(reading.rat, reading.plmns[0])) if key else None
+        if found is None or key is None or reading.channel is None:
+            return False
+        return found.is_known(key, {CHANNEL: reading.channel, **constants_of(reading)})
+
     def nats(self, rat: Rat, plmn: str, name: str, value: int) -> float | None:
         """Return how unusual a constant is, None where nothing is known."""
         found = self.networks.get(Network(rat, plmn))
@@ -136,6 +162,7 @@ class Baseline:
                 "constants": {
                     name: _pairs(found.constants[name]) for name in sorted(found.constants)
                 },
+                "known": [[*key, dict(found.known[key])] for key in sorted(found.known)],
             }
             for network, found in sorted(self.networks.items())
         ]
@@ -167,6 +194,10 @@ def parse_baseline(text: str) -> Baseline:
                 cells=_count(item["cells"]),
                 areas=_counts(item["areas"]),
                 constants={str(k): _counts(v) for k, v in item["constants"].items()},
+                known={
+                    (_whole(area), _whole(cell_id)): {str(k): _whole(v) for k, v in values.items()}
+                    for area, cell_id, values in item["known"]
+                },
             )
             for item in document["networks"]
         }
@@ -208,7 +239,13 @@ def _whole(value: object) -> int:
 @dataclass(slots=True)
 class _Cell:
     areas: Counter[int] = field(default_factory=Counter)
+    channels: Counter[int] = field(default_factory=Counter)
     constants: dict[str, Counter[int]] = field(default_factory=dict)
+
+    def values(self) -> dict[str, int]:
+        """Channel and constants, each as it was read most often."""
+        values = {name: _usual(counts) for name, counts in self.constants.items()}
+        return {CHANNEL: _usual(self.channels), **values} if self.channels else values
 
 
 class BaselineLearner:
@@ -218,7 +255,7 @@ class BaselineLearner:
     """
 
     def __init__(self) -> None:
-        self._cells: dict[tuple[Network, object], _Cell] = {}
+        self._cells: dict[tuple[Network, CellKey], _Cell] = {}
         self.readings = 0
         self.left_out = 0
         """Readings of cells that a detection of suspected level named."""
@@ -234,6 +271,8 @@ class BaselineLearner:
             area = known_lac(reading)
             if area is not None:
                 cell.areas[area] += 1
+            if reading.channel is not None:
+                cell.channels[reading.channel] += 1
             for name, value in constants_of(reading).items():
                 cell.constants.setdefault(name, Counter())[value] += 1
 
@@ -242,8 +281,12 @@ class BaselineLearner:
         cells: Counter[Network] = Counter()
         areas: dict[Network, Counter[int]] = {}
         constants: dict[Network, dict[str, Counter[int]]] = {}
-        for (network, _), cell in self._cells.items():
+        known: dict[Network, dict[CellKey, Mapping[str, int]]] = {}
+        for network, found in earlier.networks.items() if earlier else ():
+            known[network] = dict(found.known)
+        for (network, key), cell in self._cells.items():
             cells[network] += 1
+            known.setdefault(network, {})[key] = cell.values()
             if cell.areas:
                 areas.setdefault(network, Counter())[_usual(cell.areas)] += 1
             for name, counts in cell.constants.items():
@@ -262,13 +305,14 @@ class BaselineLearner:
                     cells=count,
                     areas=dict(areas.get(network, {})),
                     constants={k: dict(v) for k, v in constants.get(network, {}).items()},
+                    known=known.get(network, {}),
                 )
                 for network, count in cells.items()
             },
         )
 
 
-def cell_key(reading: CellReading) -> tuple[int, int] | None:
+def cell_key(reading: CellReading) -> CellKey | None:
     """Return what tells the cells of one network apart, None for a reading that names none."""
     cell_id, lac = known_cell_id(reading), known_lac(reading)
     if not reading.plmns or cell_id is None:
@@ -337,6 +381,7 @@ def _sum(a: Baseline, b: Baseline) -> Baseline:
                 name: _add(old.constants.get(name, {}), found.constants.get(name, {}))
                 for name in names
             },
+            known={**old.known, **found.known},
         )
     return Baseline(networks=networks)
 

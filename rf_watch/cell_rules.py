@@ -14,16 +14,25 @@ from hardware.readings import CellReading, Rat, Stamp
 from rf_watch import rule_table as table
 from rf_watch.context import CellContext
 from rf_watch.emitters import CellMemory, Track
-from rf_watch.rules import Finding, Rule
+from rf_watch.rules import HARD, Finding, Rule
 from rf_watch.settings import CellSettings
 from rf_watch.sightings import Clash, misreads
 from rf_watch.surroundings import CellName, Surroundings
 from rf_watch.tables import china_lte
 from rf_watch.tables.china_gsm import MCC_CHINA
+from rf_watch.trails import Motion
 
 AREAS_RESERVED = frozenset({0x0000, 0xFFFE})  # TS 23.003 section 4.1
 CONSTANTS_NATS_MIN = 4.6
 """Unusual constants count from here, -ln 0.01: more than any single one can reach."""
+_OF_KNOWN_CELLS = frozenset(
+    {
+        *(rule.id for rule in table.RULES if rule.strength in HARD),
+        table.IDENTITY_CLASH.id,
+        table.LAC_CHANGES.id,
+    }
+)
+"""What a learned cell is not excused from: the plan's hard rules, and what it does by now."""
 ONE_CONSTANT_NATS_MIN = 3.0
 """Below it, ln 20, a constant is not odd."""
 
@@ -52,7 +61,11 @@ class CellRules:
         at = date_of(reading.stamp)
         if self.context.plan and self.context.plan.match(reading, at) is not None:
             return []  # a plan row in every field has no reasons (scenario format 4.2)
+        if reading.plmns:
+            track.is_known = self.context.baseline.is_known(reading)
         found = [*self._hard(track, at, innocent), *self._soft(track, at)]
+        if track.is_known:  # a cell that looks as it looked when it was learned is not odd
+            found = [f for f in found if f.rule.id in _OF_KNOWN_CELLS]
         if found or has_more:
             found += self._supporting(track, reading)
         return found
@@ -282,6 +295,7 @@ class CellRules:
         if others:
             yield _finding(table.LONELY_CELL, weight, lac_tac=lac or 0, other_cells=others)
         yield from self._channel(track, weight)
+        yield from _mobile(track, weight)
         if key.channel is not None:
             sunk = around.rose_while_others_sank(key.rat, key.channel, reading.stamp.at_us)
             if sunk is not None:
@@ -305,6 +319,13 @@ class CellRules:
             mhz = china_lte.nr_mhz(channel)
         if mhz is not None and china_lte.is_outside(mhz):
             yield _finding(table.CHANNEL_OUTSIDE_PLAN, weight, channel=channel, mhz=mhz)
+
+
+def _mobile(track: Track, weight: int) -> Iterator[Finding]:
+    shift = track.trail.motion() if track.trail is not None else None
+    if shift is not None and shift.motion is Motion.MOBILE:
+        values = {"shift_m": round(shift.shift_m), "llr": shift.llr, "samples": shift.samples}
+        yield _finding(table.MOBILE_EMITTER, weight, **values)
 
 
 def note_neighbour_list(around: Surroundings, track: Track) -> None:

@@ -47,6 +47,7 @@ from rf_watch.sightings import (
 )
 from rf_watch.signalling import TerminalFinding, TerminalWatch
 from rf_watch.surroundings import Surroundings
+from rf_watch.trails import Trail, TrailBook
 
 __all__ = ["CELLS_MAX", "CellWatch"]
 
@@ -90,6 +91,7 @@ class CellWatch:
         """Emitter that a sensor's terminal camps on."""
         self._authentications: dict[str, AuthenticationWatch] = {}
         self._terminals: dict[str, TerminalWatch] = {}
+        self._trails = TrailBook()
         self._blobs: Blobs = {}
 
     def feed(self, reading: Reading) -> list[Detection]:
@@ -150,7 +152,26 @@ class CellWatch:
         self._surroundings.note(reading)
         out, track = self._follow(key, reading.stamp)
         self._note(track, reading)
-        return out + self._report(track, reading)
+        if track.trail is not None:
+            track.trail.note(reading)
+        out += self._report(track, reading)
+        if track.trail is None and track.dossier is not None and track.dossier.is_suspected:
+            out += self._open_trail(track, reading)
+        return out
+
+    def trail(self, track_id: str) -> Trail | None:
+        """Position-tagged levels of a suspect, by the track id of its detections."""
+        return self._trails.get(track_id)
+
+    def _open_trail(self, track: Track, reading: CellReading) -> list[Detection]:
+        """Begin to follow a suspect, or go on with one that was followed under another name."""
+        own = _track_id(track.key)
+        track.trail = self._trails.open(own, reading, track.marks())
+        track.trail.note(reading)
+        if track.trail.name == own or track.dossier is None:
+            return []
+        track.dossier.rename(track.trail.name)
+        return track.dossier.issue(self._rivals(track), track.raw)
 
     def _supplement(
         self, carrier: tuple[str, Rat, int | None], reading: CellReading
@@ -209,7 +230,7 @@ class CellWatch:
         track.is_complete |= has_name and None not in {lac, reading.channel}
         if track.key.rat is Rat.GSM:
             track.is_complete &= cell_id is not None or track.last_cell()[0] is not None
-        cell = track.cell(cell_id)
+        cell = track.cell(cell_id, lac)
         cell.note(reading, self._window_us)
         if cell_id is not None:
             self._note_clash(track, cell, reading)
@@ -308,7 +329,7 @@ class CellWatch:
             track.dossier = Dossier(
                 device=self._device,
                 subject=_subject(track.key),
-                track_id=_track_id(track.key),
+                track_id=track.trail.name if track.trail else _track_id(track.key),
                 window_start=UnixMicros(track.window * self._window_us),
                 first=track.first,
             )

@@ -85,6 +85,15 @@ class Dossier:
         self._last = stamp
         return is_news
 
+    @property
+    def is_suspected(self) -> bool:
+        """Whether the findings make an alert."""
+        return self._verdict.alert is not None
+
+    def rename(self, track_id: str) -> None:
+        """Give the emitter another name: it continues an earlier trail."""
+        self._track_id = track_id
+
     def issue(self, rivals: Iterable[Rival], raw: RawEvidence) -> list[Detection]:
         """Return the next revision, or nothing if it would say nothing new."""
         draft = self._draft(tuple(rivals), raw)

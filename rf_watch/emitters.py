@@ -19,6 +19,7 @@ from rf_watch.sightings import (
     known_lac,
     known_physical_id,
 )
+from rf_watch.trails import Trail
 
 CELLS_MAX = 16
 """Cell ids remembered for one emitter."""
@@ -90,6 +91,8 @@ class Track:
     """Readings in this window."""
     messages: Counter[str] = field(default_factory=Counter)
     """Short messages received through it in this window, by class."""
+    is_known: bool = False
+    """The baseline holds the cell heard last, just as it is."""
     plate: str | None = None
     """Plate of the registered drive-test car that announces this cell."""
     findings: dict[str, Finding] = field(default_factory=dict)
@@ -99,6 +102,8 @@ class Track:
     current: list[Finding] = field(default_factory=list)
     """What the reading heard last shows of the cell."""
     dossier: Dossier | None = None
+    trail: Trail | None = None
+    """Opened once the emitter is suspected."""
 
     def begin_window(self, window: int, first: Stamp, raw: RawEvidence) -> None:
         """Start a new detection of the same emitter; what was heard of it stays."""
@@ -110,10 +115,16 @@ class Track:
         self.current = []
         self.rivals.clear()
 
-    def cell(self, cell_id: int | None) -> CellMemory:
-        """Return the memory of a cell id; a record without one belongs to the cell heard last."""
+    def cell(self, cell_id: int | None, lac: int | None = None) -> CellMemory:
+        """Return the memory of a cell id.
+
+        A record without one belongs to the cell heard last, unless it names another area: two
+        genuine cells may share a carrier, and SI4 names no cell.
+        """
         if cell_id is None and self.cells:
-            return self.last_cell()[1]
+            last = self.last_cell()[1]
+            if lac is None or last.lacs.last in {None, lac}:
+                return last
         memory = self.cells.pop(cell_id, None) or CellMemory()
         self.cells[cell_id] = memory
         if len(self.cells) > CELLS_MAX:
@@ -124,6 +135,14 @@ class Track:
         """The cell heard last."""
         cell_id = next(reversed(self.cells), None)
         return cell_id, self.cells.get(cell_id) or CellMemory()
+
+    def marks(self) -> dict[str, int]:
+        """What the cell heard last broadcasts that an emitter keeps under another name."""
+        cell_id, cell = self.last_cell()
+        marks = {n: r.last for n, r in cell.properties.items() if r.last is not None}
+        if cell_id is not None:
+            marks["cell_id"] = cell_id
+        return marks
 
     def shares_cell_id(self, other: Track) -> bool:
         """Whether one cell id was heard of both."""

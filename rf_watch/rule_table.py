@@ -227,6 +227,18 @@ PCI_ON_SEVERAL_EARFCN = Rule(
     source="operators' case sheet of Haining, 2017 (PCI 6 on EARFCN 38950 and 37900)",
     false_positives="A new site with several carriers that the plan lacks: never alone",
 )
+MOBILE_EMITTER = Rule(
+    id="MOBILE_EMITTER",
+    observed="The levels of a suspect fit two places, one for each half of its trail, far better "
+    "than one: the transmitter moves",
+    family=Family.MOBILITY,
+    strength=Strength.SUPPORTING,
+    weight=1.6,
+    weight_basis="choice: ln 5, held low; on simulated drives it named no standing transmitter in "
+    "240 and few of those that moved: one pass of minutes seldom tells",
+    source="two-window shift test over position-tagged levels; a genuine GSM cell stands still",
+    false_positives="Shadowing behind buildings, which no test over levels can tell from movement",
+)
 CHANNEL_OUTSIDE_PLAN = Rule(
     id="CHANNEL_OUTSIDE_PLAN",
     observed="An LTE or NR cell of a Chinese PLMN stands on a carrier in no operator's block",
@@ -263,8 +275,9 @@ IDENTITY_WITHOUT_SECURITY = Rule(
 REJECT_THEN_GERAN_REDIRECT = Rule(
     id="REJECT_THEN_GERAN_REDIRECT",
     observed="The terminal was sent to GSM by RRCConnectionRelease before AS security was active, "
-    "no voice call being under way",
-    family=Family.STEERING,
+    "no voice call being under way. A reject and the redirect that follows it are one act, so both "
+    "belong to one family",
+    family=Family.REJECTS,
     strength=Strength.SOFT,
     weight=2.3,
     weight_basis="choice: ln 10; 0 of the 62 releases in the ordinary recordings at hand redirect",
@@ -387,6 +400,7 @@ RULES: tuple[Rule, ...] = (
     NEIGHBOUR_ASYMMETRY,
     LONELY_CELL,
     STRONG_WHILE_OTHERS_SINK,
+    MOBILE_EMITTER,
     CHANNEL_OUTSIDE_PLAN,
 )
 """Every rule, in the order in which a detection lists its reasons."""

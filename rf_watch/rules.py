@@ -14,6 +14,7 @@ __all__ = [
     "CONFIRMED",
     "FAMILY_CAP",
     "FUSED_SCORE_MIN",
+    "HARD",
     "OBSERVED",
     "RULES",
     "SUSPECTED",
@@ -32,7 +33,7 @@ FAMILY_CAP = 7.0
 FUSED_SCORE_MIN = 6.9
 """ln 1000: so much, over three families, must one soft reason reach with supporting ones."""
 
-_HARD = frozenset({Strength.HARD_CRITICAL, Strength.HARD_HIGH})
+HARD = frozenset({Strength.HARD_CRITICAL, Strength.HARD_HIGH})
 _SPOOFED_SENDER = "SPOOFED_SENDER"
 
 
@@ -84,7 +85,7 @@ def judge(
     confirmed. A registered drive-test car is suspected by nothing below a critical hard rule.
     """
     critical = [f for f in findings if f.rule.strength is Strength.HARD_CRITICAL]
-    hard = [f for f in findings if f.rule.strength in _HARD]
+    hard = [f for f in findings if f.rule.strength in HARD]
     if critical and sum(f.misreads for f in hard) >= misreads_min:
         return CONFIRMED
     if any(f.is_plain for f in critical):
@@ -105,7 +106,7 @@ def _is_suspected(findings: Sequence[Finding], hard: Sequence[Finding], misreads
     soft = {f.rule.family for f in settled if f.rule.strength is Strength.SOFT}
     if len(soft) >= 2:
         return True
-    families = {f.rule.family for f in settled if f.rule.strength not in _HARD}
+    families = {f.rule.family for f in settled if f.rule.strength not in HARD}
     return bool(soft) and len(families) >= 3 and score(settled) >= FUSED_SCORE_MIN
 
 

@@ -27,6 +27,7 @@ from hardware.modems.poller import ModemPoller
 from hardware.readings import FixReading, Item, Unreadable
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
 from hardware.serial.transport import LineSettings
+from rf_watch.context import CellContext
 from rf_watch.watch import RadioWatch
 
 SILENT_AFTER_S = 30.0
@@ -49,6 +50,7 @@ class Survey:
         evidence: EvidenceStore,
         broadcast: BroadcastConfig | None = None,
         fixes: FixTracker | None = None,
+        context: CellContext | None = None,
     ) -> None:
         """``fixes`` is shared by all sensors of the agent: one receiver places them all."""
         self._config = config
@@ -60,7 +62,9 @@ class Survey:
         limit_s = None if config.kind is SensorKind.CAPTURE else 2 * SILENT_AFTER_S
         line = LineSettings(baudrate=config.baudrate, backend=config.backend)
         self._port = SerialPort(config.url, clock=clock, settings=line, silence_limit_s=limit_s)
-        self._watch = RadioWatch(device, broadcast=broadcast_maker(broadcast, device, book))
+        self._watch = RadioWatch(
+            device, context=context, broadcast=broadcast_maker(broadcast, device, book)
+        )
         self._fixes = fixes or FixTracker()
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
         self._diag: DiagReader | None = None

@@ -32,6 +32,9 @@ class GsmtapType(IntEnum):
     LTE_NAS = 18
 
 
+_TYPES = frozenset(GsmtapType)
+
+
 @dataclass(frozen=True, slots=True)
 class GsmtapFrame:
     """One GSMTAP payload and what its header says; None means that the header says nothing."""
@@ -65,7 +68,7 @@ def parse(data: bytes) -> GsmtapFrame:
     start = 4 * words
     if not _HEADER.size <= start <= len(data):
         raise Refused(f"GSMTAP header claims {start} bytes of a packet of {len(data)}")
-    if kind not in set(GsmtapType):
+    if kind not in _TYPES:
         raise passed_over(f"GSMTAP type {kind}")
     return GsmtapFrame(
         type=GsmtapType(kind),

@@ -200,3 +200,33 @@ def test_the_central_s_address_is_https_alone(tmp_path: Path, url: str) -> None:
     file.write_text(VAN.replace("[central]", f'[central]\nurl = "{url}"'), encoding="utf-8")
     with pytest.raises(ConfigError, match="https://HOST:PORT"):
         load_config(file)
+
+
+CELLS = """\
+[cells]
+plan = "cells.csv"
+gsm_off = "460-01 460-06"
+baselines = ["a.json", "/b.json"]
+sms_model = "sms.model"
+"""
+
+
+def test_what_the_cell_detector_is_told_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "van.toml"
+    path.write_text(VAN + CELLS, encoding="utf-8")
+    cells = load_config(path).cells
+    assert cells.plan == tmp_path / "cells.csv"
+    assert cells.register is None
+    assert cells.gsm_off == ("460-01", "460-06")
+    assert cells.baselines == (tmp_path / "a.json", Path("/b.json"))
+    assert cells.sms_model == tmp_path / "sms.model"
+    path.write_text(VAN, encoding="utf-8")
+    assert load_config(path).cells.plan is None
+
+
+def test_a_network_that_is_none_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "van.toml"
+    path.write_text(VAN + '[cells]\ngsm_off = "46001"\n', encoding="utf-8")
+    with pytest.raises(ConfigError) as error:
+        load_config(path)
+    assert "cells.gsm_off" in str(error.value)

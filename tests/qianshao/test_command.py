@@ -45,6 +45,7 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "rf campaign",
         "rf learn-sms",
         "rf learn",
+        "face calibrate",
         "face evaluate",
         "rf",
         "rf replay",

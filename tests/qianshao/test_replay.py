@@ -20,7 +20,10 @@ from hardware.readings import (
     Stamp,
     Unreadable,
 )
+from hardware.recordings import read_recording
 from qianshao.replay import add_arguments, main_replay, run
+from rf_watch import CellWatch
+from rf_watch.authentication import GOOD_AUTHENTICATIONS
 
 FIELDS = {
     "schema",
@@ -200,7 +203,26 @@ def test_recorded_attacks_alert(
 
 
 @pytest.mark.field_data
-@pytest.mark.parametrize("pattern", ["benign/*.pcap", "gsm_l2/*.pcap", "modem_logs/quectel_*.txt"])
+@pytest.mark.parametrize("name", ["exp1", "exp2", "exp3"])
+def test_recorded_attacks_alert_at_the_second_failure(field_data: Path, name: str) -> None:
+    path = field_data / "cellular" / "attack_nas" / f"{name}_nas.pcap"
+    watch, run, second_us, alert_us = CellWatch("van-01"), 0, None, None
+    for item in read_recording(path):
+        assert isinstance(item, NasReading)
+        if item.type in GOOD_AUTHENTICATIONS:
+            run = 0
+        run += item.cause == 20
+        if run == 2 and second_us is None:
+            second_us = item.stamp.at_us
+        if alert_us is None and any(found.alert for found in watch.feed(item)):
+            alert_us = item.stamp.at_us
+    assert second_us is not None
+    assert alert_us is not None
+    assert 0 <= alert_us - second_us <= 10_000_000
+
+
+@pytest.mark.field_data
+@pytest.mark.parametrize("pattern", ["benign/*.pcap", "gsm_l2/*.pcap", "modem_logs/*.txt"])
 def test_recorded_ordinary_networks_do_not_alert(
     field_data: Path, capsys: pytest.CaptureFixture[str], pattern: str
 ) -> None:
@@ -385,3 +407,27 @@ def test_bad_broadcast_options_are_usage_errors_that_name_them(
     err = io.StringIO()
     code = run(arguments(recording(tmp_path), *words), failures, io.StringIO(), err)
     assert (code, told in err.getvalue()) == (2, True), err.getvalue()
+
+
+def test_cells_are_shown_as_a_table_with_scores_and_why(tmp_path: Path) -> None:
+    out = io.StringIO()
+    words = [recording(tmp_path), "--gsm-off", "460-00"]
+    assert run(arguments(*words), odd_cell, out, io.StringIO()) == 0
+    detection, header, row = out.getvalue().splitlines()
+    assert detection.startswith("suspected fake base station")
+    assert header.split()[:3] == ["rat", "plmn", "channel"]
+    assert row.split()[:5] == ["GSM", "460-00", "8", "FA01", "2"]
+    assert row.endswith("suspected  5.3    GSM-AFTER-SUNSET")
+    out = io.StringIO()
+    assert run(arguments(recording(tmp_path)), twin_cells, out, io.StringIO()) == 0
+    rows = out.getvalue().splitlines()[1:]
+    assert len(rows) == 2
+    assert all(line.endswith("nothing odd") for line in rows)
+
+
+@pytest.mark.field_data
+def test_a_modem_log_reads_as_a_table(field_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = field_data / "cellular" / "modem_logs" / "quectel_ec2x_qeng_cn.txt"
+    assert main_replay(arguments(str(log))) in {0, 3}
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["GSM", "460-00", "82", "247C", "4903", "35", "-52"] in [line[:7] for line in lines]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -99,6 +100,22 @@ def test_a_later_version_adds_to_the_earlier_one_and_shows_its_drift() -> None:
     assert ("t3212", 19) not in found
 
 
+def test_a_cell_is_known_only_with_the_very_values_it_was_learned_with() -> None:
+    baseline = learned(10)
+    cell = gsm(cell_id=1001, lac_tac=0x247C)
+    assert baseline.is_known(cell)
+    assert baseline.is_known(gsm(cell_id=1001, lac_tac=0x247C, cro_db=None, t3212_decihours=None))
+    for odd in (
+        replace(cell, cro_db=126),
+        replace(cell, channel=5),
+        replace(cell, channel=None),
+        replace(cell, lac_tac=0x247D),
+    ):
+        assert not baseline.is_known(odd)
+    assert not baseline.is_known(gsm(cell_id=77))
+    assert not Baseline().is_known(cell)
+
+
 def test_several_files_are_one_baseline() -> None:
     both = merge([learned(10), learned(20)])
     assert both.networks[CMCC].cells == 30
@@ -116,6 +133,7 @@ def test_several_files_are_one_baseline() -> None:
         learned().to_json().replace('"cells": 60', '"cells": true'),
         learned().to_json().replace('"rat": "GSM"', '"rat": "5G"'),
         learned().to_json().replace('"areas"', '"other"'),
+        learned().to_json().replace('"known"', '"other"'),
     ],
 )
 def test_what_is_no_baseline_is_refused(text: str) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract.words import AlertKind, Level, RivalVerdict, Severity
-from hardware.readings import NasType, Rat, Reading, SignalType
+from hardware.readings import NasType, Position, Rat, Reading, SignalType
 from rf_watch import RULES, CellContext
+from rf_watch.baseline import BaselineLearner
 from rf_watch.plan import CellPlan, PlanRow, RegisterRow, VehicleRegister
 from rf_watch.tables.china_gsm import ChinaGsm, SwitchedOff
 from tests.rf_watch.kit import (
@@ -72,6 +74,23 @@ def unsafe_release(at_s: float) -> list[Reading]:
         signal(at_s, SignalType.RRC_SETUP),
         signal(at_s + 1, SignalType.RRC_RELEASE, redirect=Rat.GSM),
     ]
+
+
+def driven_past(speed_mps: float) -> Iterator[Reading]:
+    """A suspect that drives east, or stands, while the van circles around its start."""
+    for second in range(0, 300, 4):
+        angle = second / 20
+        van = (500 * math.cos(angle), 500 * math.sin(angle))
+        distance = math.hypot(speed_mps * (second - 150) - van[0], van[1])
+        where = Position(35.5 + van[1] / 111_320, 112.8 + van[0] / 90_627)
+        yield gsm(
+            second,
+            cell_id=77,
+            lac_tac=5121,
+            neighbours=0,
+            level_dbm=-20 - 35 * math.log10(max(distance, 100) / 100),
+            stamp=replace(stamp(second), position=where),
+        )
 
 
 SHORT = gsm(0, t3212_decihours=1)
@@ -346,6 +365,10 @@ CASES: dict[str, Case] = {
     ),
 }
 
+CASES["MOBILE_EMITTER"] = Case(
+    list(driven_past(speed_mps=14.0)), (list(driven_past(speed_mps=0.0)),), PLANNED
+)
+
 
 def test_every_rule_has_a_case_that_fires_it_and_one_that_must_not() -> None:
     assert set(CASES) == {rule.id for rule in RULES}
@@ -474,12 +497,68 @@ def test_an_ordinary_redirect_of_china_mobile_is_no_alert() -> None:
         assert (found.level, found.alert) == (Level.OBSERVED, None)
 
 
+def test_a_reject_and_the_redirect_that_follows_it_are_one_reason() -> None:
+    story: list[Reading] = [
+        lte(),
+        signal(1, SignalType.RRC_SETUP),
+        nas(1.1, NasType.ATTACH_REQUEST),
+        nas(1.2, NasType.IDENTITY_REQUEST, identity_type=1),
+        nas(1.4, NasType.ATTACH_REJECT, cause=15),
+        signal(1.6, SignalType.RRC_RELEASE, redirect=Rat.GSM),
+    ]
+    (found,) = watch(story)
+    assert {"REJECT_CAUSE_15", "REJECT_THEN_GERAN_REDIRECT"} <= rules_of([found])
+    assert (found.level, found.alert) == (Level.OBSERVED, None)
+    redirect = next(r for r in found.reasons if r.rule == "REJECT_THEN_GERAN_REDIRECT")
+    assert redirect.values["after_reject_s"] == 0.2
+
+
+def test_two_genuine_cells_on_one_carrier_are_no_rotating_area() -> None:
+    first = gsm(0, channel=40)
+    second_si4 = gsm(5, channel=40, cell_id=None, physical_id=None, lac_tac=0x247D)
+    second = gsm(6, channel=40, cell_id=9, physical_id=12, lac_tac=0x247D)
+    assert watch([first, second_si4, second, first, second_si4]) == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"physical_id": 156},
+        {"physical_id": 2147483647},
+        {"lac_tac": 0xFFFF},
+        {"cell_id": 0xFFFF},
+        {"level_dbm": -32768.0},
+        {"level_dbm": None, "channel": None},
+        {"cell_id": -32768},
+    ],
+)
+def test_an_impossible_value_is_never_evidence(odd: dict[str, object]) -> None:
+    for context in (None, LEARNED):
+        assert watch([*city(), gsm(1), gsm(2, **odd), gsm(3, **odd), gsm(4)], context) == []
+
+
 def test_one_soft_reason_needs_a_great_deal_of_support() -> None:
     lonely = replace(ODD_LISTS, lac_tac=5121)
     (found,) = [d for d in watch([*city(), lonely]) if d.alert]
     assert rules_of([found]) == {"T3212_SHORT", "NEIGHBOUR_ASYMMETRY", "LONELY_CELL"}
     assert found.score == pytest.approx(6.9)
     assert all(d.alert is None for d in watch([*city(), ODD_LISTS]))
+
+
+def test_a_cell_that_looks_as_it_was_learned_is_not_odd() -> None:
+    lonely = gsm(1, channel=55, cell_id=9, lac_tac=5121, t3212_decihours=1, cro_db=40)
+    learner = BaselineLearner()
+    for reading in [*city(), lonely, *(gsm(n, cell_id=500 + n) for n in range(60))]:
+        learner.feed(reading)
+    context = CellContext(baseline=learner.baseline("x", 1))
+    supplement = gsm(
+        2, plmns=(), channel=55, cell_id=None, lac_tac=None, physical_id=None, neighbours=0
+    )
+    assert watch([*city(), lonely, supplement, lonely], context) == []
+    changed = replace(lonely, cro_db=120)
+    assert watch([*city(), changed, supplement, changed], context)[0].alert is not None
+    moving = replace(lonely, lac_tac=5122)
+    assert "LAC_CHANGES" in rules_of(watch([*city(), lonely, moving], context))
 
 
 # -- benign readings never raise a score ---------------------------------------------------------
@@ -501,6 +580,7 @@ def moved(reading: Reading, at_s: float) -> Reading:
     return replace(reading, stamp=stamp(at_s))
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(BENIGN), st.floats(1.5, 590, allow_nan=False)), max_size=30)
 )
@@ -517,6 +597,7 @@ def test_readings_of_genuine_cells_that_are_heard_already_never_raise_a_score(
         assert found.level.rank <= rank
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(BENIGN), st.floats(0, 3000, allow_nan=False)), max_size=60)
 )
