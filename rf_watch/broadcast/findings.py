@@ -145,6 +145,8 @@ class Judge:
         if off_khz is None:
             return None
         is_off = abs(off_khz) > self._settings.off_raster_khz
+        if is_off and self._is_between_two(track):
+            return None
         rule = rules.OFF_RASTER if is_off else rules.UNLISTED
         subkind = Subkind.OFF_RASTER if is_off else Subkind.UNLICENSED
         values = self._values(track, nominal)
@@ -160,6 +162,13 @@ class Judge:
         return Opinion(
             DetectionKind.ILLEGAL_BROADCAST, subkind.value, nominal, tuple(findings), is_accused
         )
+
+    def _is_between_two(self, track: Track) -> bool:
+        """Two licensed stations a raster step apart show as one carrier between them."""
+        assert self._licences is not None
+        mhz, step = self.corrected(track), self._settings.raster_khz
+        rows = [r for r in self._licences.near(mhz, 0.75 * step) if self._is_here(r, track)]
+        return any(r.mhz < mhz for r in rows) and any(r.mhz > mhz for r in rows)
 
     def _nominal(self, track: Track) -> tuple[float, float | None]:
         """Raster point, or the 50 kHz point beside it; None while that is not settled."""

@@ -291,3 +291,19 @@ def test_the_attenuator_tells_a_product_from_a_station_on_its_frequency() -> Non
     own.has_fading = False
     watch = watch_of(own)
     assert {d.track_id for d in alerts(stepped(own, watch, 1300))} == {"fm/101.6"}
+
+
+def test_two_licensed_neighbours_that_run_together_are_no_off_raster_carrier() -> None:
+    sites = [Position(HERE.lat + 0.05, HERE.lon), Position(HERE.lat - 0.05, HERE.lon)]
+    emitters = [
+        FmEmitter(id=f"licensed {mhz:g}", mhz=mhz, site=site)
+        for mhz, site in zip((100.7, 100.8), sites, strict=True)
+    ]
+    scene = FmScene(emitters, HERE, seed=3, has_fading=False)
+    scene._spread = dict.fromkeys(scene._spread, 0.0)
+    watch = watch_of(scene, settings=BroadcastSettings(continuous_s=120))
+    assert alerts(play(scene, watch, DAY_US, 400, step_s=2)) == []
+    lone = FmScene(emitters[:1], HERE, seed=3, has_fading=False)
+    lone.emitters = [dataclasses.replace(emitters[0], mhz=100.75)]
+    found = alerts(play(lone, watch_of(FmScene([emitters[1]], HERE)), DAY_US, 1000, step_s=2))
+    assert {d.subkind for d in found} == {"OFF_RASTER"}
