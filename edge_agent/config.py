@@ -117,6 +117,8 @@ class SensorConfig:
     """``/dev/ttyUSB2``, ``usb://``, ``socket://``, ``rfc2217://`` or ``replay://`` + path."""
     poll_s: float | None
     """Seconds between polls of a modem; None for a capture and a DIAG port."""
+    survey_every_s: float | None = None
+    """Seconds between surveys of the whole band, in place of rounds; None: none."""
     baudrate: int = 115200
     backend: Backend = Backend.PYSERIAL
 
@@ -269,15 +271,19 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
     kind = table.word("kind", SensorKind)
     url = table.text("url", lambda text: _url(text, folder))
     poll_s: float | None = None
+    survey_every_s: float | None = None
     if kind not in {SensorKind.CAPTURE, SensorKind.DIAG}:
         poll_s = table.number_or("poll_s", 1.0, 0.05, 3600.0)
-    elif table.has("poll_s"):
-        table.forbid("poll_s", f"belongs to a modem, kind is {kind.value}")
+        survey_every_s = table.number_or("survey_every_s", None, 60.0, DAY_S)
+    for key in ("poll_s", "survey_every_s"):
+        if poll_s is None and table.has(key):
+            table.forbid(key, f"belongs to a modem, kind is {kind.value}")
     return SensorConfig(
         name=name,
         kind=kind,
         url=url,
         poll_s=poll_s,
+        survey_every_s=survey_every_s,
         baudrate=table.integer_or("baudrate", 115200, 300, 4_000_000),
         backend=table.word_or("backend", Backend.PYSERIAL, Backend),
     )

@@ -17,7 +17,8 @@ from contract.messages import Detection
 from hardware.devices import Trust, known
 from hardware.identify import NAMELESS, Identity, NotIdentified, identify
 from hardware.modems import DIALECTS, ModemDialect, ModemPoller
-from hardware.readings import CellReading, Item, Unreadable
+from hardware.modems.diag import DiagLink, DiagReader
+from hardware.readings import CellReading, Item, NasReading, Unreadable
 from hardware.serial.port import PortLost, PortOpened, SerialPort
 from hardware.serial.ports import attached_ports
 from hardware.serial.transport import LineSettings, PortError, device_of
@@ -26,6 +27,7 @@ from qianshao.scan_view import ScanState, render
 from rf_watch import CellWatch
 
 SCHEMA = "qianshao.scan/1"
+DIAG = "diag"
 EXIT_OK, EXIT_FAILED, EXIT_PARTLY_UNREADABLE = 0, 1, 3
 _OPEN_TIMEOUT_S = 5.0
 _REDRAW_S = 0.5
@@ -43,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as",
         dest="kind",
-        choices=sorted(DIALECTS),
+        choices=[*sorted(DIALECTS), DIAG],
         help="what it is: allows to write this modem's commands to it",
     )
     parser.add_argument(
@@ -110,26 +112,44 @@ async def scan(args: argparse.Namespace, clock: Clock, show: _Lines) -> None:
         await _wait_open(port)
         if args.port.startswith("replay://"):
             raise ScanError(f"{args.port}: a recording; qianshao rf replay reads it")
-        try:
-            identity = await identify(port, may_ask=leave.may_ask)
-        except NotIdentified as error:
-            raise ScanError(f"{args.port}: {error}") from error
-        dialect = _dialect(args.port, identity, leave)
-        show.identified(identity, dialect)
         show.state.counters = port.counters
-        poller = ModemPoller(port, dialect, is_open=True)
-        if args.survey:
-            if not dialect.survey():
-                raise ScanError(f"{dialect.name}: this family has no survey of the band")
-            poller.request_survey()
-        show.state.poller = lambda: poller.counters
+        if leave.expected == DIAG:
+            items = _diag_items(port, args, show)
+        else:
+            items = await _modem_items(port, args, leave, show)
         try:
             async with asyncio.timeout(args.seconds):
-                await _show_items(poller.items(), show)
+                await _show_items(items, show)
         except TimeoutError:
             pass  # --seconds
         finally:
             show.end()
+
+
+async def _modem_items(
+    port: SerialPort, args: argparse.Namespace, leave: _Leave, show: _Lines
+) -> AsyncIterator[Item]:
+    try:
+        identity = await identify(port, may_ask=leave.may_ask)
+    except NotIdentified as error:
+        raise ScanError(f"{args.port}: {error}") from error
+    dialect = _dialect(args.port, identity, leave)
+    show.identified(identity, dialect.name, dialect)
+    poller = ModemPoller(port, dialect, is_open=True)
+    if args.survey:
+        if not dialect.survey():
+            raise ScanError(f"{dialect.name}: this family has no survey of the band")
+        poller.request_survey()
+    show.state.poller = lambda: poller.counters
+    return poller.items()
+
+
+def _diag_items(port: SerialPort, args: argparse.Namespace, show: _Lines) -> AsyncIterator[Item]:
+    """A DIAG port does not say who it is; what it is not shows as damage."""
+    reader = DiagReader(sensor="scan", file=args.port.rpartition("/")[2] or args.port)
+    words = "a DIAG port, as told by --as"
+    show.identified(Identity(kind=DIAG, words=words, has_been_asked=False), DIAG, None)
+    return DiagLink(port, reader, is_open=True).items()
 
 
 async def _wait_open(port: SerialPort) -> None:
@@ -190,22 +210,24 @@ class _Lines:
         self._out.write(line + "\n")
         self._out.flush()
 
-    def identified(self, identity: Identity, dialect: ModemDialect) -> None:
+    def identified(self, identity: Identity, kind: str, dialect: ModemDialect | None) -> None:
         """Who it is."""
         self.state.identity, self.state.dialect = identity, dialect
         self._write(
-            f"{self.state.port}: {identity.words} ({dialect.name})",
+            f"{self.state.port}: {identity.words} ({kind})",
             lambda: {
                 "schema": SCHEMA,
                 "item": "identity",
                 "port": self.state.port,
-                "kind": dialect.name,
+                "kind": kind,
                 "words": identity.words,
             },
         )
 
     def reading(self, item: Item) -> None:
         """A reading."""
+        if isinstance(item, NasReading):
+            self._nas(item)
         if not isinstance(item, CellReading):
             return
         self.state.take(item)
@@ -220,6 +242,21 @@ class _Lines:
                     for name, value in asdict(item).items()
                     if name not in {"stamp", "raw"} and value not in {None, ()}
                 },
+            },
+        )
+
+    def _nas(self, item: NasReading) -> None:
+        self.state.readings += 1
+        cause = "" if item.cause is None else f" cause {item.cause}"
+        self._write(
+            f"NAS {item.direction.value} {item.type.value}{cause}",
+            lambda: {
+                "schema": SCHEMA,
+                "item": "nas",
+                "at": rfc3339(UnixMicros(item.stamp.at_us)),
+                "type": item.type.value,
+                "direction": item.direction.value,
+                "cause": item.cause,
             },
         )
 

@@ -33,7 +33,13 @@ from rf_watch.watch import RadioWatch
 SILENT_AFTER_S = 30.0
 """A port that is open but says nothing for so long is degraded: "alive but no data"."""
 
+LONGEST_SURVEY_S = 360.0
+"""AT+QSCAN; a modem may be silent for so long while it surveys."""
+
 log = structlog.get_logger("survey")
+
+
+_POLLED = ("rounds", "errors", "timeouts", "surveys", "surveys_cut")
 
 
 class Survey:
@@ -60,6 +66,8 @@ class Survey:
         self._part = f"sensor {config.name}"
         # a polled modem always has something to say; a capture is silent when the air is
         limit_s = None if config.kind is SensorKind.CAPTURE else 2 * SILENT_AFTER_S
+        if config.survey_every_s is not None:
+            limit_s = LONGEST_SURVEY_S + SILENT_AFTER_S
         line = LineSettings(baudrate=config.baudrate, backend=config.backend)
         self._port = SerialPort(config.url, clock=clock, settings=line, silence_limit_s=limit_s)
         self._watch = RadioWatch(
@@ -76,12 +84,24 @@ class Survey:
     async def run(self) -> None:
         """Read, watch and report; returns at the end of a recording."""
         async with self._port:
-            async for item in self._items():
-                await self._take(item)
+            items = self._items()
+            timer = asyncio.create_task(self._ask_for_surveys())
+            try:
+                async for item in items:
+                    await self._take(item)
+            finally:
+                timer.cancel()
         for detection in self._watch.close():
             await self._send(detection)
         self._has_ended = True
         log.info("sensor_ended", sensor=self._config.name, **self._counts)
+
+    async def _ask_for_surveys(self) -> None:
+        """A round hears what the serving cell announces; only a survey hears everybody."""
+        every_s = self._config.survey_every_s
+        while every_s is not None and self._poller is not None:
+            await asyncio.sleep(every_s)
+            self._poller.request_survey()
 
     async def _take(self, item: Item) -> None:
         if isinstance(item, Unreadable):
@@ -196,7 +216,7 @@ class Survey:
         }
         if self._poller is not None:
             polled = asdict(self._poller.counters)
-            gauges |= {f"poll_{name}": polled[name] for name in ("rounds", "errors", "timeouts")}
+            gauges |= {f"poll_{name}": polled[name] for name in _POLLED}
         if self._diag is not None:
             gauges |= {f"diag_{name}": n for name, n in asdict(self._diag.counters).items()}
             if state is PartState.OK and self._diag.counters.foreign:

@@ -116,11 +116,19 @@ class DiagReader:
 class DiagLink:
     """Asks a port for the logs, as often as it takes, and yields what comes."""
 
-    def __init__(self, port: EventPort, reader: DiagReader, *, retry_s: float = _RETRY_S) -> None:
+    def __init__(
+        self,
+        port: EventPort,
+        reader: DiagReader,
+        *,
+        retry_s: float = _RETRY_S,
+        is_open: bool = False,
+    ) -> None:
+        """``is_open``: somebody has taken the port's opening already."""
         self._port = port
         self._reader = reader
         self._retry_s = retry_s
-        self._is_open = False
+        self._is_open = is_open
 
     @property
     def counters(self) -> DiagCounters:
@@ -129,6 +137,7 @@ class DiagLink:
 
     async def items(self) -> AsyncIterator[Item]:
         """Yield readings until the port ends or is stopped; a lost port only interrupts them."""
+        await self._ask()
         while True:
             try:
                 async with asyncio.timeout(self._retry_s):

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from hardware.serial.ports import AttachedPort
+from hardware.simulators.diag import SimulatedDiag, nas_messages
 from hardware.simulators.modem import SimulatedModem
 from hardware.simulators.modem_scripts import SceneScript
+from hardware.simulators.nas import attack_capture
 from hardware.simulators.peers import PEERS
 from hardware.simulators.scene import CENTRE, GENUINE, RadioScene
 from qianshao.devices import show
@@ -81,6 +83,19 @@ def test_scan_shows_a_detection_and_a_summary(tmp_path: Path) -> None:
     lines = live.stdout.splitlines()
     assert any("alert" in line and "460-11" in line for line in lines)
     assert " readings, 1 detections, 0 unreadable places" in lines[-1]
+
+
+def test_scan_of_a_diag_port_shows_cells_and_messages(tmp_path: Path) -> None:
+    scene = RadioScene(GENUINE, CENTRE, lambda: 0.0)
+    nas = nas_messages(attack_capture())
+    with SimulatedDiag(scene, tmp_path / "diag", nas=nas, period_s=0.2) as port:
+        live = scan(str(port.link), "--as", "diag", "--seconds", "2", "--json")
+    assert live.returncode == 0, live.stderr
+    items = [json.loads(line) for line in live.stdout.splitlines()]
+    assert items[0]["kind"] == "diag"
+    assert {item["rat"] for item in items if item["item"] == "cell"} == {"GSM", "LTE"}
+    assert any(item["item"] == "nas" and item["cause"] == 20 for item in items)
+    assert any(item["item"] == "detection" and item["alert"] for item in items)
 
 
 @pytest.mark.parametrize(

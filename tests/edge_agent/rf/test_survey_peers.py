@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
@@ -21,7 +22,7 @@ from hardware.simulators.diag import SimulatedDiag, nas_messages
 from hardware.simulators.modem import SimulatedModem
 from hardware.simulators.nas import attack_capture
 from hardware.simulators.peers import PEERS
-from hardware.simulators.scene import CENTRE, GENUINE, RadioScene, fake_cell
+from hardware.simulators.scene import CENTRE, GENUINE, Place, RadioScene, fake_cell
 from tests.edge_agent.outboxes import DEVICE, Bench, opened
 
 
@@ -31,11 +32,15 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
         yield box
 
 
-def survey_of(outbox: Outbox, url: Path, kind: SensorKind) -> tuple[Survey, HealthBook]:
+def survey_of(
+    outbox: Outbox, url: Path, kind: SensorKind, *, survey_every_s: float | None = None
+) -> tuple[Survey, HealthBook]:
     clock = SystemClock()
     book = HealthBook(clock=clock, version="test")
     poll_s = None if kind is SensorKind.DIAG else 0.02
-    config = SensorConfig(name="modem0", kind=kind, url=str(url), poll_s=poll_s)
+    config = SensorConfig(
+        name="modem0", kind=kind, url=str(url), poll_s=poll_s, survey_every_s=survey_every_s
+    )
     evidence = EvidenceStore(outbox.path.parent / "evidence")
     survey = Survey(
         config, device=DEVICE, clock=clock, desk=Desk(outbox, book), book=book, evidence=evidence
@@ -80,6 +85,27 @@ def test_a_blaster_alerts_where_the_modem_names_its_network(
     # an LTE modem does not hear GSM, and #MONI tells the operator in words only
     can_see = is_fake and peer not in {"quectel_lte", "simcom_sim7600", "telit"}
     assert bool(alerts(outbox)) is can_see
+
+
+def test_a_survey_on_schedule_hears_what_no_neighbour_list_names(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    """The blaster is too far to capture the modem, and its network is nobody's neighbour."""
+    far = replace(fake_cell(), route=(Place(25.0640, 102.7120),), speed_kmh=0.0)
+    shy = replace(far, cell=replace(far.cell, cro_db=0) if far.cell else None)
+    scene = RadioScene((*GENUINE, shy), CENTRE, lambda: 300.0)
+
+    async def live(survey_every_s: float | None) -> dict[str, object]:
+        survey, book = survey_of(
+            outbox, tmp_path / "modem", SensorKind.SIMCOM, survey_every_s=survey_every_s
+        )
+        return await watched(survey, book, 24)
+
+    with SimulatedModem(PEERS["simcom_sim800"](scene), tmp_path / "modem", survey_factor=0.001):
+        assert asyncio.run(live(None))["poll_surveys"] == 0
+        assert not alerts(outbox)
+        assert int(str(asyncio.run(live(0.1))["poll_surveys"])) >= 1
+    assert alerts(outbox)
 
 
 @pytest.mark.parametrize("is_attacked", [False, True])

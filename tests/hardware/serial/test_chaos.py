@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import threading
@@ -63,13 +64,14 @@ def test_after_each_of_fifty_unpluggings_data_is_back_within_three_seconds(tmp_p
             assert port.counters().losses == REPLUGS
         return waits_s, open_files
 
+    gc.collect()  # what earlier tests left behind is not to be counted
     before = descriptors()
     with SimulatedModem(SceneScript("genuine"), tmp_path / "modem0") as modem:
         waits_s, open_files = asyncio.run(live(modem))
     assert max(waits_s) < 3.0
     assert max(open_files[5:]) <= max(open_files[:5])
     assert threads() == []
-    assert descriptors() == before
+    assert descriptors() <= before
 
 
 def test_a_long_absence_does_not_make_the_return_slower(tmp_path: Path) -> None:
