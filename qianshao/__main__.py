@@ -136,7 +136,10 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     sentence = "ratios against named peers, measured side by side in one run"
     bench = commands.add_parser("bench", help=sentence, description=sentence)
     bench.add_argument(
-        "what", nargs="?", default="all", choices=["outbox", "envelope", "face", "size", "all"]
+        "what",
+        nargs="?",
+        default="all",
+        choices=["outbox", "envelope", "face", "board", "size", "all"],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
     bench.set_defaults(run=_bench)
