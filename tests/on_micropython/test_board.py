@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hardware.board import messages as m
-from hardware.board.client import CommandRefusedError
+from hardware.board.interface import CommandRefusedError
 from tests.on_micropython.board import SCENE, STATION, Board
 from tests.on_micropython.session import counters, insist, next_of, talking
 

@@ -12,8 +12,9 @@ import pytest
 
 from hardware.board import messages as m
 from hardware.board import release
-from hardware.board.client import BoardError, BoardLink, CommandRefusedError
+from hardware.board.client import BoardLink
 from hardware.board.image import Image, ImageError, unpack
+from hardware.board.interface import BoardError, CommandRefusedError
 from hardware.board.update import UpdateFailedError, install
 from hardware.serial import PortError
 from tests.on_micropython.board import SCENE, Board
