@@ -8,7 +8,7 @@ from sniffer import messages as m
 from sniffer.clock import Clock
 from sniffer.link import Link, make_lanes
 
-FRAMES = 20000
+FRAMES = 8000
 
 
 def frame(number, target):
