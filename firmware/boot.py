@@ -3,10 +3,6 @@
 import sys
 
 import machine
-from slots import Slots
+import slots
 
-ROOT = "" if sys.platform == "linux" else "/"
-chosen = Slots(ROOT)
-chosen.choose(machine.reset_cause() == machine.WDT_RESET)
-if chosen.path is not None:
-    sys.path.insert(0, chosen.path)
+slots.start("" if sys.platform == "linux" else "/", machine.reset_cause() == machine.WDT_RESET)

@@ -5,6 +5,7 @@ link: whatever an update breaks, they still find the way back.
 """
 
 import os
+import sys
 
 TRIES = 3  # starts of an image on trial before the old one comes back
 CRASHES = 3  # watchdog resets in a row before safe mode
@@ -113,3 +114,17 @@ class Slots:
             except OSError:
                 pass
         return bytes(32)
+
+
+_chosen = None
+
+
+def start(root, was_watchdog):
+    """Choose once a start, however many of ``boot.py`` and ``main.py`` ask."""
+    global _chosen  # noqa: PLW0603 - one start, two programs that ask
+    if _chosen is None:
+        _chosen = Slots(root)
+        _chosen.choose(was_watchdog)
+        if _chosen.path is not None:
+            sys.path.insert(0, _chosen.path)
+    return _chosen

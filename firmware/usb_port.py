@@ -28,6 +28,9 @@ class CdcPort:
         usb.device.get().init(self._cdc, builtin_driver=True)
         self._byte = bytearray(1)
 
+    def close(self):
+        """Nothing to give back."""
+
     def read(self):
         """Next byte, -1 when there is none."""
         if not self._cdc.readinto(self._byte):
@@ -52,6 +55,10 @@ class ReplPort:
         self._readable.register(self._in, select.POLLIN)
         self._writable = select.poll()
         self._writable.register(self._out, select.POLLOUT)
+
+    def close(self):
+        """Byte 3 interrupts again: a person may take over."""
+        micropython.kbd_intr(3)
 
     def read(self):
         """Next byte, -1 when there is none; more than one would wait on some ports."""

@@ -26,6 +26,7 @@ RUNS = 5
 DELIVERY_RUNS = 3
 ENVELOPES = 200
 MESSAGES = 300
+FRAMES = 20_000
 _AGENT_TARGET_MB = 60.0
 _VAN_RSS_TARGET_MB = 120.0
 
@@ -211,6 +212,30 @@ def _bench_face() -> list[Row]:
     return [_less_is_better("face_detect_and_encode", *times, name, "us", RUNS)]
 
 
+def _bench_board() -> list[Row]:
+    """Records that a bad line made wrong and that were taken for good, in percent of those sent.
+
+    Where ours took none the ratio counts it as one, so it says "at least".
+    """
+    from hardware.board.fuzz import FRAMINGS, campaign
+
+    rows = []
+    ours, *peers = FRAMINGS
+    for rate in (1e-3, 1e-2):
+        mine = campaign(rate, frames=FRAMES, seed=1, framing=ours)
+        for peer in peers:
+            other = campaign(rate, frames=FRAMES, seed=1, framing=peer)
+            wrong = [100 * r.accepted_wrong / FRAMES for r in (mine, other)]
+            ratio = round(wrong[1] / max(wrong[0], 100 / FRAMES), 2)
+            name = f"frames_wrong_{rate:.0e}"
+            rows.append(Row(name, wrong[0], round(wrong[1], 2), peer, ratio, "%", 1))
+            intact = [100 * r.intact / FRAMES for r in (mine, other)]
+            ratio = round(intact[0] / intact[1], 3)
+            name = f"frames_intact_{rate:.0e}"
+            rows.append(Row(name, round(intact[0], 2), round(intact[1], 2), peer, ratio, "%", 1))
+    return rows
+
+
 def _bench_size() -> list[Row]:
     return [_installed_agent(), _van_memory()]
 
@@ -289,6 +314,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "face": _bench_face,
     "spectrum": _bench_spectrum,
     "rf": _bench_rf,
+    "board": _bench_board,
     "size": _bench_size,
 }
 

@@ -51,7 +51,7 @@ class App:
         self.port = board.port()
         self.link = Link(self.port, self.clock, lanes)
         self.identity = Identity(slots.root)
-        self.updates = Update(slots.root, slots.other)
+        self.updates = Update(slots.root, slots.other, self.keep_alive)
         self.bus = None
         self.tuning = None
         self.modem = None
@@ -69,6 +69,9 @@ class App:
         self._wants_text = False
         self._is_settled = False
         self._errors = 0
+        self._feed = None
+        self.is_leaving = False
+        self._is_done = False
 
     # -- what the parts say -------------------------------------------------------------------
 
@@ -134,6 +137,16 @@ class App:
         )
         return self._counters
 
+    def keep_alive(self):
+        """Feed the watchdog: from the main loop, and from what takes longer than a turn."""
+        if self._feed is not None:
+            self._feed()
+
+    def leave_soon(self):
+        """Give the board to the interpreter's prompt once the reply has left."""
+        self._reset_at = self.clock.ms()
+        self.is_leaving = True
+
     def reset_soon(self):
         """Restart once the reply has left."""
         self._reset_at = self.clock.ms()
@@ -187,16 +200,18 @@ class App:
         if self.slots.is_trial and running > _TRIAL_MS and self._reset_at is None:
             self.reset_soon()
         if self._reset_at is not None and since(clock, self._reset_at) > _RESET_MS:
-            self.board.reset()
+            if not self.is_leaving:
+                self.board.reset()
+            self._is_done = True
 
     def run(self):
-        """For ever. An error in one turn is reported and the next turn goes on."""
+        """Until told to leave. An error in one turn is reported and the next turn goes on."""
         self.link.resync()
         self.say_hello(None)
         if self.board.was_watchdog():
             self.report(_FAULT_WATCHDOG, self.slots.crashes, "watchdog reset")
-        feed = None if self.slots.is_safe else self.board.watchdog(WATCHDOG_MS)
-        while True:
+        self._feed = None if self.slots.is_safe else self.board.watchdog(WATCHDOG_MS)
+        while not self._is_done:
             try:
                 if not self.step():
                     self.board.idle()
@@ -206,5 +221,5 @@ class App:
                 if self._errors > _ERRORS_IN_A_ROW:
                     self.board.reset()
                 self.report(_FAULT_ERROR, self._errors, repr(error))
-            if feed is not None:
-                feed()
+            self.keep_alive()
+        self.port.close()

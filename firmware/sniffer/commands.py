@@ -185,6 +185,13 @@ class Commands:
         return (m.DONE if self._app.identity.provision(key) else m.REFUSED), b""
 
     def _reboot(self, is_safe):
+        if is_safe > 2:
+            return m.BAD_VALUE, b""
+        if is_safe == 2:
+            if not self._app.slots.is_safe:  # the watchdog, once started, would cut it short
+                return m.REFUSED, b""
+            self._app.leave_soon()
+            return m.DONE, b""
         if is_safe:
             self._app.slots.ask_safe()
         self._app.reset_soon()

@@ -185,13 +185,11 @@ class Tuning:
         _, start, stop, step, repeats = wanted
         done = 0
         while self._wanted is wanted and (repeats == 0 or done < repeats):
-            yield from self._sweep_once(wanted, start, stop, step)
             done += 1
+            yield from self._sweep_once(wanted, start, stop, step, done == repeats)
             yield
-        if self._wanted is wanted:
-            self._wanted = (IDLE,)
 
-    def _sweep_once(self, wanted, start, stop, step):
+    def _sweep_once(self, wanted, start, stop, step, is_last):
         """One sweep. A command that comes during it ends it between two channels, not within."""
         tuner = self.tuner
         channels = (stop - start) // step + 1
@@ -211,6 +209,8 @@ class Tuning:
                 self._sweep[at + 2] = tuner.flags
                 if self.on_sweep is not None:
                     self.on_sweep(first + i * step, tuner.level, tuner.flags)
+            if is_last and part == parts - 1:
+                self._wanted = (IDLE,)  # before it is said: who has the last part may sweep again
             self._link.put(TELEMETRY, m.SWEEP, self._sweep, 10 + 3 * count)
         if self.on_sweep is not None:
             self.on_sweep(0, 0, 0)

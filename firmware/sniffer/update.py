@@ -20,7 +20,8 @@ class UpdateError(Exception):
 class Update:
     """Takes one image at a time into the slot that is not running."""
 
-    def __init__(self, root, other_slot):
+    def __init__(self, root, other_slot, keep_alive):
+        self._keep_alive = keep_alive  # flash is slow: feeds the watchdog between writes
         self._root = root
         self._slot = other_slot
         self._path = root + "update.img"
@@ -73,13 +74,14 @@ class Update:
                 if not chunk:
                     break
                 again.update(chunk)
+                self._keep_alive()
         if again.digest() != self._wanted:
             raise UpdateError("flash")
         folder = self._root + self._slot
         remove(folder)
         os.mkdir(folder)
         with open(self._path, "rb") as file:
-            unpack(file, folder + "/")
+            unpack(file, folder + "/", self._keep_alive)
         with open(folder + "/image.sha256", "wb") as file:
             file.write(self._wanted)
         os.remove(self._path)
@@ -99,7 +101,7 @@ def _take(file, length):
     return data
 
 
-def unpack(file, folder):
+def unpack(file, folder, keep_alive):
     """Write an image's files into a folder; UpdateError where it is not an image."""
     if _take(file, 4) != MAGIC:
         raise UpdateError("no image")
@@ -112,6 +114,7 @@ def unpack(file, folder):
         with open(folder + name, "wb") as out:
             while left:
                 left -= out.write(_take(file, min(left, _CHUNK)))
+                keep_alive()
 
 
 def _name(raw):

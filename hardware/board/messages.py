@@ -892,7 +892,7 @@ class Reboot:
     LAYOUT: ClassVar[Struct] = Struct("<B")
     HAS_TAIL: ClassVar[bool] = False
     is_safe: int
-    """1: into safe mode"""
+    """1: into safe mode; 2, from safe mode: to the prompt"""
 
     def pack(self) -> bytes:
         """The payload."""

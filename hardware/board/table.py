@@ -287,7 +287,13 @@ MESSAGES: tuple[Message, ...] = (
         "give a board its key; refused when it holds one",
         (_f("key", "32s", ""),),
     ),
-    Message("Reboot", 0x50, Lane.COMMAND, "restart", (_f("is_safe", "B", "1: into safe mode"),)),
+    Message(
+        "Reboot",
+        0x50,
+        Lane.COMMAND,
+        "restart",
+        (_f("is_safe", "B", "1: into safe mode; 2, from safe mode: to the prompt"),),
+    ),
     Message(
         "SetDialect",
         0x51,

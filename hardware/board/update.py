@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hardware.board import messages as m
-from hardware.board.client import BoardError, BoardLink
+from hardware.board.client import BoardLink
 from hardware.board.image import digest, unpack
+from hardware.board.interface import BoardError
 from hardware.serial import PortError
 
 _CHUNK = 224

@@ -25,6 +25,8 @@ from tests.on_micropython.interpreter import FIRMWARE, HEAP, micropython
 RESET_STATUS = 74
 WDT_RESET = 3
 POWER_ON = 1
+AS_A_BOARD = "exec(open('boot.py').read()); exec(open('main.py').read())"
+"""Both files run as programs, in this order, and are not imported."""
 STATION = {"khz": 89300, "level": 62, "snr_db": 38, "groups": [[0x2010, 0x0540, 0xE0CD, 0x4142, 0]]}
 SCENE: dict[str, Any] = {"chip": "si4735", "stations": [STATION], "tune_ms": 1}
 
@@ -64,7 +66,7 @@ class Board:
         paths = [self.disk, built / "resident", built / "sim"]
         paths += [built / "app"] if app is None else [app]
         self._path = ":".join([*map(str, paths), ".frozen"])
-        self._command = list(command) or ["main.py"]
+        self._command = list(command) or ["-c", AS_A_BOARD]
         self._heap = heap
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()

@@ -167,6 +167,7 @@ def test_without_the_usb_library_the_interpreters_port_is_used():
     port = usb_port.open_port()
     assert isinstance(port, usb_port.ReplPort)
     assert port.write(bytearray(b"...ok port\n"), 3, 8) == 8
+    port.close()
     assert port.read() == -1  # nothing is there, and nothing waits
 
 

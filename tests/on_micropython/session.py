@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from contract.clock import SystemClock
 from hardware.board import messages as m
-from hardware.board.client import BoardLink, CommandRefusedError, Received
+from hardware.board.client import BoardLink
+from hardware.board.interface import CommandRefusedError, Received
 from hardware.serial import Backoff, SerialPort
 
 QUICK = Backoff(first_s=0.02, cap_s=0.1)

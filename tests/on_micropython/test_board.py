@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hardware.board import messages as m
-from hardware.board.client import CommandRefusedError
+from hardware.board.interface import CommandRefusedError
 from tests.on_micropython.board import SCENE, STATION, Board
 from tests.on_micropython.session import counters, insist, next_of, talking
 
@@ -82,6 +82,8 @@ def test_what_cannot_be_done_is_refused_with_its_reason(built: Path, tmp_path: P
                 (m.StartSweep(start_khz=9, stop_khz=8, step_khz=0, repeats=0), m.Status.BAD_VALUE),
                 (m.ModemCommand(timeout_s=5, text=b"AT"), m.Status.NO_DEVICE),
                 (m.SetDialect(dialect=9), m.Status.BAD_VALUE),
+                (m.Reboot(is_safe=2), m.Status.REFUSED),
+                (m.Reboot(is_safe=3), m.Status.BAD_VALUE),
                 (m.UpdateData(offset=0, data=b"x"), m.Status.FAILED),
                 (m.UpdateBegin(size=0, sha256=bytes(32), proof=bytes(16)), m.Status.FAILED),
             ):
@@ -187,6 +189,9 @@ def test_three_watchdog_resets_lead_to_safe_mode(built: Path, tmp_path: Path) ->
             while not (hello := await link.greeted()).flags & 1:
                 await asyncio.sleep(0.05)
             assert not (board.disk / "watchdog").exists()
+            await link.command(m.Reboot(is_safe=2))  # a person takes over at the prompt
+            while board.link.exists():
+                await asyncio.sleep(0.05)
 
     with Board(built, tmp_path, {**SCENE, "watchdog_ms": 500}) as board:
         asyncio.run(live(board))

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from hardware.board import messages as m
-from hardware.board.client import BoardError, BoardLink
+from hardware.board.client import BoardLink
+from hardware.board.interface import BoardError
 from hardware.serial import PortError
 from tests.on_micropython.board import SCENE, Board
 from tests.on_micropython.line import Line

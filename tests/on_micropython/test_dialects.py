@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from hardware.board import messages as m
-from hardware.board.client import BoardLink, CommandRefusedError
+from hardware.board.client import BoardLink
+from hardware.board.interface import CommandRefusedError
 from hardware.board.passthrough import modem_bytes
 from hardware.modems.interface import Arrival
 from hardware.modems.quectel import QuectelDialect

@@ -12,11 +12,12 @@ import pytest
 
 from hardware.board import messages as m
 from hardware.board import release
-from hardware.board.client import BoardError, BoardLink, CommandRefusedError
+from hardware.board.client import BoardLink
 from hardware.board.image import Image, ImageError, unpack
+from hardware.board.interface import BoardError, CommandRefusedError
 from hardware.board.update import UpdateFailedError, install
 from hardware.serial import PortError
-from tests.on_micropython.board import SCENE, Board
+from tests.on_micropython.board import AS_A_BOARD, SCENE, Board
 from tests.on_micropython.interpreter import FIRMWARE
 from tests.on_micropython.session import insist, next_of, talking
 
@@ -175,7 +176,7 @@ def test_the_romfs_image_is_booted_and_driven(
 ) -> None:
     boot = (
         "import sys, vfs; f = open('rom', 'rb'); vfs.mount(vfs.VfsRom(f.read()), '/rom'); "
-        "f.close(); sys.path.insert(0, '/rom'); import main"
+        "f.close(); sys.path.insert(0, '/rom'); " + AS_A_BOARD
     )
 
     async def live(board: Board) -> None:

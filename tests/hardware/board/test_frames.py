@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hardware.board.frames import Frame, FrameReader, decode, encode, stuff, unstuff
-from hardware.board.fuzz import campaign
+from hardware.board.fuzz import FRAMINGS, campaign
 
 FRAMES = st.builds(
     lambda kind, seq, payload: (kind, seq, payload, encode(kind, seq, payload)),
@@ -93,3 +93,10 @@ def test_a_bad_line_never_gives_a_wrong_frame(rate: float) -> None:
     assert row.accepted_wrong == 0
     assert row.intact > (1 - rate) ** 25 * row.frames - 400  # a frame is 25 bytes
     assert row.intact < row.frames, "the line damaged nothing"
+
+
+@pytest.mark.parametrize("framing", [name for name in FRAMINGS if "no check" in name])
+def test_the_bad_line_is_bad_enough_to_fool_a_framing_without_a_check(framing: str) -> None:
+    assert campaign(1e-2, frames=2_000, seed=4, framing=framing).accepted_wrong > 20
+    whole = campaign(1e-9, frames=500, seed=4, framing=framing)
+    assert (whole.intact, whole.accepted_wrong) == (500, 0)
