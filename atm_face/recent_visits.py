@@ -1,8 +1,8 @@
 """One face, many cards: recent visits of this machine, in memory alone; only a count leaves.
 
 A run on many people's cards by one person is seen as one face with several cards within a short
-time. The window holds vectors without names; they are wiped at the first visit after their time, and
-gone with the process.
+time. The window holds vectors without names; they are wiped at the first visit after their time,
+and gone with the process.
 """
 
 from __future__ import annotations
