@@ -93,7 +93,9 @@ def open_outbox(path: Path) -> Outbox:
 def face_steps() -> dict[str, Callable[[], None]]:
     """One decision over a 640 x 480 picture of somebody at a machine: detect, encode, compare.
 
-    ``ours``; ``opencv``: YuNet and SFace called directly; ``face_recognition``: as its readme says.
+    ``ours``: one detection, one encoding; ``ours_steady``: landmarks read four times;
+    ``ours_full``, the default: the mirrored crop encoded too. ``opencv``: YuNet and SFace called
+    directly; ``face_recognition``: as its readme says.
     """
     import cv2
     import numpy as np
@@ -111,11 +113,19 @@ def face_steps() -> dict[str, Callable[[], None]]:
     # Head and shoulders of the portrait, so that the face is as large as at an arm's length.
     pixels = cv2.resize(whole[0:240, 64:384], (640, 480)).astype(np.uint8, copy=False)
     image = Image("portrait", np.ascontiguousarray(pixels))
-    engine = SFaceEngine()
+    engine = SFaceEngine(is_steady=False, is_mirrored=False)
     enrolled = engine.encode(image, engine.detect(image)[0])
 
     def ours() -> None:
         engine.compare(enrolled, engine.encode(image, engine.detect(image)[0]))
+
+    steady, full = SFaceEngine(is_mirrored=False), SFaceEngine()
+
+    def ours_steady() -> None:
+        engine.compare(enrolled, steady.encode(image, steady.detect(image)[0]))
+
+    def ours_full() -> None:
+        engine.compare(enrolled, full.encode(image, full.detect(image)[0]))
 
     models = carried_folder()
     detector = cv2.FaceDetectorYN.create(str(models / YUNET.file), "", (640, 480))
@@ -132,4 +142,10 @@ def face_steps() -> dict[str, Callable[[], None]]:
     def peer() -> None:
         face_recognition.compare_faces(known, face_recognition.face_encodings(rgb)[0])
 
-    return {"ours": ours, "opencv": opencv, "face_recognition": peer}
+    return {
+        "ours": ours,
+        "ours_steady": ours_steady,
+        "ours_full": ours_full,
+        "opencv": opencv,
+        "face_recognition": peer,
+    }
