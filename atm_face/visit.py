@@ -27,6 +27,8 @@ class Session:
 
     nonce: bytes = field(repr=False)
     opened_us: int
+    camera: str | None = None
+    """Identity of the machine's own camera; frames of another are foreign. None: not pinned."""
 
     @property
     def challenge(self) -> ChallengeKind:
@@ -36,12 +38,14 @@ class Session:
     def accepts(self, frame: Frame, now_us: int) -> bool:
         """Whether a frame was taken for this session, after it opened and not in the future."""
         is_ours = hmac.compare_digest(frame.nonce, self.nonce)
+        if self.camera is not None and frame.camera != self.camera:
+            return False
         return is_ours and self.opened_us <= frame.captured_us <= now_us
 
 
-def open_session(now_us: int) -> Session:
-    """Open a session with a fresh random nonce."""
-    return Session(nonce=secrets.token_bytes(NONCE_BYTES), opened_us=now_us)
+def open_session(now_us: int, camera: str | None = None) -> Session:
+    """Open a session with a fresh random nonce, for the pinned camera if there is one."""
+    return Session(nonce=secrets.token_bytes(NONCE_BYTES), opened_us=now_us, camera=camera)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

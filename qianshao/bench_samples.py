@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -88,32 +90,62 @@ def open_outbox(path: Path) -> Outbox:
     )
 
 
-def face_steps() -> tuple[Callable[[], None], Callable[[], None]]:
-    """Detect and encode one face: through our engine, and through OpenCV called directly."""
+def face_steps() -> dict[str, Callable[[], None]]:
+    """One decision over a 640 x 480 picture of somebody at a machine: detect, encode, compare.
+
+    ``ours``: one detection, one encoding; ``ours_steady``: landmarks read four times;
+    ``ours_full``, the default: the mirrored crop encoded too. ``opencv``: YuNet and SFace called
+    directly; ``face_recognition``: as its readme says.
+    """
     import cv2
     import numpy as np
 
     from atm_face.engines.sface import SFACE, SFaceEngine
     from atm_face.engines.weights import carried_folder
     from atm_face.engines.yunet import YUNET
-    from atm_face.images import decode_image
+    from atm_face.images import Image
     from hardware.simulators.portraits import portrait
 
-    picture = portrait()
-    engine = SFaceEngine()
-    image = decode_image(picture, "portrait")
+    face_recognition: Any = import_module("face_recognition")
+    cv2.setNumThreads(1)
+    whole = cv2.imdecode(np.frombuffer(portrait(), np.uint8), cv2.IMREAD_COLOR)
+    assert whole is not None
+    # Head and shoulders of the portrait, so that the face is as large as at an arm's length.
+    pixels = cv2.resize(whole[0:240, 64:384], (640, 480)).astype(np.uint8, copy=False)
+    image = Image("portrait", np.ascontiguousarray(pixels))
+    engine = SFaceEngine(is_steady=False, is_mirrored=False)
+    enrolled = engine.encode(image, engine.detect(image)[0])
 
     def ours() -> None:
-        engine.encode(image, engine.detect(image)[0])
+        engine.compare(enrolled, engine.encode(image, engine.detect(image)[0]))
+
+    steady, full = SFaceEngine(is_mirrored=False), SFaceEngine()
+
+    def ours_steady() -> None:
+        engine.compare(enrolled, steady.encode(image, steady.detect(image)[0]))
+
+    def ours_full() -> None:
+        engine.compare(enrolled, full.encode(image, full.detect(image)[0]))
 
     models = carried_folder()
-    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
-    assert pixels is not None
-    detector = cv2.FaceDetectorYN.create(str(models / YUNET.file), "", pixels.shape[1::-1])
+    detector = cv2.FaceDetectorYN.create(str(models / YUNET.file), "", (640, 480))
     recogniser = cv2.FaceRecognizerSF.create(str(models / SFACE.file), "")
 
-    def peer() -> None:
+    def opencv() -> None:
         _, faces = detector.detect(pixels)
-        recogniser.feature(recogniser.alignCrop(pixels, faces[0]))
+        vector = recogniser.feature(recogniser.alignCrop(pixels, faces[0]))
+        recogniser.match(vector, vector, cv2.FaceRecognizerSF_FR_COSINE)
 
-    return ours, peer
+    rgb = np.ascontiguousarray(pixels[:, :, ::-1])
+    known = face_recognition.face_encodings(rgb)
+
+    def peer() -> None:
+        face_recognition.compare_faces(known, face_recognition.face_encodings(rgb)[0])
+
+    return {
+        "ours": ours,
+        "ours_steady": ours_steady,
+        "ours_full": ours_full,
+        "opencv": opencv,
+        "face_recognition": peer,
+    }

@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from atm_face.engines.interface import FaceEngine, Template
     from atm_face.evaluation import Comparison
+    from atm_face.pad_evaluation import Presentation
     from qianshao.face_work import WorkFile
 
 SCHEMA = "qianshao.face_evaluate/1"
@@ -59,6 +60,9 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--models", type=Path, help="folder of the weights; for onnx the model's card"
     )
+    parser.add_argument(
+        "--presentations", type=Path, metavar="TSV", help="attacks and what the machine answered"
+    )
     parser.add_argument("--report", type=Path, metavar="HTML", help="write a page with DET curve")
     parser.add_argument(
         "--resume", type=Path, metavar="DIR", help="keep sealed work here, to go on when stopped"
@@ -93,6 +97,24 @@ def read_pairs(path: Path) -> list[Pair]:
     if not pairs:
         raise PairsError(f"{path}: no pairs")
     return pairs
+
+
+def read_presentations(path: Path) -> list[Presentation]:
+    """Read tab-separated ``species answer``; raises PairsError with the line."""
+    from atm_face.pad_evaluation import Presentation
+
+    answers = {"live": True, "not_live": False, "none": None}
+    try:
+        rows = list(csv.DictReader(path.read_text("utf-8").splitlines(), delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise PairsError(f"{path}: {error}") from error
+    found = []
+    for line, row in enumerate(rows, start=2):
+        species, answer = row.get("species"), row.get("answer")
+        if not species or answer not in answers:
+            raise PairsError(f"{path} line {line}: needs species, and {', '.join(answers)}")
+        found.append(Presentation(species, answers[answer]))
+    return found
 
 
 def person(picture: str) -> str:
@@ -180,6 +202,7 @@ def _run(args: argparse.Namespace) -> tuple[int, dict[str, Any] | None]:
     try:
         pairs = read_pairs(args.pairs)
         engine = open_engine(args.engine, args.models)
+        shown = read_presentations(args.presentations) if args.presentations else None
         work = WorkFile.open(args.resume, engine) if args.resume else None
     except (PairsError, WorkFileError, EngineError) as error:
         print(f"{command}: {error}", file=sys.stderr)
@@ -189,6 +212,10 @@ def _run(args: argparse.Namespace) -> tuple[int, dict[str, Any] | None]:
     for problem in encoded.unreadable:
         print(f"{command}: {problem}", file=sys.stderr)
     result, curve = report(engine, pairs, encoded, is_all=args.all_impostors)
+    if shown is not None:
+        from atm_face.pad_evaluation import pad_rates
+
+        result["pad"] = asdict(pad_rates(shown))
     if args.report:
         from qianshao.face_report import page
 

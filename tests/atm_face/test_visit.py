@@ -305,3 +305,15 @@ def test_a_picture_unfit_for_enrolment_says_why(engine: SFaceEngine) -> None:
     refused = template_of(engine, decode_image(portraits.two_people(), "enrolment"))
     assert isinstance(refused, Capture)
     assert refused.prompt is Prompt.ONE_PERSON_ONLY
+
+
+def test_a_picture_of_another_camera_than_the_pinned_one_was_not_taken(
+    engine: SFaceEngine, owner: Template
+) -> None:
+    camera = a_camera()
+    for pinned, has_evidence in ((camera.name, True), ("usb-1-1.2:0001", False)):
+        session = Session(nonce=LEFT, opened_us=NOW, camera=pinned)
+        frame = camera.capture(LEFT)
+        seen = examine(engine, owner, [frame], None, session=session, now_us=NOW)
+        assert (seen.evidence is not None) is has_evidence
+        assert not seen.is_face_covered

@@ -156,3 +156,16 @@ def test_a_group_is_judged_at_the_common_threshold() -> None:
     group = [Comparison("a", "b", 0.5), Comparison("a", "c", 0.1), Comparison("a", "a", 0.3)]
     rates = _group_rates(group, 0.4)["at_overall_threshold"]
     assert (rates["fmr"], rates["fnmr"]) == (0.5, 1.0)
+
+
+def test_attacks_are_told_by_species(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pairs, shown, page = write_people(tmp_path), tmp_path / "shown.tsv", tmp_path / "report.html"
+    shown.write_text("species\tanswer\nvinyl\tlive\nphone\tnot_live\nbona_fide\tlive\n")
+    words = [pairs, "--images", tmp_path, "--presentations", shown, "--report", page, "--json"]
+    assert run(*words) == 0
+    pad = json.loads(capsys.readouterr().out)["pad"]
+    assert (pad["worst_species"], pad["apcer"]["vinyl"]["rate"]) == ("vinyl", 1.0)
+    assert "Worst species: vinyl" in page.read_text("utf-8")
+    shown.write_text("species\tanswer\nvinyl\tmaybe\n")
+    assert run(*words) == 2
+    assert "line 2" in capsys.readouterr().err
