@@ -157,6 +157,8 @@ def _add_assertion(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     serve = kinds.add_parser("serve", help=sentence, description=sentence)
     add_serve_arguments(serve)
     serve.set_defaults(run=_assertion_serve)
+
+
 def _fleet(args: argparse.Namespace) -> int:
     from qianshao.fleet.simulate import main_simulate
 
