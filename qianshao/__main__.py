@@ -19,6 +19,8 @@ EXIT_USAGE = 2
 
 EXTRA_OF = {
     "cv2": "atm",
+    "iso8583": "atm",
+    "websockets": "atm",
     "numpy": "atm",
     "babel": "central",
     "fastapi": "central",

@@ -287,6 +287,6 @@ def test_every_rule_that_held_is_explained_and_the_first_decided() -> None:
     ]
     assert [one.is_deciding for one in told] == [True, False, False]
     assert all(one.source for one in told)
-    for visit in itertools.islice(every_visit(), 0, None, 997):
+    for visit in itertools.islice(every_visit(), 0, 20_000, 97):
         first = explain(visit, Policy())[:1]
         assert decide(visit, Policy()).reason == (first[0].reason if first else None)
