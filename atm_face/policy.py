@@ -139,6 +139,18 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Explanation:
+    """One rule that held, for the record and the officer; never for the customer."""
+
+    rule: str
+    reason: DecisionReason
+    decision: Decision
+    source: str
+    is_deciding: bool
+    """The first that held; the others would have decided without it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One row of the table."""
 
@@ -222,6 +234,37 @@ TABLE: tuple[Row, ...] = (
     ),
 )
 """The rows in their order."""
+
+
+SOURCES: dict[DecisionReason, str] = {
+    DecisionReason.STOP_PAYMENT: "银发〔2016〕86号: stop payment, 48 hours, at most twice",
+    DecisionReason.FROZEN: "银发〔2016〕86号: freeze, six months, renewable",
+    DecisionReason.PIN_BLOCKED: "the PIN pad's verdict",
+    DecisionReason.PIN_INVALID: "the PIN pad's verdict",
+    DecisionReason.NOT_ENROLLED: "人脸识别技术应用安全管理办法 (2025-06-01): separate consent",
+    DecisionReason.FACE_COVERED: "the bank's face + card + PIN rule",
+    DecisionReason.LIVENESS_UNAVAILABLE: "the bank's face + card + PIN rule",
+    DecisionReason.LIVENESS_FAILED: "the bank's face + card + PIN rule",
+    DecisionReason.FACE_MISMATCH: "the bank's face + card + PIN rule",
+    DecisionReason.NONCOUNTER_OUTFLOW_SUSPENDED: "the sanction regime of the term's first day",
+    DecisionReason.LIST_STALE: "反电信网络诈骗法 art. 18: verify, or do not pay",
+}
+"""Where each rule comes from, for the record."""
+
+
+def explain(visit: Visit, policy: Policy) -> tuple[Explanation, ...]:
+    """Return every rule that held, in the table's order; the first is the one that decided."""
+    held = [row for row in TABLE if row.holds(visit, policy)]
+    return tuple(
+        Explanation(
+            rule=f"atm.{row.reason.value.lower()}",
+            reason=row.reason,
+            decision=row.decision,
+            source=SOURCES[row.reason],
+            is_deciding=row is held[0],
+        )
+        for row in held
+    )
 
 
 def decide(visit: Visit, policy: Policy) -> Verdict:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atm_face.withdrawal import Row, State
+from atm_face.withdrawal_screens import TEXTS
 from atm_face.withdrawal_table import MAY_DISPENSE, MAY_REQUEST, TABLE, TABLE_VERSION
 
 INVARIANTS: dict[str, str] = {
@@ -223,6 +224,13 @@ def withdrawal_document() -> str:
             _table(
                 ("#", "what fails", "how it is known", "outcome"),
                 [(f.number, f.when, f.evidence, f.outcome) for f in FAULTS],
+            ),
+            "\n## What the customer reads\n\n",
+            "`edge_agent/atm/kiosk.py` shows it on one page (loopback, Chinese and English, no\n"
+            "request off the machine). Below each text stands that the counter is always open.\n\n",
+            _table(
+                ("screen", "Chinese", "English"),
+                [(f"`{screen}`", text.zh, text.en) for screen, text in TEXTS.items()],
             ),
             "\n## States\n\n",
             "The first row whose conditions all hold is taken.\n\n",

@@ -72,7 +72,7 @@ class Listed:
     listed_for: ListedFor
     regime: Regime = Regime.NONE
     until: dt.date | None = None
-    """Last day of the term; None: open."""
+    """The day on which it is over; None: open."""
 
 
 class ListError(ValueError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from atm_face.policy import Business, ListMode, Policy, Verdict, Visit, decide
+from atm_face.policy import Business, ListMode, Policy, SanctionRegime, Verdict, Visit, decide
 from atm_face.screens import PROMPTS, Prompt
 from atm_face.visit import Examination
 from contract.accounts import CardRef, card_ref
@@ -66,6 +66,7 @@ class AccountState:
     """What orders and lists say of the card now."""
 
     hold: DecisionReason | None = None
+    sanction: SanctionRegime | None = None
     list_mode: ListMode = ListMode.OFFLINE_STALE
 
 
@@ -199,6 +200,7 @@ class AssertionDesk:
             list_mode=state.list_mode,
             has_stop=state.hold is DecisionReason.STOP_PAYMENT,
             has_freeze=state.hold is DecisionReason.FROZEN,
+            sanction=state.sanction,
         )
         verdict = decide(visit, self._policy)
         self._on_decision(self._message(found, asked, seen, verdict))

@@ -13,6 +13,7 @@ import pytest
 from atm_face import screens
 from atm_face.policy import (
     LIST_MAX_AGE_S,
+    SOURCES,
     TABLE,
     TABLE_VERSION,
     Business,
@@ -23,6 +24,7 @@ from atm_face.policy import (
     Verdict,
     Visit,
     decide,
+    explain,
     list_mode,
 )
 from atm_face.screens import Prompt, Text
@@ -271,3 +273,20 @@ def test_the_policy_does_not_load_the_face_engine() -> None:
 
 def test_a_verdict_is_a_value() -> None:
     assert decide(a_visit(), Policy()) == Verdict(Decision.ALLOW, None, screens.ALLOWED)
+
+
+def test_every_rule_that_held_is_explained_and_the_first_decided() -> None:
+    assert set(SOURCES) == {row.reason for row in TABLE}
+    assert explain(a_visit(), Policy()) == ()
+    bad = a_visit(has_stop=True, pin=PinVerdict.WRONG, is_match=False)
+    told = explain(bad, Policy())
+    assert [one.rule for one in told] == [
+        "atm.stop_payment",
+        "atm.pin_invalid",
+        "atm.face_mismatch",
+    ]
+    assert [one.is_deciding for one in told] == [True, False, False]
+    assert all(one.source for one in told)
+    for visit in itertools.islice(every_visit(), 0, 20_000, 97):
+        first = explain(visit, Policy())[:1]
+        assert decide(visit, Policy()).reason == (first[0].reason if first else None)

@@ -17,7 +17,7 @@ import jsonschema
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from atm_face.policy import ListMode
+from atm_face.policy import ListMode, SanctionRegime
 from atm_face.screens import Prompt
 from atm_face.visit import Examination
 from central.authority import Authority
@@ -162,6 +162,12 @@ def look(evidence: bool = True, **changes: Any) -> Examination:
             AccountState(hold=DecisionReason.STOP_PAYMENT, list_mode=ListMode.ONLINE),
             "ok",
             DecisionReason.STOP_PAYMENT,
+        ),
+        (
+            Booth(),
+            AccountState(sanction=SanctionRegime.JOINT_2024, list_mode=ListMode.ONLINE),
+            "ok",
+            DecisionReason.NONCOUNTER_OUTFLOW_SUSPENDED,
         ),
         (
             Booth(),
