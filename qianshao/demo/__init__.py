@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import shutil
 import signal
 import sys
@@ -15,6 +16,8 @@ import webbrowser
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from atm_face.engines.sface import SFaceEngine
 from hardware.simulators.nas import attack_capture
@@ -141,7 +144,14 @@ def _rss_mb(pid: int | None) -> float | None:
     return None
 
 
+def _keep_quiet() -> None:
+    """Standard output holds the story or the JSON; the log of this process has no place there."""
+    configure_logs()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
 def _run(folder: Path, args: argparse.Namespace, story: Story) -> tuple[dict[str, Any], Demo]:
+    _keep_quiet()
     demo = Demo(folder, args.http_port, story, args.seconds)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: demo.stopping.set())

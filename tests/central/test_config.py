@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from central.config import CentralSettings, load_settings
+from central.authority import split_hosts
+from central.config import BrokerKind, CentralSettings, load_settings
 from contract.settings import ConfigError
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
 
@@ -90,3 +91,36 @@ def test_mistakes_name_line_and_key(tmp_path: Path, text: str, problem: str) -> 
     with pytest.raises(ConfigError) as refused:
         load_settings(written(tmp_path, text))
     assert problem in str(refused.value)
+
+
+def test_identities_are_set_and_the_port_is_closed_by_default(tmp_path: Path) -> None:
+    head = 'tenant = "demo"\nfolder = "state"\n'
+    assert load_settings(written(tmp_path, head)).enrol_host is None
+    assert load_settings(written(tmp_path, head + "[enrolment]\n")).enrol_host == "127.0.0.1"
+    text = (
+        head
+        + 'names = ["central.example", "10.0.0.5", "::1"]\n[broker]\nkind = "mosquitto"\n'
+        + '[enrolment]\nlisten = "0.0.0.0"\nport = 0\ncertificate_days = 7\n'
+    )
+    settings = load_settings(written(tmp_path, text))
+    assert (settings.enrol_host, settings.enrol_port, settings.certificate_days) == (
+        "0.0.0.0",
+        0,
+        7,
+    )
+    assert settings.broker_kind is BrokerKind.MOSQUITTO
+    assert split_hosts(settings.names) == (["central.example"], ["10.0.0.5", "::1"])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("names = []", "names: expected an array of texts"),
+        ('names = "one"', "names: expected an array of texts"),
+        ('[broker]\nkind = "emqx"', "none of nats, mosquitto"),
+        ("[enrolment]\ncertificate_days = 0", "not within 1 to 397"),
+    ],
+)
+def test_mistakes_about_identities_are_named(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        load_settings(written(tmp_path, f'tenant = "demo"\nfolder = "state"\n{text}\n'))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pycose.headers import KID, Algorithm
-from pycose.keys import OKPKey
+from pycose.keys import EC2Key, OKPKey
 from pycose.messages import CoseMessage, Sign1Message
 
 from contract import Envelope, EnvelopeError, Refusal, UnixMicros, open_envelope
@@ -160,3 +160,34 @@ def test_cwt_verifies_ours() -> None:
     payload = cwt.COSE().decode(sealed(), key, external_aad=b"qianshao/1\0demo")
     decoded = payload if isinstance(payload, dict) else cbor2.loads(payload)
     assert decoded[2] == "van-1"
+
+
+def test_pycose_and_cwt_verify_a_message_signed_inside_a_token() -> None:
+    """ES256 (RFC 9053 section 2.1), as a TPM signs."""
+    raw, aad = sealed(key=P256), b"qianshao/1\0demo"
+    numbers = P256.public_key().public_numbers()
+    x, y = (n.to_bytes(32, "big") for n in (numbers.x, numbers.y))
+    theirs: Any = CoseMessage.decode(raw)
+    theirs.external_aad = aad
+    theirs.key = EC2Key(crv="P_256", x=x, y=y)
+    assert theirs.verify_signature()
+
+    ec2, p256, es256 = 2, 1, -7
+    kid = KeySigner(P256).kid
+    key = cwt.COSEKey.new({1: ec2, -1: p256, -2: x, -3: y, 3: es256, 2: kid, 4: [2]})
+    payload = cwt.COSE().decode(raw, key, external_aad=aad)
+    decoded = payload if isinstance(payload, dict) else cbor2.loads(payload)
+    assert decoded[2] == "van-1"
+
+
+def test_pycose_and_cwt_refuse_what_was_touched() -> None:
+    raw = bytearray(sealed())
+    raw[-70] ^= 1  # within the payload, before the signature
+    public = ED25519.public_key().public_bytes_raw()
+    theirs: Any = CoseMessage.decode(bytes(raw))
+    theirs.external_aad = b"qianshao/1\0demo"
+    theirs.key = OKPKey(crv="ED25519", x=public)
+    assert not theirs.verify_signature()
+    key = cwt.COSEKey.new({1: 1, -1: 6, -2: public, 3: -8, 2: KeySigner(ED25519).kid, 4: [2]})
+    with pytest.raises(cwt.VerifyError):
+        cwt.COSE().decode(bytes(raw), key, external_aad=b"qianshao/1\0demo")

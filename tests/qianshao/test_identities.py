@@ -29,7 +29,10 @@ from edge_agent.enrolment import CentralUnreachableError, complete_rotation, enr
 from edge_agent.health import HealthBook
 from edge_agent.identity import Identity, load_certificate
 from edge_agent.renewal import Renewal, renewal_due_at
+from mqtt_bridge.connection import Acked, Session
+from mqtt_bridge.ports import TlsFiles
 from qianshao.__main__ import main
+from tests.mqtt_bridge.doubles import make_broker, next_event, opened
 from tests.samples import ED25519
 
 HOUR_US = 3600 * 1_000_000
@@ -294,6 +297,41 @@ def test_a_renewal_that_fails_is_said_in_health_and_the_former_pair_goes_on(offi
     assert state is PartState.FAILED
     assert "expired at" in detail
     assert load_certificate(config.broker.tls.certificate) == former
+
+
+@pytest.mark.parametrize("kind", ["nats", pytest.param("mosquitto", marks=pytest.mark.mosquitto)])
+def test_during_a_rotation_the_former_and_the_new_papers_both_open_the_broker(
+    office: Office, kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    if kind == "mosquitto":
+        request.getfixturevalue("mosquitto")
+    config = office.config()
+    identity = enrol(config, office.invite())
+    assert config.broker.tls is not None
+    former = TlsFiles(
+        ca=config.broker.tls.ca,
+        certificate=tmp_path / "former.pem",
+        private_key=tmp_path / "former.key",
+    )
+    former.certificate.write_bytes(config.broker.tls.certificate.read_bytes())
+    former.private_key.write_bytes(identity.tls_key_file.read_bytes())
+    broker = make_broker(kind, tmp_path / "broker", office.desk.authority)
+    broker.start()
+    live = opened(Session(address=broker.address(former), client_id="live"))
+    rotate(config, identity)
+    topic = "v1/demo/up/van-1/evt"
+    live.publish(topic, b"x")
+    assert next_event(live, Acked) is not None, "the open session goes on"
+    live.close()
+    fresh = Identity.load_or_create(config.state_dir, "van-1").tls_files(
+        ca=former.ca, certificate=config.broker.tls.certificate
+    )
+    for papers in (former, fresh):
+        connection = opened(Session(address=broker.address(papers), client_id="again"))
+        connection.publish(topic, b"x")
+        assert next_event(connection, Acked) is not None
+        connection.close()
+    broker.stop()
 
 
 # -- the command --------------------------------------------------------------------------------
