@@ -73,6 +73,7 @@ class Agent:
             clock=self._clock,
             boot_id=self._boot_id,
             central_keys=find_central_key(config.central.public_key),
+            quota=config.outbox,
         )
         self._evidence = EvidenceStore(config.state_dir / "evidence")
         self._desk = Desk(self._outbox, self._book)
@@ -86,6 +87,7 @@ class Agent:
             device=config.device,
             outbox=self._outbox,
             make_state=self._make_state,
+            settings=config.uplink,
             downlink=Downlink(config.tenant, config.device, self._orders),
         )
         self._watchdog = Watchdog()

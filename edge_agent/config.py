@@ -12,6 +12,9 @@ from contract.keys import CENTRAL
 from contract.settings import ConfigError, Problem, Table, TomlFile
 from contract.topics import check_id
 from contract.words import DeviceKind
+from edge_agent.delivery_config import read_outbox, read_uplink
+from edge_agent.outbox_quota import Quota
+from mqtt_bridge.uplink import UplinkSettings
 
 __all__ = [
     "AgentConfig",
@@ -113,6 +116,8 @@ class AgentConfig:
     broker: BrokerConfig
     central: CentralConfig
     health: HealthConfig
+    outbox: Quota
+    uplink: UplinkSettings
     metrics_port: int | None
     """Loopback port for Prometheus; None: closed."""
     sensors: tuple[SensorConfig, ...]
@@ -133,6 +138,8 @@ def load_config(path: Path) -> AgentConfig:
         broker=_broker(root.table("broker")),
         central=CentralConfig(public_key=root.table("central").path("public_key")),
         health=_health(root.table_or_none("health")),
+        outbox=read_outbox(root.table_or_none("outbox")),
+        uplink=read_uplink(root.table_or_none("uplink")),
         metrics_port=_metrics_port(root.table_or_none("metrics")),
         sensors=_sensors(root, path.parent),
         atm=_atm(root.table_or_none("atm")),
