@@ -12,7 +12,8 @@ from contract.keys import CENTRAL
 from contract.settings import ConfigError, Problem, Table, TomlFile
 from contract.topics import check_id
 from contract.words import DeviceKind
-from edge_agent.delivery_config import read_outbox, read_uplink
+from edge_agent.delivery_config import read_evidence, read_outbox, read_uplink
+from edge_agent.evidence import EvidenceLimits
 from edge_agent.outbox_quota import Quota
 from mqtt_bridge.uplink import UplinkSettings
 
@@ -118,6 +119,7 @@ class AgentConfig:
     health: HealthConfig
     outbox: Quota
     uplink: UplinkSettings
+    evidence: EvidenceLimits
     metrics_port: int | None
     """Loopback port for Prometheus; None: closed."""
     sensors: tuple[SensorConfig, ...]
@@ -140,6 +142,7 @@ def load_config(path: Path) -> AgentConfig:
         health=_health(root.table_or_none("health")),
         outbox=read_outbox(root.table_or_none("outbox")),
         uplink=read_uplink(root.table_or_none("uplink")),
+        evidence=read_evidence(root.table_or_none("evidence")),
         metrics_port=_metrics_port(root.table_or_none("metrics")),
         sensors=_sensors(root, path.parent),
         atm=_atm(root.table_or_none("atm")),

@@ -1,4 +1,4 @@
-"""``[outbox]`` and ``[uplink]`` of an agent's configuration; the words follow Eclipse Kura's."""
+"""``[outbox]``, ``[evidence]`` and ``[uplink]`` of an agent: operators' words follow Kura's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from contract.settings import Table
 from contract.topics import Lane
+from edge_agent.evidence import EvidenceLimits
 from edge_agent.outbox_quota import LaneQuota, Quota
 from mqtt_bridge.connection import Protocol
 from mqtt_bridge.pacing import Pace
@@ -47,6 +48,18 @@ def _lane(table: Table | None, default: LaneQuota) -> LaneQuota:
     age_s = table.number_or("purge_age_s", default.max_age_s, 0.0, _YEARS_S)
     return LaneQuota(
         max_bytes=table.integer_or("capacity_bytes", default.max_bytes, 100_000, _MOST),
+        max_age_s=age_s or None,  # 0: for ever
+    )
+
+
+def read_evidence(table: Table | None) -> EvidenceLimits:
+    """Return how long raw evidence stays."""
+    default = EvidenceLimits()
+    if table is None:
+        return default
+    age_s = table.number_or("purge_age_s", default.max_age_s, 0.0, _YEARS_S)
+    return EvidenceLimits(
+        max_bytes=table.integer_or("capacity_bytes", default.max_bytes, 1_000_000, _MOST),
         max_age_s=age_s or None,  # 0: for ever
     )
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from contract.topics import Lane
 from contract.words import DeviceKind
 from edge_agent.config import BrokerTls, ConfigError, SensorKind, load_config
+from edge_agent.evidence import EvidenceLimits
 from edge_agent.outbox_quota import LaneQuota, Quota
 from mqtt_bridge.connection import Protocol
 from mqtt_bridge.uplink import UplinkSettings
@@ -196,6 +197,8 @@ housekeeper_interval_s = 60
 capacity_bytes = 1000000
 [outbox.health]
 purge_age_s = 0
+[evidence]
+purge_age_s = 0
 [uplink]
 in_flight_messages = 50
 republish_min_s = 90
@@ -212,6 +215,7 @@ mqtt_version = "5"
     assert config.outbox.lanes[Lane.HEALTH].max_age_s is None
     assert (config.uplink.window, config.uplink.protocol) == (50, Protocol.MQTT_5)
     assert (config.uplink.resend_min_s, config.uplink.resend_max_s) == (90, 90)
+    assert config.evidence == EvidenceLimits(max_age_s=None)
     assert config.uplink.pace.most_per_s == 30
 
 
