@@ -32,6 +32,7 @@ Values = dict[str, Scalar]
 MAX_MESSAGE_BYTES = 64 * 1024
 """Larger input is refused before it is decoded."""
 
+_SCALAR_TYPES = (bool, int, float, str)
 _MIN_KEY, _MAX_KEY = -24, 23
 _FIRST_MOMENT = -62_135_596_800_000_000  # 0001-01-01T00:00:00Z
 _LAST_MOMENT = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
@@ -142,10 +143,13 @@ Pack = Callable[[Any], Any]
 Read = Callable[[Any], Any]
 
 
+_AS_THEY_ARE = frozenset({bool, int, str, bytes})
+
+
 def _pack_scalar(value: Any) -> Scalar:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{value} has no place in a message")
-    if not isinstance(value, bool | int | float | str):
+    if not isinstance(value, _SCALAR_TYPES):
         raise TypeError(f"{type(value).__name__} is no scalar")
     return value
 
@@ -155,6 +159,8 @@ def _pack_values(value: Values) -> list[list[Scalar]]:
 
 
 def _pack_plain(value: Any) -> Any:
+    if type(value) in _AS_THEY_ARE:  # the usual case, asked for before anything slower
+        return value
     return value if isinstance(value, bytes) else _pack_scalar(value)
 
 

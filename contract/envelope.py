@@ -147,8 +147,12 @@ def seal(
     quality: ClockQuality,
     prev: bytes,
     signer: Signer,
+    packed: dict[int, Any] | None = None,
 ) -> bytes:
-    """Sign one message and return its bytes (a tagged COSE_Sign1)."""
+    """Sign one message and return its bytes (a tagged COSE_Sign1).
+
+    ``packed`` is the body's map where the caller has made it already.
+    """
     payload = Payload(
         version=VERSION,
         message_id=message_id_of(body, device, seq, mono),
@@ -162,7 +166,7 @@ def seal(
         type=type_of(body),
         prev=prev,
     )
-    content = encode({**to_map(payload), _BODY_KEY: to_map(body)})
+    content = encode({**to_map(payload), _BODY_KEY: to_map(body) if packed is None else packed})
     protected = _protected(int(signer.algorithm), signer.kid)
     signature = signer.sign(_to_be_signed(protected, tenant, content))
     return encode(cbor2.CBORTag(_COSE_SIGN1, [protected, {}, content, signature]))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from contract.clock import Clock, ClockQuality, SystemClock, machine_boot_id
+from contract.clock import Clock, ClockQuality, SystemClock, UnixMicros, machine_boot_id
 from contract.codec import Values
 from contract.envelope import NO_PREVIOUS, seal
 from contract.messages import OrderResult, State
@@ -82,8 +82,9 @@ class Agent:
             clock=self._clock,
             boot_id=self._boot_id,
             central_keys=find_central_key(config.central.public_key),
+            quota=config.outbox,
         )
-        self._evidence = EvidenceStore(config.state_dir / "evidence")
+        self._evidence = EvidenceStore(config.state_dir / "evidence", config.evidence)
         self._desk = Desk(self._outbox, self._book)
         self._time = CentralTime(self._clock, self._boot_id)
         self._health_asked = asyncio.Event()
@@ -95,6 +96,7 @@ class Agent:
             device=config.device,
             outbox=self._outbox,
             make_state=self._make_state,
+            settings=config.uplink,
             downlink=Downlink(config.tenant, config.device, self._orders),
         )
         self._watchdog = Watchdog()
@@ -252,6 +254,7 @@ class Agent:
             self._config, self._identity, clock=self._clock, book=self._book, now=self._time.now
         )
         supervisor.add(Part("identity", renewal.run))
+        supervisor.add(Part("housekeeper", self._keep_house))
         if self._config.metrics_port is not None:
             supervisor.add(Part("metrics", self._serve_metrics))
         if self._counter is not None:
@@ -263,6 +266,22 @@ class Agent:
                     Part(part, partial(self._survey, sensor), partial(self._fail_survey, sensor))
                 )
         return supervisor
+
+    async def _keep_house(self) -> None:
+        """Prune raw evidence whose messages the central has."""
+        while True:
+            pruned = await asyncio.to_thread(self._prune_evidence)
+            self._book.report("housekeeper", PartState.OK)
+            self._book.count("housekeeper", "evidence_pruned", pruned)
+            await asyncio.sleep(self._config.outbox.housekeeper_s)
+
+    def _prune_evidence(self) -> int:
+        now = self._clock.wall()
+        waiting_s = self._outbox.stats().oldest_age_s or 0.0
+        return self._evidence.prune(
+            now=now if self._clock.quality().is_synced else None,
+            before=UnixMicros(now - round(waiting_s * 1e6)),
+        )
 
     async def _survey(self, sensor: SensorConfig) -> None:
         """Run one sniffer; each start has a new port and a new watch."""

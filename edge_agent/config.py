@@ -12,8 +12,12 @@ from contract.keys import CENTRAL
 from contract.settings import ConfigError, Problem, Table, TomlFile
 from contract.topics import check_id
 from contract.words import DeviceKind
+from edge_agent.delivery_config import read_evidence, read_outbox, read_uplink
+from edge_agent.evidence import EvidenceLimits
+from edge_agent.outbox_quota import Quota
 from edge_agent.rf.known import KnownFiles, check_plmn
 from hardware.serial.transport import Backend
+from mqtt_bridge.uplink import UplinkSettings
 
 __all__ = [
     "AgentConfig",
@@ -156,6 +160,9 @@ class AgentConfig:
     broker: BrokerConfig
     central: CentralConfig
     health: HealthConfig
+    outbox: Quota
+    uplink: UplinkSettings
+    evidence: EvidenceLimits
     metrics_port: int | None
     """Loopback port for Prometheus; None: closed."""
     sensors: tuple[SensorConfig, ...]
@@ -182,6 +189,9 @@ def load_config(path: Path) -> AgentConfig:
         broker=_broker(root.table("broker")),
         central=_central(root.table("central")),
         health=_health(root.table_or_none("health")),
+        outbox=read_outbox(root.table_or_none("outbox")),
+        uplink=read_uplink(root.table_or_none("uplink")),
+        evidence=read_evidence(root.table_or_none("evidence")),
         metrics_port=_metrics_port(root.table_or_none("metrics")),
         sensors=_sensors(root, path.parent),
         cells=_cells(root.table_or_none("cells")),

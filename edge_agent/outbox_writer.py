@@ -290,7 +290,8 @@ class OutboxWriter:
         A message that no reader takes would be a hole in the chain for ever, so a body is read
         back before it gets a number.
         """
-        from_map(type(put.body), to_map(put.body))
+        packed = to_map(put.body)
+        from_map(type(put.body), packed)
         seq = batch.sealed_seq = batch.last_seq + 1
         cose = seal(
             put.body,
@@ -303,6 +304,7 @@ class OutboxWriter:
             quality=put.quality,
             prev=batch.head,
             signer=self._sender.signer,
+            packed=packed,
         )
         if len(cose) > MAX_MESSAGE_BYTES:
             raise ValueError(f"{len(cose)} bytes, at most {MAX_MESSAGE_BYTES} are taken")

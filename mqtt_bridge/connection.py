@@ -173,8 +173,8 @@ class Connection:
         """Hand over a QoS 1 message; returns the mid its PUBACK will name, None if not possible."""
         if not self._is_open:
             return None
+        # paho writes at once where it can, and asks for the socket (and so wakes us) where not.
         info = self._client.publish(topic, payload, qos=1, retain=is_retained)
-        self._wake()
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def subscribe(self, filters: Sequence[str]) -> int | None:

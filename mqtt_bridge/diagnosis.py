@@ -59,6 +59,16 @@ _VERIFY_HINTS = {
 }
 """X509_V_ERR numbers of OpenSSL's x509_vfy.h."""
 
+_SESSION_HINTS = {
+    0x84: " (set uplink.mqtt_version to what it speaks)",
+    0x85: " (it takes no client id of this form)",
+    0x90: " (it does not let this machine publish its state: see its access list)",
+    0x95: " (it takes smaller packets only: raise its limit to 256 KiB)",
+    0x9A: " (it keeps no retained messages, which births and wills need)",
+    0x9B: " (it does not offer QoS 1, without which nothing is delivered)",
+}
+"""CONNACK reasons of MQTT 5 section 3.2.2.2 that ask for something at the broker or here."""
+
 # OpenSSL reports the broker's alert by name (RFC 8446 section 6.2).
 _REFUSING_ALERT = re.compile(
     r"alert (bad certificate|unsupported certificate|certificate (?:revoked|expired|unknown"
@@ -143,14 +153,15 @@ def of_tls_words(words: str, address: BrokerAddress, clock: Clock) -> Connection
 def of_connack(reason: str, code: int, address: BrokerAddress) -> ConnectionProblem:
     """Explain a CONNACK that says no, by its MQTT 5 reason code (3.1.1 codes are mapped to it)."""
     where = f"{address.host}:{address.port}"
-    if code in {0x86, 0x87, 0x8A}:
+    if code in {0x86, 0x87, 0x8A, 0x8C}:
         return ConnectionProblem(
             ProblemKind.NOT_AUTHORISED,
             f"{where} does not know this machine's certificate or user: {reason}",
         )
     if code in {0x88, 0x89, 0x97, 0x9C, 0x9D, 0x9F}:
         return ConnectionProblem(ProblemKind.BUSY, f"{where} asks to come back later: {reason}")
-    return ConnectionProblem(ProblemKind.PROTOCOL, f"{where} refused the session: {reason}")
+    hint = _SESSION_HINTS.get(code, "")
+    return ConnectionProblem(ProblemKind.PROTOCOL, f"{where} refused the session: {reason}{hint}")
 
 
 def of_disconnect(

@@ -322,8 +322,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "what",
         nargs="?",
         default="all",
-        choices=["outbox", "ingest", "envelope", "face", "rf", "spectrum", "size", "all"],
-        choices=["outbox", "envelope", "face", "board", "size", "all"],
+        choices=["outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size", "all"],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
     bench.set_defaults(run=_bench)

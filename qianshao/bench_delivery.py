@@ -37,7 +37,7 @@ from qianshao.fleet.traffic import made_up
 Pair = tuple[float, float]
 """Ours and the peer's."""
 
-MESSAGES = 4000
+MESSAGES = 6000
 _HAND_OVER = 200
 _GROUP = 100
 _WIRE_BYTES = 500

@@ -145,6 +145,8 @@ def test_a_foreign_signature_is_no_state_of_this_device(config: Path) -> None:
 
 def test_a_part_is_named_to_be_started_again(config: Path) -> None:
     agent = Agent(load_config(config))
-    with pytest.raises(CannotApplyError, match="there are: health, identity, sensor modem0"):
+    with pytest.raises(
+        CannotApplyError, match="there are: health, identity, housekeeper, sensor modem0"
+    ):
         agent._act(RestartPart(part="sensor modem9"))
     agent._outbox.close()

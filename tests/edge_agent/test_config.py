@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contract.topics import Lane
 from contract.words import DeviceKind
 from edge_agent.config import BrokerTls, ConfigError, SensorKind, load_config
+from edge_agent.evidence import EvidenceLimits
+from edge_agent.outbox_quota import LaneQuota, Quota
+from mqtt_bridge.connection import Protocol
+from mqtt_bridge.uplink import UplinkSettings
 
 VAN = """\
 device = "van-01"
@@ -230,3 +235,63 @@ def test_a_network_that_is_none_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         load_config(path)
     assert "cells.gsm_off" in str(error.value)
+
+
+def test_outbox_and_uplink_are_set_in_operators_words(file: Path) -> None:
+    file.write_text(
+        VAN
+        + """
+[outbox]
+capacity_messages = 5000
+min_free_bytes = 0
+housekeeper_interval_s = 60
+[outbox.telemetry]
+capacity_bytes = 1000000
+[outbox.health]
+purge_age_s = 0
+[evidence]
+purge_age_s = 0
+[uplink]
+in_flight_messages = 50
+republish_min_s = 90
+replay_max_per_s = 30
+mqtt_version = "5"
+"""
+    )
+    config = load_config(file)
+    assert (config.outbox.max_rows, config.outbox.housekeeper_s) == (5000, 60)
+    assert config.outbox.max_bytes == Quota().max_bytes
+    assert config.outbox.lanes[Lane.TELEMETRY] == LaneQuota(
+        max_bytes=1_000_000, max_age_s=30 * 86_400
+    )
+    assert config.outbox.lanes[Lane.HEALTH].max_age_s is None
+    assert (config.uplink.window, config.uplink.protocol) == (50, Protocol.MQTT_5)
+    assert (config.uplink.resend_min_s, config.uplink.resend_max_s) == (90, 90)
+    assert config.evidence == EvidenceLimits(max_age_s=None)
+    assert config.uplink.pace.most_per_s == 30
+
+
+def test_mistakes_in_outbox_and_uplink_are_named(file: Path) -> None:
+    found = problems(
+        file,
+        VAN
+        + """
+[outbox]
+capacity_messages = 5
+[outbox.letters]
+[uplink]
+republish_min_s = 90
+republish_max_s = 60
+mqtt_version = "4"
+""",
+    )
+    words = "\n".join(found)
+    for key in ("capacity_messages", "letters", "republish_max_s", "mqtt_version"):
+        assert key in words
+    assert len(found) == 4
+
+
+def test_without_them_the_defaults_hold(file: Path) -> None:
+    file.write_text(VAN)
+    assert load_config(file).outbox == Quota()
+    assert load_config(file).uplink == UplinkSettings()

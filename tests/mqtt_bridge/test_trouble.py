@@ -136,6 +136,15 @@ def test_a_refused_session_is_explained_by_its_reason_code(code: int, kind: Prob
     assert "b:1" in problem.detail
 
 
+@pytest.mark.parametrize(
+    ("code", "hint"), [(0x84, "mqtt_version"), (0x95, "256 KiB"), (0x9B, "QoS 1"), (0x80, "words")]
+)
+def test_a_refusal_that_can_be_mended_says_how(code: int, hint: str) -> None:
+    problem = diagnosis.of_connack("words", code, BrokerAddress(host="b", port=1))
+    assert problem.kind is ProblemKind.PROTOCOL
+    assert hint in problem.detail
+
+
 @pytest.mark.parametrize("name", ["ca", "certificate", "private_key"])
 def test_a_missing_or_broken_tls_file_is_named(
     authority: Authority, tmp_path: Path, name: str
