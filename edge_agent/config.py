@@ -63,6 +63,10 @@ class SensorKind(StrEnum):
     GPSD = "gpsd"
 
 
+MODEM_KINDS = frozenset({SensorKind.QUECTEL, SensorKind.SIMCOM, SensorKind.TELIT, SensorKind.UBLOX})
+"""Modems that are polled with AT commands: such a port always has something to say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerTls:
     """Files of the connection; the private key is the identity's own."""
@@ -160,13 +164,13 @@ class AgentConfig:
     broker: BrokerConfig
     central: CentralConfig
     health: HealthConfig
-    outbox: Quota
-    uplink: UplinkSettings
-    evidence: EvidenceLimits
     metrics_port: int | None
     """Loopback port for Prometheus; None: closed."""
     sensors: tuple[SensorConfig, ...]
     atm: AtmConfig | None
+    outbox: Quota = field(default_factory=Quota)
+    uplink: UplinkSettings = field(default_factory=UplinkSettings)
+    evidence: EvidenceLimits = field(default_factory=EvidenceLimits)
     cells: KnownFiles = field(default_factory=KnownFiles)
     """What the cell detector is told beforehand."""
     evidence_token: TokenConfig | None = None
@@ -282,7 +286,7 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
     url = table.text("url", lambda text: _url(text, folder))
     poll_s: float | None = None
     survey_every_s: float | None = None
-    if kind not in {SensorKind.CAPTURE, SensorKind.DIAG}:
+    if kind in MODEM_KINDS:
         poll_s = table.number_or("poll_s", 1.0, 0.05, 3600.0)
         survey_every_s = table.number_or("survey_every_s", None, 60.0, DAY_S)
     for key in ("poll_s", "survey_every_s"):

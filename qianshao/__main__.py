@@ -24,7 +24,6 @@ EXTRA_OF = {
     "onnxruntime": "atm",
     "iso8583": "atm",
     "websockets": "atm",
-    "numpy": "atm",
     "babel": "central",
     "fastapi": "central",
     "jinja2": "central",

@@ -14,7 +14,7 @@ from contract.clock import Clock
 from contract.codec import Values
 from contract.messages import Detection
 from contract.words import PartState
-from edge_agent.config import BroadcastConfig, SensorConfig, SensorKind
+from edge_agent.config import MODEM_KINDS, BroadcastConfig, SensorConfig, SensorKind
 from edge_agent.desk import Desk
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
@@ -64,8 +64,9 @@ class Survey:
         self._book = book
         self._evidence = evidence
         self._part = f"sensor {config.name}"
-        # a polled modem always has something to say; a capture is silent when the air is
-        limit_s = None if config.kind is SensorKind.CAPTURE else 2 * SILENT_AFTER_S
+        # a capture is silent when the air is
+        is_talkative = config.kind in {*MODEM_KINDS, SensorKind.DIAG}
+        limit_s = 2 * SILENT_AFTER_S if is_talkative else None
         if config.survey_every_s is not None:
             limit_s = LONGEST_SURVEY_S + SILENT_AFTER_S
         line = LineSettings(baudrate=config.baudrate, backend=config.backend)
