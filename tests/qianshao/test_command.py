@@ -34,6 +34,8 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "rf",
         "rf replay",
         "face",
+        "face calibrate",
+        "face evaluate",
         "face verify",
         "bench",
     }
