@@ -52,7 +52,7 @@ def test_other_weights_are_refused(engine: SFaceEngine) -> None:
 
 
 def test_ten_thousand_visits_are_searched_exactly_and_fast(engine: SFaceEngine) -> None:
-    """The limit is 1 ms of processor time; a loaded machine gets three."""
+    """1 ms of processor time; the best of 50, because a neighbour on the core is no fault of it."""
     window = RecentVisits(engine, threshold=DEFAULT_THRESHOLD)
     face = made_up_template(engine, "runner")
     window.add(face, b"card 1", 0)
@@ -69,4 +69,4 @@ def test_ten_thousand_visits_are_searched_exactly_and_fast(engine: SFaceEngine) 
         found = window._cards_of(probe, 0)
         spent.append(time.thread_time() - started)
     assert b"card 1" in found
-    assert sorted(spent)[len(spent) // 2] < 3e-3
+    assert min(spent) < 1e-3
