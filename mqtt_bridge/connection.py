@@ -156,6 +156,9 @@ class Connection:
         self._wake_here.setblocking(False)
         self._wake_there.setblocking(False)
         self._client = self._make_client()
+        # paho writes from whichever thread publishes, without a lock: two would swap packets, or
+        # tear one. Its callbacks take none of ours, so this lock cannot meet paho's own.
+        self._talking = threading.RLock()
         self._thread = threading.Thread(
             target=self._run, name=f"mqtt-{session.client_id}", daemon=True
         )
@@ -174,21 +177,24 @@ class Connection:
         if not self._is_open:
             return None
         # paho writes at once where it can, and asks for the socket (and so wakes us) where not.
-        info = self._client.publish(topic, payload, qos=1, retain=is_retained)
+        with self._talking:
+            info = self._client.publish(topic, payload, qos=1, retain=is_retained)
         return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def subscribe(self, filters: Sequence[str]) -> int | None:
         """Subscribe with QoS 1; returns the mid its SUBACK will name, None if not possible."""
         if not self._is_open:
             return None
-        result, mid = self._client.subscribe([(name, 1) for name in filters])
+        with self._talking:
+            result, mid = self._client.subscribe([(name, 1) for name in filters])
         self._wake()
         return mid if result == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 
     def acknowledge(self, mid: int) -> None:
         """Tell the broker that a message is safe; without effect once the connection is over."""
         if self._is_open and mid:
-            self._client.ack(mid, 1)
+            with self._talking:
+                self._client.ack(mid, 1)
             self._wake()
 
     def poke(self) -> None:
@@ -275,11 +281,12 @@ class Connection:
             selector.unregister(sock)
         with contextlib.suppress(BlockingIOError):
             self._wake_here.recv(4096)
-        if ready.get(sock, 0) & selectors.EVENT_READ or (has_pending and not paused):
-            self._read(sock)
-        if self._client.want_write():
-            self._client.loop_write()
-        self._client.loop_misc()
+        with self._talking:
+            if ready.get(sock, 0) & selectors.EVENT_READ or (has_pending and not paused):
+                self._read(sock)
+            if self._client.want_write():
+                self._client.loop_write()
+            self._client.loop_misc()
 
     def _read(self, sock: paho.SocketLike) -> None:
         """Read a packet, and those that TLS has already decrypted (the socket shows none)."""
@@ -289,10 +296,12 @@ class Connection:
 
     def _say_goodbye(self) -> None:
         """Flush what was handed over, DISCONNECT last, for a bounded time."""
-        self._client.disconnect()
+        with self._talking:
+            self._client.disconnect()
         until = time.monotonic() + _FLUSH_S
         while self._client.want_write() and self._client.socket() and time.monotonic() < until:
-            self._client.loop_write()
+            with self._talking:
+                self._client.loop_write()
             time.sleep(0.005 if self._client.want_write() else 0)
 
     def _release(self) -> None:

@@ -196,8 +196,9 @@ def test_memory_stays_flat_with_a_million_messages_waiting(
                 came.difference_update(named)
                 told = time.monotonic()
             while select.select([probe.stdout], [], [], 0.0)[0]:
-                waiting, resident = probe.stdout.readline().split()
-                figures.append((int(waiting), int(resident)))
+                words = probe.stdout.readline().split()
+                if len(words) == 2:  # the others are log lines
+                    figures.append((int(words[0]), int(words[1])))
     finally:
         probe.kill()
         probe.stdout.close()

@@ -74,6 +74,7 @@ def test_no_more_than_the_window_is_under_way_without_a_receipt(site: Site) -> N
     outbox, intake = MemoryOutbox(), site.intake()
     uplink = site.uplink(outbox, settings=UplinkSettings(window=5, resend_min_s=60))
     with running(intake, uplink):
+        assert eventually(lambda: uplink.status().pubacks >= 1)  # from here on rows are live
         outbox.put(12)
         assert len(take(intake, 5)) == 5
         assert [d for d in intake.batch(10, 0.3) if "/up/" in d.topic] == []
