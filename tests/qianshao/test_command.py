@@ -53,8 +53,6 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "rf scan",
         "devices",
         "face",
-        "face calibrate",
-        "face evaluate",
         "face verify",
         "assertion",
         "assertion serve",
