@@ -31,6 +31,8 @@ from contract.messages import (
 VERSION = 1
 CONTENT_TYPE = "application/vnd.qianshao+cbor"
 HASH_BYTES = 32
+MAX_SEQ = 1 << 62
+"""Far more than any device will ever send, and a store can count beyond it."""
 NO_PREVIOUS = bytes(HASH_BYTES)
 """``prev`` of a device's first message."""
 
@@ -85,8 +87,8 @@ class Payload:
             raise ValueError("message_id and boot_id have 16 bytes")
         if len(self.prev) != HASH_BYTES:
             raise ValueError("prev has 32 bytes")
-        if self.seq < 0:
-            raise ValueError("seq is not negative")
+        if not 0 <= self.seq < MAX_SEQ:
+            raise ValueError(f"seq lies between 0 and {MAX_SEQ}")
 
 
 _BODY_KEY = 11  # beside the keys of Payload, in the same map

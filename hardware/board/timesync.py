@@ -6,6 +6,7 @@ trip is the best one, and over a minute the two clocks' difference in rate is fi
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -82,7 +83,11 @@ class TimeSync:
         return HostTime(at_us, error)
 
     def _rate(self, best: list[Exchange]) -> tuple[float, int]:
-        """Host microseconds gained per board microsecond, and how far to trust it."""
+        """Host microseconds gained per board microsecond, and how far to trust it.
+
+        Each offset may be wrong by half its round trip; the fitted rate is as wrong as the worst
+        choice of all of them would make it.
+        """
         xs = [e.board_replied for e in best]
         if len(best) < _BEST or max(xs) - min(xs) < _FIT_SPAN_US:
             return 0.0, _DRIFT_PPM
@@ -90,4 +95,6 @@ class TimeSync:
         mean_y = sum(e.offset for e in best) / len(best)
         upper = sum((e.board_replied - mean_x) * (e.offset - mean_y) for e in best)
         lower = sum((x - mean_x) ** 2 for x in xs)
-        return upper / lower, _FITTED_PPM
+        doubt = sum(abs(e.board_replied - mean_x) * e.round_trip / 2 for e in best) / lower
+        ppm = _FITTED_PPM + math.ceil(doubt * 1e6)
+        return (upper / lower, ppm) if ppm < _DRIFT_PPM else (0.0, _DRIFT_PPM)

@@ -17,6 +17,7 @@ from mqtt_bridge.diagnosis import ProblemKind
 from mqtt_bridge.testing import FaultProxy
 from mqtt_bridge.uplink import Uplink, UplinkSettings
 from tests.mqtt_bridge.doubles import (
+    PATIENCE_S,
     TENANT,
     MemoryOutbox,
     Site,
@@ -64,9 +65,8 @@ def test_a_puback_removes_nothing_and_the_message_comes_again(site: Site) -> Non
         outbox.put(2)
         taken = take(intake, 4)
         assert sorted(d.payload for d in taken) == [b"message 1"] * 2 + [b"message 2"] * 2
-        status = uplink.status()
-        assert status.pubacks >= 3  # the birth and both messages at least
-        assert status.resent >= 2
+        assert eventually(lambda: uplink.status().pubacks >= 3)  # the birth, both messages at least
+        assert eventually(lambda: uplink.status().resent >= 2)
         assert outbox.seqs == [1, 2]
 
 
@@ -137,7 +137,7 @@ def test_an_intake_that_is_not_emptied_reads_no_further(site: Site) -> None:
                     taken.add(delivery.payload)
             return len(taken) == 200
 
-        assert eventually(are_all_in)
+        assert eventually(are_all_in, 4 * PATIENCE_S)
 
 
 def test_kill_9_of_the_broker_in_the_middle_loses_nothing(site: Site) -> None:
