@@ -341,10 +341,10 @@ class SerialPort:
         if transport.is_recording or now_us < self._look_mono_us:
             return
         self._look_mono_us = now_us + _LOOK_EVERY_US
-        path = transport.device
-        # the far end of a pseudo-terminal is a program too, and often holds the near end open
-        is_wire = path is not None and not os.path.realpath(path).startswith("/dev/pts/")
-        found = tuple(other_readers(path)) if path is not None and is_wire else ()
+        try:
+            found = _strangers(transport.device)
+        except OSError:  # unplugged at this very moment: the next read says so
+            return
         if found and found != self._counters.other_readers:
             log.warning("port_has_second_reader", port=self.name, readers=list(found))
         self._counters = replace(self._counters, other_readers=found)
@@ -377,3 +377,11 @@ class SerialPort:
         """Add to the counters; only the reader thread writes them, others see a whole record."""
         now = self._counters
         self._counters = replace(now, **{k: getattr(now, k) + v for k, v in increments.items()})
+
+
+def _strangers(path: str | None) -> tuple[str, ...]:
+    """Other programs that hold a device open; raises OSError if it is just going away."""
+    # the far end of a pseudo-terminal is a program too, and often holds the near end open
+    if path is None or os.path.realpath(path).startswith("/dev/pts/"):
+        return ()
+    return tuple(other_readers(path))

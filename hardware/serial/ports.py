@@ -71,16 +71,24 @@ def attached_ports() -> list[AttachedPort]:
                 serial=info.serial_number or None,
                 interface=int(match.group(1)) if match else None,
                 product=info.product or info.description,
-                by_id=by_id.get(os.path.realpath(info.device)),
-                by_path=by_path.get(os.path.realpath(info.device)),
+                by_id=by_id.get(_real(info.device)),
+                by_path=by_path.get(_real(info.device)),
             )
         )
     return sorted(ports, key=lambda port: port.path)
 
 
+def _real(path: str) -> str:
+    """Where a name leads; itself if it vanishes while one looks (an unplugged device's link)."""
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return path
+
+
 def _links(folder: Path) -> dict[str, str]:
     try:
-        return {os.path.realpath(link): str(link) for link in sorted(folder.iterdir())}
+        return {_real(str(link)): str(link) for link in sorted(folder.iterdir())}
     except OSError:  # no udev, or nothing attached
         return {}
 

@@ -227,3 +227,26 @@ def test_a_second_reader_is_counted_in_health(
             assert port.counters().other_readers == ("ModemManager (412)",)
 
     asyncio.run(live())
+
+
+def test_a_device_that_goes_while_its_readers_are_looked_for_is_only_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A link may vanish between two system calls; the reader lives on and finds it again."""
+
+    def vanished(path: str) -> str:
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    async def live(modem: SimulatedModem) -> None:
+        async with SerialPort(str(modem.link), clock=SystemClock()) as port:
+            async with asyncio.timeout(20):
+                await data_after(port, ask=b"AT\r")
+                await asyncio.to_thread(modem.unplug)
+                while not isinstance(await port.next_event(), PortLost):
+                    pass
+                await asyncio.to_thread(modem.plug_in)
+                await data_after(port, ask=b"AT\r")
+
+    monkeypatch.setattr(os.path, "realpath", vanished)
+    with SimulatedModem(SceneScript("genuine"), tmp_path / "modem0") as modem:
+        asyncio.run(live(modem))
