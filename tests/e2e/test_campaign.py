@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from qianshao.logs import configure_logs
 from tests.e2e.campaign import HEAD, Outcome, perform, script_of
 
 IN_EVERY_TEST_RUN = (1, 2, 7, 11, 12)
@@ -40,6 +41,7 @@ def test_kill_9_loses_nothing_and_doubles_nothing(
 @pytest.mark.usefixtures("mosquitto")
 def test_fifty_random_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outcomes = []
+    configure_logs(least="error")  # a table, and brokers that are started again do not interrupt it
     with capsys.disabled():
         print(f"\n{HEAD}")
         for number in IN_SOAK:
