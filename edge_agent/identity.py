@@ -121,7 +121,9 @@ def find_central(public_key_file: Path) -> FindKey:
     try:
         public = load_public_pem(read_file(public_key_file).decode("ascii"))
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise IdentityError(public_key_file, f"holds no usable public key: {error}") from error
+        # the library's own words speak of its internals and of an address on the network
+        problem = "holds no usable public key; fetch the central's anew (PEM, Ed25519 or P-256)"
+        raise IdentityError(public_key_file, problem) from error
     known, kid = KnownKey(CENTRAL, public), key_id(public)
     return lambda wanted: known if wanted == kid else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 from pathlib import Path
@@ -74,3 +75,10 @@ def softhsm() -> str:
         _missing("SoftHSM is not installed (Debian package softhsm2)")
         raise AssertionError
     return found[0]
+
+
+@pytest.fixture(scope="session")
+def atheris() -> None:
+    """The coverage-guided fuzzer, where it has a wheel for this machine."""
+    if importlib.util.find_spec("atheris") is None:
+        _missing("atheris has no wheel for this machine")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import re
 import subprocess
@@ -17,9 +16,7 @@ SOAK_S = 60
 SHORT_S = 4
 ROOT = Path(__file__).parents[2]
 
-needs_atheris = pytest.mark.skipif(
-    importlib.util.find_spec("atheris") is None, reason="atheris has no wheel for this machine"
-)
+needs_atheris = pytest.mark.usefixtures("atheris")
 
 
 @pytest.mark.parametrize("name", TARGETS)
