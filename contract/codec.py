@@ -203,6 +203,36 @@ def encode(value: Any) -> bytes:
     return cbor2.dumps(value, canonical=True)
 
 
+def head(major: int, number: int) -> bytes:
+    """First bytes of a CBOR item (RFC 8949 section 3) in their shortest form.
+
+    ``major`` is the type, shifted into its place: 0x00 unsigned, 0x20 negative, 0x40 bytes, 0x60
+    text, 0x80 array, 0xA0 map.
+    """
+    if number < 24:
+        return bytes((major | number,))
+    for more, size in ((24, 1), (25, 2), (26, 4)):
+        if number < 1 << 8 * size:
+            return bytes((major | more,)) + number.to_bytes(size, "big")
+    return bytes((major | 27,)) + number.to_bytes(8, "big")
+
+
+def integer_item(value: int) -> bytes:
+    """One integer, deterministically encoded; raises OverflowError beyond 64 bits."""
+    return head(0x00, value) if value >= 0 else head(0x20, -1 - value)
+
+
+def bytes_item(value: bytes) -> bytes:
+    """One byte string, deterministically encoded."""
+    return head(0x40, len(value)) + value
+
+
+def text_item(value: str) -> bytes:
+    """One text, deterministically encoded."""
+    raw = value.encode()
+    return head(0x60, len(raw)) + raw
+
+
 # -- CBOR to values ---------------------------------------------------------------------------
 
 
