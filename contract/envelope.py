@@ -19,6 +19,7 @@ from contract.codec import (
     DecodeError,
     Key,
     bytes_item,
+    check_time,
     decode,
     encode,
     from_map,
@@ -137,9 +138,14 @@ def _external_aad(tenant: str) -> bytes:
     return b"qianshao/1\0" + tenant.encode("ascii")
 
 
+@functools.lru_cache(maxsize=4096)  # one for each key that signs
+def _signed_before(protected: bytes, tenant: str) -> bytes:
+    """What stands before the payload in the structure that is signed."""
+    return _SIGNATURE1 + bytes_item(protected) + bytes_item(_external_aad(tenant))
+
+
 def _to_be_signed(protected: bytes, tenant: str, payload: bytes) -> bytes:
-    aad = _external_aad(tenant)
-    return b"".join((_SIGNATURE1, bytes_item(protected), bytes_item(aad), bytes_item(payload)))
+    return _signed_before(protected, tenant) + bytes_item(payload)
 
 
 def message_id_of(body: Body, device: str, seq: int, mono: int) -> bytes:
@@ -154,6 +160,11 @@ def message_id_of(body: Body, device: str, seq: int, mono: int) -> bytes:
 @functools.lru_cache(maxsize=64)
 def _protected(algorithm: int, kid: bytes) -> bytes:
     return encode({_HEADER_ALG: algorithm, _HEADER_CONTENT_TYPE: CONTENT_TYPE, _HEADER_KID: kid})
+
+
+@functools.lru_cache(maxsize=64)
+def _sender_items(device: str, boot_id: bytes) -> bytes:
+    return b"\x02" + text_item(device) + b"\x03" + bytes_item(boot_id)
 
 
 def seal(
@@ -178,6 +189,7 @@ def seal(
     if message_id is None:
         message_id = message_id_of(body, device, seq, mono)
     _check_place(message_id, boot_id, seq, prev)
+    check_time(wall, mono)
     error_ms = quality.estimated_error_ms
     # By hand, as Payload and encode() would: a generic encoder takes as long as the signature.
     content = b"".join(
@@ -185,8 +197,7 @@ def seal(
             head(0xA0, 11 if error_ms is None else 12),
             b"\x00" + integer_item(VERSION),
             b"\x01" + bytes_item(message_id),
-            b"\x02" + text_item(device),
-            b"\x03" + bytes_item(boot_id),
+            _sender_items(device, boot_id),
             b"\x04" + integer_item(seq),
             b"\x05" + integer_item(wall),
             b"\x06" + integer_item(mono),

@@ -19,7 +19,7 @@ import cbor2
 import structlog
 
 from contract.clock import Clock, ClockQuality, MonoMicros, UnixMicros
-from contract.codec import MAX_MESSAGE_BYTES, from_map, to_map
+from contract.codec import MAX_MESSAGE_BYTES, to_map
 from contract.envelope import Refusal, message_digest, message_id_of, seal
 from contract.keys import Signer
 from contract.messages import (
@@ -181,7 +181,7 @@ class OutboxWriter:
         if message_id is not None and (known := batch.known.get(message_id)) is not None:
             return Enqueued(known, is_known=True)
         try:
-            packed = readable(put.body)
+            packed = to_map(put.body)  # what no reader would take gets no number
             cose = self._seal(put, packed, message_id, batch)
         except _BAD_BODY as error:
             return self._refused(put, error)
@@ -258,7 +258,7 @@ class OutboxWriter:
         )
         batch.usage.add(lane, -len(rows), -size_bytes)
         put = replace(moment, body=gap, lane=Lane.EVIDENCE)
-        self._append(put, self._seal(put, readable(gap), None, batch), batch)
+        self._append(put, self._seal(put, to_map(gap), None, batch), batch)
 
     def _moment(self) -> Put:
         """Now, for a message of the outbox itself."""
@@ -398,17 +398,6 @@ class OutboxWriter:
             self.drop_old()
         except (sqlite3.Error, OSError) as error:
             _log.warning("outbox_housekeeper_failed", error=str(error))
-
-
-def readable(body: Body) -> dict[int, Any]:
-    """Return a body's map, read back: such that the other side will be able to read it.
-
-    A message that no reader takes would be a hole in the chain for ever, so this comes before it
-    gets a number.
-    """
-    packed = to_map(body)
-    from_map(type(body), packed)
-    return packed
 
 
 def spans_of(seqs: Sequence[int]) -> tuple[SeqRange, ...]:

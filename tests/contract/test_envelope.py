@@ -47,7 +47,7 @@ def test_what_is_sealed_comes_back(key: PrivateKey) -> None:
 
 @given(
     seq=st.integers(0, MAX_SEQ - 1),
-    wall=st.integers(-(2**63), 2**63 - 1),
+    wall=st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999),
     mono=st.integers(0, 2**63 - 1),
     quality=st.builds(
         ClockQuality,
@@ -82,6 +82,23 @@ def test_what_is_written_by_hand_is_what_the_encoder_writes(
     assert raw == encode(cbor2.CBORTag(18, [protected, unprotected, content, signature]))
     signed = encode(["Signature1", protected, b"qianshao/1\0demo", content])
     assert verifies(ED25519.public_key(), -8, signed, signature)
+
+
+@pytest.mark.parametrize(("wall", "mono"), [(2**58, 0), (-(2**60), 0), (0, 2**63)])
+def test_a_time_that_no_reader_takes_is_not_signed(wall: int, mono: int) -> None:
+    with pytest.raises(ValueError, match="cannot be written"):
+        seal(
+            a_detection(),
+            tenant="demo",
+            device="van-1",
+            boot_id=bytes(16),
+            seq=1,
+            wall=UnixMicros(wall),
+            mono=MonoMicros(mono),
+            quality=ClockQuality(is_synced=True, estimated_error_ms=3),
+            prev=bytes(32),
+            signer=KeySigner(ED25519),
+        )
 
 
 def test_the_same_message_has_the_same_bytes() -> None:
