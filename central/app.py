@@ -19,9 +19,9 @@ from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
 from central.orders import OrderDispatcher, order_keys
-from central.store import open_sqlite
 from central.store.interface import StoreUnavailableError
 from central.store.migrations import MigrationError
+from central.store.opening import open_store
 from central.web.app import create_app
 from central.web.enrol import EnrolmentServer
 from central.web.security import BindError, check_bind
@@ -72,7 +72,7 @@ class Central:
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         signer = central_signer(settings)
         self._public_pem = public_pem(signer.public)
-        self._store = open_sqlite(settings.store_path)
+        self._store = open_store(settings.store_path, settings.store_url)
         self._broker, address = self._make_broker()
         # The session's name must outlive restarts and be hard to guess: it derives from the key.
         session = hashlib.sha256(b"intake session\0" + signer.sign(b"intake session")).hexdigest()

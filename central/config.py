@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypedDict
 
+from central.store.opening import check_url
 from contract.settings import Table, TomlFile
 from contract.topics import check_id
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
@@ -58,9 +59,12 @@ class CentralSettings:
     """Events that wait for one page; a page that falls behind reconnects."""
     stream_heartbeat_s: float = 15.0
 
+    store_url: str | None = None
+    """PostgreSQL as the store (``postgresql://user@host/database``); None: a file in the folder."""
+
     @property
     def store_path(self) -> Path:
-        """File of the store."""
+        """File of the store where PostgreSQL is not named."""
         return self.folder / "central.sqlite3"
 
 
@@ -84,6 +88,7 @@ def load_settings(path: Path) -> CentralSettings:
     ingest = root.table_or_none("ingest") or _nothing(file)
     pages = root.table_or_none("pages") or _nothing(file)
     enrolment = root.table_or_none("enrolment")
+    store = root.table_or_none("store") or _nothing(file)
     settings = CentralSettings(
         tenant=tenant,
         folder=folder,
@@ -96,6 +101,7 @@ def load_settings(path: Path) -> CentralSettings:
         broker_kind=embedded.word_or("kind", default.broker_kind, BrokerKind),
         names=root.texts_or("names", default.names),
         **_enrolment(enrolment),
+        store_url=store.text("url", check_url) if store.has("url") else None,
         utc_offset_minutes=pages.integer_or(
             "utc_offset_minutes",
             default.utc_offset_minutes,

@@ -230,7 +230,8 @@ class SqlStore(IdentityQueries, OrderQueries):
             .group_by(d.lane, d.reason)
             .order_by(d.lane, d.reason)
         )
-        return [Dropped(**row._mapping) for row in rows]
+        # PostgreSQL sums whole numbers to a decimal
+        return [Dropped(**{**row._mapping, "messages": int(row.messages)}) for row in rows]
 
     def refusals(self, limit: int, device: str | None = None) -> Sequence[RefusalRow]:
         """Latest refusals, of all or of one claimed device."""
