@@ -57,6 +57,8 @@ class CentralSettings:
     stream_queue_events: int = 256
     """Events that wait for one page; a page that falls behind reconnects."""
     stream_heartbeat_s: float = 15.0
+    needs_second_factor: bool = True
+    """Whether who signs in with a password must show a one-time code too."""
 
     @property
     def store_path(self) -> Path:
@@ -84,6 +86,7 @@ def load_settings(path: Path) -> CentralSettings:
     ingest = root.table_or_none("ingest") or _nothing(file)
     pages = root.table_or_none("pages") or _nothing(file)
     enrolment = root.table_or_none("enrolment")
+    people = root.table_or_none("people") or _nothing(file)
     settings = CentralSettings(
         tenant=tenant,
         folder=folder,
@@ -96,6 +99,7 @@ def load_settings(path: Path) -> CentralSettings:
         broker_kind=embedded.word_or("kind", default.broker_kind, BrokerKind),
         names=root.texts_or("names", default.names),
         **_enrolment(enrolment),
+        needs_second_factor=people.boolean_or("second_factor", default.needs_second_factor),
         utc_offset_minutes=pages.integer_or(
             "utc_offset_minutes",
             default.utc_offset_minutes,
