@@ -310,6 +310,13 @@ def _add_identities(commands: argparse._SubParsersAction[argparse.ArgumentParser
     add_device_commands(device.add_subparsers(required=True, metavar="WHAT"))
 
 
+def _add_outbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.outbox_desk import add_outbox_commands
+
+    outbox = commands.add_parser("outbox", help="what a device still has to say")
+    add_outbox_commands(outbox.add_subparsers(required=True, metavar="WHAT"))
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from qianshao.doctor import main_doctor
 
@@ -354,6 +361,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_face(commands)
     _add_identities(commands)
     _add_doctor(commands)
+    _add_outbox(commands)
     _add_fleet(commands)
     _add_atm(commands)
     _add_assertion(commands)
