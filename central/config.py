@@ -52,7 +52,7 @@ class CentralSettings:
     """Life of a device's certificate; it is renewed after two thirds."""
     utc_offset_minutes: int = 480
     """Time of the pages: China Standard Time keeps no daylight saving."""
-    batch_messages: int = 256
+    batch_messages: int = 1000
     """Messages that one commit takes at most."""
     receipt_interval_ms: int = 1000
     """A device gets a receipt at most this often."""
