@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from atm_face.decision import likeness
 from atm_face.engines.interface import FaceEngine, Finding, Template, deciding_threshold
 from atm_face.faces import Capture, inspect
 from atm_face.images import Image, ImageError, decode_image
@@ -96,8 +97,12 @@ def examine(
     best = next((one for one in seen if one.capture.finding is Finding.FACE), None)
     if best is None or best.capture.face is None:
         return _without_face([one.capture for one in seen])
-    probe = engine.encode(best.image, best.capture.face)
-    similarity = None if reference is None else engine.compare(reference, probe)
+    similarity = None
+    if reference is None:
+        probe = engine.encode(best.image, best.capture.face)
+    else:
+        found = likeness(engine, reference, best.image, best.capture.face, threshold=limit)
+        probe, similarity = found.probe, found.similarity
     liveness = _judge(engine, best, probe, answer, session=session, now_us=now_us, limit=limit)
     sources = [best.frame, *(answer.frames if answer else ())]
     is_made_up = reference is not None and reference.is_simulated

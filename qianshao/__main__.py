@@ -122,6 +122,12 @@ def _evaluate(args: argparse.Namespace) -> int:
     return main_evaluate(args)
 
 
+def _compare_faces(args: argparse.Namespace) -> int:
+    from qianshao.face_compare import main_compare
+
+    return main_compare(args)
+
+
 def _calibrate(args: argparse.Namespace) -> int:
     from qianshao.face_evaluate import main_calibrate
 
@@ -228,6 +234,7 @@ def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from qianshao.face import add_verify_arguments
+    from qianshao.face_compare import add_compare_arguments
     from qianshao.face_evaluate import add_calibrate_arguments, add_evaluate_arguments
 
     face = commands.add_parser("face", help="the face factor: compare pictures")
@@ -244,6 +251,10 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     calibrate = kinds.add_parser("calibrate", help=sentence, description=sentence)
     add_calibrate_arguments(calibrate)
     calibrate.set_defaults(run=_calibrate)
+    sentence = "this engine beside OpenCV's own and face_recognition on the same pairs"
+    compare = kinds.add_parser("compare", help=sentence, description=sentence)
+    add_compare_arguments(compare)
+    compare.set_defaults(run=_compare_faces)
 
 
 def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
