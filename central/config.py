@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TypedDict
 
+from central.places import Place
+from central.store.interface import EventKind
+from central.webhooks import Target, check_url
 from contract.settings import Table, TomlFile
 from contract.topics import check_id
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
@@ -59,6 +63,11 @@ class CentralSettings:
     stream_heartbeat_s: float = 15.0
     needs_second_factor: bool = True
     """Whether who signs in with a password must show a one-time code too."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where devices stand that do not say it themselves."""
+    webhooks: tuple[Target, ...] = ()
+    tiles: Path | None = None
+    """Folder with the map's PMTiles; None: ``tiles`` in the central's folder."""
 
     @property
     def store_path(self) -> Path:
@@ -99,6 +108,9 @@ def load_settings(path: Path) -> CentralSettings:
         broker_kind=embedded.word_or("kind", default.broker_kind, BrokerKind),
         names=root.texts_or("names", default.names),
         **_enrolment(enrolment),
+        places=_places(root),
+        webhooks=_webhooks(root),
+        tiles=pages.path_or("tiles", None),
         needs_second_factor=people.boolean_or("second_factor", default.needs_second_factor),
         utc_offset_minutes=pages.integer_or(
             "utc_offset_minutes",
@@ -119,6 +131,26 @@ def load_settings(path: Path) -> CentralSettings:
     )
     file.finish()
     return settings
+
+
+def _places(root: Table) -> dict[str, Place]:
+    places = {}
+    for table in root.tables("places"):
+        device = table.text("device", lambda text: check_id(text, "device"))
+        places[device] = Place(table.number("lat", -90, 90), table.number("lon", -180, 180))
+    return places
+
+
+def _webhooks(root: Table) -> tuple[Target, ...]:
+    return tuple(
+        Target(
+            name=table.text("name", lambda text: check_id(text, "name")),
+            url=table.text("url", check_url),
+            secret_file=table.path("secret_file"),
+            kinds=frozenset(table.texts_or("events", (EventKind.ALERT.value,))),
+        )
+        for table in root.tables("webhooks")
+    )
 
 
 def _nothing(file: TomlFile) -> Table:
