@@ -134,6 +134,12 @@ def _enrol_faces(args: argparse.Namespace) -> int:
     return main_enrol(args)
 
 
+def _serve_templates(args: argparse.Namespace) -> int:
+    from qianshao.face_serve import main_serve
+
+    return main_serve(args)
+
+
 def _camera(args: argparse.Namespace) -> int:
     from qianshao.face_camera import main_camera
 
@@ -250,6 +256,7 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     from qianshao.face_compare import add_compare_arguments
     from qianshao.face_enrol import add_enrol_arguments
     from qianshao.face_evaluate import add_calibrate_arguments, add_evaluate_arguments
+    from qianshao.face_serve import add_serve_arguments
 
     face = commands.add_parser("face", help="the face factor: compare pictures")
     kinds = face.add_subparsers(required=True, metavar="WHAT")
@@ -277,6 +284,10 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     camera = kinds.add_parser("camera", help=sentence, description=sentence)
     add_camera_arguments(camera)
     camera.set_defaults(run=_camera)
+    sentence = "a small reference of the bank's template service, mutual TLS"
+    serve = kinds.add_parser("serve-templates", help=sentence, description=sentence)
+    add_serve_arguments(serve)
+    serve.set_defaults(run=_serve_templates)
 
 
 def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -146,7 +146,8 @@ def lines_of(seen: Capture, number: int, spent_ms: float, size: tuple[int, int])
         lines.append(
             f"face {quality.face_px:.0f} px, score {quality.score:.2f}, turn"
             f" {quality.yaw_deg:+.0f}, lean {quality.roll_deg:+.0f} deg,"
-            f" sharpness {quality.sharpness:.0f}, brightness {quality.brightness:.0f}, contrast {quality.contrast:.0f}"
+            f" sharpness {quality.sharpness:.0f}, brightness {quality.brightness:.0f},"
+            f" contrast {quality.contrast:.0f}"
         )
     if seen.prompt is not None:
         lines.append(f"{PROMPTS[seen.prompt].en} {PROMPTS[seen.prompt].zh}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from hardware.simulators import portraits
 from qianshao.face_enrol import Report, add_enrol_arguments, main_enrol, read_list
 
 HEADER = "card,picture,purpose,given_on"
-PICTURES = {
+PICTURES: dict[str, Callable[[], bytes]] = {
     "a1.png": portraits.cropped,
     "a2.jpg": portraits.portrait_jpeg,
     "wall.png": portraits.nobody,
