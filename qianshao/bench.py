@@ -220,7 +220,7 @@ def _bench_ingest() -> list[Row]:
 
 def _bench_face() -> list[Row]:
     """Processor time of one thread, so that a loaded machine does not count."""
-    from qianshao.bench_samples import face_steps
+    from qianshao.bench_samples import face_steps, window_step
 
     steps = face_steps()
     spent: dict[str, list[float]] = {name: [] for name in steps}
@@ -234,13 +234,26 @@ def _bench_face() -> list[Row]:
         "opencv": "OpenCV FaceDetectorYN + FaceRecognizerSF called directly",
         "face_recognition": "face_recognition 1.3.0 on dlib, as its readme says",
     }
-    modes = {"ours": "plain", "ours_steady": "steady", "ours_full": "full"}
+    modes = {
+        "ours": "decision",
+        "ours_closer": "closer_look",
+        "ours_steady": "steady",
+        "ours_full": "full",
+    }
     rows = [
         _less_is_better(f"face_{mode}_{key}", medians[step], medians[key], name, "cpu-ms", 4 * RUNS)
         for key, name in names.items()
         for step, mode in modes.items()
     ]
-    return rows + _first_decision()
+    step, times = window_step(), []
+    for _ in range(20 * RUNS):
+        started = time.perf_counter()
+        step()
+        times.append((time.perf_counter() - started) * 1e3)
+    target = _less_is_better(
+        "face_window_10000", statistics.median(times), 1.0, "target", "ms", len(times)
+    )
+    return [*rows, target, *_first_decision()]
 
 
 _FIRST_DECISION = """
