@@ -249,6 +249,7 @@ class Agent:
             signer=self._identity.signer,
             hold_on=self._orders.hold_on,
             freshness=self._freshness,
+            time=self._time,
         )
 
     def _freshness(self) -> ListMode:

@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from atm_face.policy import ListMode
+from atm_face.withdrawal import Withdrawal
 from contract.accounts import CardRef
 from contract.clock import Clock
 from contract.keys import Signer
@@ -24,11 +25,14 @@ from contract.words import DecisionReason, PartState
 from edge_agent.atm.assertion_service import AssertionService
 from edge_agent.atm.assertions import AccountState, AssertionDesk, CallRefusedError, Refusal
 from edge_agent.atm.booth import Booth
+from edge_agent.atm.clock_watch import ClockWatch
 from edge_agent.atm.closure import Closure
 from edge_agent.atm.counter import AtmCounter
 from edge_agent.atm.gate import GateAlarm, XfsGate
 from edge_agent.atm.kiosk import Kiosk
-from edge_agent.atm_config import AssertionConfig, AtmConfig, GateConfig
+from edge_agent.atm.runner import AtmRunner, nobody
+from edge_agent.atm_config import AssertionConfig, AtmConfig, GateConfig, MachineConfig
+from edge_agent.central_time import CentralTime
 from edge_agent.desk import Desk
 from edge_agent.health import HealthBook
 from edge_agent.supervision import Part
@@ -59,6 +63,7 @@ class AtmStation:
         signer: Signer,
         hold_on: Callable[[CardRef], DecisionReason | None],
         freshness: Callable[[], ListMode],
+        time: CentralTime,
     ) -> None:
         """``hold_on`` and ``freshness``: what orders say of an account, and how fresh that is.
 
@@ -76,6 +81,8 @@ class AtmStation:
         self.closure = Closure(state_dir)
         self.booth = Booth(config, clock=clock, book=book)
         self.kiosk = Kiosk()
+        self._watch = ClockWatch(clock, time)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._gate: XfsGate | None = None
         if config.gate is not None:
             self._gate = XfsGate(
@@ -91,7 +98,9 @@ class AtmStation:
             yield Part("gate", self._run_gate)
         if config.assertion is not None:
             yield Part("assertions", self._run_assertions)
-        else:
+        if config.machine is not None:
+            yield Part("atm", self._runner(config.machine).run)
+        elif config.assertion is None:
             counter = AtmCounter(
                 self.booth,
                 state_dir=self._state_dir,
@@ -102,10 +111,30 @@ class AtmStation:
             )
             yield Part("atm", counter.run)
 
+    def _runner(self, machine: MachineConfig) -> AtmRunner:
+        return AtmRunner(
+            machine,
+            self.booth,
+            state_dir=self._state_dir,
+            clock=self._clock,
+            desk=self._desk,
+            book=self._book,
+            closure=self.closure,
+            watch=self._watch,
+            account_of=lambda card: nobody(self._hold_on(card), self._freshness()),
+            show=self._show,
+        )
+
+    def _show(self, withdrawal: Withdrawal) -> None:
+        """Put a state on the customer's screen; called in the machine's thread."""
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self.kiosk.show(withdrawal), self._loop)
+
     # -- the screen --------------------------------------------------------------------------------
 
     async def _run_screen(self) -> None:
         assert self._config.screen_port is not None
+        self._loop = asyncio.get_running_loop()
         try:
             server = await self.kiosk.listen(self._config.screen_port)
         except OSError as error:

@@ -266,3 +266,76 @@ def test_a_closed_machine_gives_no_assertion(tmp_path: Path, site: Site) -> None
         assert eventually(bank.path.exists, 30)
         status, body = bank.call("/v1/sessions", {"pan": PAN})
         assert (status, body["error"]) == (503, "closed")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def simulated_machine(folder: Path) -> Iterator[tuple[int, int]]:
+    """Devices, PIN pad, bank and customers in processes of their own."""
+    ports = free_port(), free_port()
+    command = [sys.executable, "-m", "hardware.simulators.machine", "--folder", str(folder)]
+    command += ["--atm-port", str(ports[0]), "--host-port", str(ports[1])]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        assert "machine_started" in process.stderr.readline()
+        yield ports
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0, process.stderr.read()
+        process.stderr.close()
+
+
+MACHINE = """
+[atm.machine]
+terminal = "ATM00001"
+publisher = "ws://127.0.0.1:{atm}/xfs4iot/v1.0"
+token_key_file = "machine/token.key"
+taken_s = 2
+customer = "machine/customer.sock"
+[atm.machine.host]
+host = "127.0.0.1"
+port = {host}
+profile = "iso87-ascii-mac"
+mac_key_file = "machine/mac.key"
+timeout_s = 5
+[atm.screen]
+port = {screen}
+"""
+
+
+def test_face_card_and_pin_over_the_real_lines(tmp_path: Path, site: Site) -> None:
+    """Owner, wrong PIN, locked PIN, stranger: devices over XFS4IoT, host over ISO 8583."""
+    (tmp_path / "central").mkdir()
+    central = Central(tmp_path / "central")
+    desk = Officers(central, site)
+    with simulated_machine(tmp_path / "machine") as (atm, host), desk.at_work():
+        config = prepare(tmp_path, site, MACHINE.format(atm=atm, host=host, screen=free_port()))
+        wrong, locked = VISITS.replace('"ok"', '"wrong"'), VISITS.replace('"ok"', '"blocked"')
+        stranger = VISITS.replace('reference = "reference.png"', 'stranger = "another"')
+        script = f"pause_s = 0.1\n{VISITS}{wrong}{locked}{stranger}"
+        (tmp_path / "visits.toml").write_text(script, encoding="utf-8")
+        enrol(central, tmp_path)
+
+        def decisions() -> list[tuple[str, str | None]]:
+            found = central.store.snapshot(0, 100).decisions
+            return [(one.decision.value, one.reason.value if one.reason else None) for one in found]
+
+        with agent(config):
+            # Until the first signed time and receipt the machine trusts neither clock nor list.
+            assert eventually(lambda: ("ALLOW", None) in decisions(), 60), decisions()
+            assert eventually(lambda: len(set(decisions())) >= 4, 60), decisions()
+    assert {
+        ("ALLOW", None),
+        ("DENY", "PIN_INVALID"),
+        ("DENY", "PIN_BLOCKED"),
+        ("DENY", "FACE_MISMATCH"),
+    } <= set(decisions())
+    for file in (tmp_path / "state").iterdir():
+        if file.is_file():
+            assert PAN.encode() not in file.read_bytes(), file.name
+    assert PAN not in (tmp_path / "agent.log").read_text(encoding="utf-8")
