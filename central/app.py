@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from central.alert_desk import AlertDesk
 from central.audit import AuditLog
 from central.authority import Authority, AuthorityError, split_hosts
 from central.config import BrokerKind, CentralSettings, load_settings
@@ -20,9 +21,11 @@ from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
 from central.orders import OrderDispatcher, order_keys
-from central.store import open_sqlite
 from central.store.interface import StoreUnavailableError
 from central.store.migrations import MigrationError
+from central.store.opening import open_store
+from central.store.retention import erase
+from central.tending import Duty, Tending
 from central.web.app import create_app
 from central.web.enrol import EnrolmentServer
 from central.web.security import BindError, check_bind
@@ -51,6 +54,10 @@ SEAL_S = 60.0
 RENEW_S = 24 * 3600.0
 """How often the central renews its own certificates; they live for 30 days."""
 
+CALLS_EVERY_S = 5.0
+"""How often alerts are looked through that nobody has acknowledged."""
+RETENTION_EVERY_S = 24 * 3600.0
+
 _BROKERS: dict[BrokerKind, type[NatsBroker] | type[MosquittoBroker]] = {
     BrokerKind.NATS: NatsBroker,
     BrokerKind.MOSQUITTO: MosquittoBroker,
@@ -77,7 +84,7 @@ class Central:
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         signer = central_signer(settings)
         self._public_pem = public_pem(signer.public)
-        self._store = open_sqlite(settings.store_path)
+        self._store = open_store(settings.store_path, settings.store_url)
         self._broker, address = self._make_broker()
         # The session's name must outlive restarts and be hard to guess: it derives from the key.
         session = hashlib.sha256(b"intake session\0" + signer.sign(b"intake session")).hexdigest()
@@ -100,6 +107,7 @@ class Central:
             clock=SystemClock(),
             on_events=self._hub.publish,
             on_heard=self._orders.heard,
+            area=settings.area,
             batch_messages=settings.batch_messages,
             receipt_interval_ms=settings.receipt_interval_ms,
         )
@@ -108,6 +116,12 @@ class Central:
                 self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
             )
             for target in settings.webhooks
+        )
+        self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
+        self._tending = Tending(
+            SystemClock(),
+            Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
+            Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )
         app = create_app(
             self._store,
@@ -120,6 +134,9 @@ class Central:
         self._web = WebServer(app, self._hub, settings.http_host, settings.http_port)
         self._enrolment = self._make_enrolment()
         self._couriers = couriers
+
+    def _erase_old(self) -> int:
+        return erase(self._store, self._settings.retention, int(SystemClock().wall()))
 
     def _make_enrolment(self) -> EnrolmentServer | None:
         """Return the port at which devices enrol, where the configuration opens one."""
@@ -198,6 +215,7 @@ class Central:
             signal.signal(number, lambda *_: self._stopping.set())
         ingest = threading.Thread(target=self._ingest.run, name="ingest", daemon=True)
         orders = threading.Thread(target=self._orders.run, name="orders", daemon=True)
+        tending = threading.Thread(target=self._tending.run, name="tending", daemon=True)
         try:
             self._web.start()
             if self._enrolment is not None:
@@ -209,11 +227,13 @@ class Central:
                 threading.Thread(
                     target=courier.run, name=f"webhook-{courier.target.name}", daemon=True
                 ).start()
+            tending.start()
             log.info("central_started", url=self._web.url)
-            self._watch(ingest, orders)
+            self._watch(ingest, orders, tending)
         finally:
             for courier in self._couriers:
                 courier.stop()
+            self._tending.stop()
             self._orders.stop()
             self._ingest.stop()
             if ingest.is_alive():

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TypedDict
 
 from central.places import Place
 from central.store.interface import EventKind
-from central.webhooks import Target, check_url
+from central.store.opening import check_url
+from central.store.retention import Retention
+from central.webhooks import Target, check_target
 from contract.settings import Table, TomlFile
 from contract.topics import check_id
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
@@ -69,9 +71,17 @@ class CentralSettings:
     tiles: Path | None = None
     """Folder with the map's PMTiles; None: ``tiles`` in the central's folder."""
 
+    area: str = "000000"
+    """Administrative division (GB/T 2260) of every device that names none of its own."""
+    store_url: str | None = None
+    """PostgreSQL as the store (``postgresql://user@host/database``); None: a file in the folder."""
+
+    retention: Retention = field(default_factory=Retention)
+    """How long each class of data is kept."""
+
     @property
     def store_path(self) -> Path:
-        """File of the store."""
+        """File of the store where PostgreSQL is not named."""
         return self.folder / "central.sqlite3"
 
 
@@ -95,6 +105,7 @@ def load_settings(path: Path) -> CentralSettings:
     ingest = root.table_or_none("ingest") or _nothing(file)
     pages = root.table_or_none("pages") or _nothing(file)
     enrolment = root.table_or_none("enrolment")
+    store = root.table_or_none("store") or _nothing(file)
     people = root.table_or_none("people") or _nothing(file)
     settings = CentralSettings(
         tenant=tenant,
@@ -111,6 +122,9 @@ def load_settings(path: Path) -> CentralSettings:
         places=_places(root),
         webhooks=_webhooks(root),
         tiles=pages.path_or("tiles", None),
+        area=root.text("area", _check_area) if root.has("area") else default.area,
+        store_url=store.text("url", check_url) if store.has("url") else None,
+        retention=_retention(root.table_or_none("retention") or _nothing(file)),
         needs_second_factor=people.boolean_or("second_factor", default.needs_second_factor),
         utc_offset_minutes=pages.integer_or(
             "utc_offset_minutes",
@@ -145,12 +159,29 @@ def _webhooks(root: Table) -> tuple[Target, ...]:
     return tuple(
         Target(
             name=table.text("name", lambda text: check_id(text, "name")),
-            url=table.text("url", check_url),
+            url=table.text("url", check_target),
             secret_file=table.path("secret_file"),
             kinds=frozenset(table.texts_or("events", (EventKind.ALERT.value,))),
         )
         for table in root.tables("webhooks")
     )
+
+
+def _retention(table: Table) -> Retention:
+    default = Retention()
+    return Retention(
+        **{
+            each.name: table.integer_or(each.name, getattr(default, each.name), 0, 36_500)
+            for each in fields(Retention)
+        }
+    )
+
+
+def _check_area(text: str) -> str:
+    """Return a six-digit administrative division code; raises ValueError."""
+    if len(text) != 6 or not (text.isascii() and text.isdigit()):
+        raise ValueError("an administrative division has six digits, for example 530100")
+    return text
 
 
 def _nothing(file: TomlFile) -> Table:

@@ -101,10 +101,10 @@ def _office(config: Path) -> Iterator[_Office]:
     from central.audit import AuditLog
     from central.config import load_settings
     from central.people.desk import PeopleDesk
-    from central.store import open_sqlite
+    from central.store.opening import open_store
 
     settings, clock = load_settings(config), SystemClock()
-    store = open_sqlite(settings.store_path)
+    store = open_store(settings.store_path, settings.store_url)
     try:
         people = PeopleDesk(store, clock, settings.folder)
         yield _Office(settings, store, people, AuditLog(store, clock, central_signer(settings)))

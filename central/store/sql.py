@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +14,6 @@ from central.store.identities import IdentityQueries
 from central.store.interface import (
     AlertRow,
     DecisionRow,
-    DetectionRow,
     Device,
     Dropped,
     Event,
@@ -30,6 +29,7 @@ from central.store.interface import (
 )
 from central.store.orders import OrderQueries
 from central.store.people import PeopleQueries
+from central.store.triage import TriageQueries
 from central.store.write import SqlTransaction
 from contract import Refusal
 
@@ -57,7 +57,7 @@ def _speaking_plainly() -> Iterator[None]:
         raise StoreUnavailableError(str(error)) from error
 
 
-class SqlStore(IdentityQueries, OrderQueries, PeopleQueries, AuditQueries):
+class SqlStore(IdentityQueries, OrderQueries, TriageQueries, PeopleQueries, AuditQueries):
     """See :class:`central.store.interface.Store`."""
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -77,6 +77,10 @@ class SqlStore(IdentityQueries, OrderQueries, PeopleQueries, AuditQueries):
     def _reading(self) -> Iterator[sa.Connection]:
         with _speaking_plainly(), self._engine.connect() as connection, connection.begin():
             yield connection
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """Look at the store from one moment, without holding up a writer."""
+        return self._reading()
 
     def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with self._reading() as connection:
@@ -178,13 +182,6 @@ class SqlStore(IdentityQueries, OrderQueries, PeopleQueries, AuditQueries):
         row = self._one(sa.select(t.alerts).where(t.alerts.c.id == alert_id))
         return None if row is None else AlertRow(**row._mapping)
 
-    def detections_of(self, alert_id: int) -> Sequence[DetectionRow]:
-        """Detections behind an alert, newest first."""
-        d = t.detections.c
-        query = sa.select(t.detections).where(d.alert_id == alert_id)
-        rows = self._all(query.order_by(d.received_at.desc(), d.device, d.seq.desc()))
-        return [DetectionRow(**row._mapping) for row in rows]
-
     def decision(self, device: str, seq: int) -> DecisionRow | None:
         """Return the decision that a message carried."""
         d = t.decisions.c
@@ -232,7 +229,8 @@ class SqlStore(IdentityQueries, OrderQueries, PeopleQueries, AuditQueries):
             .group_by(d.lane, d.reason)
             .order_by(d.lane, d.reason)
         )
-        return [Dropped(**row._mapping) for row in rows]
+        # PostgreSQL sums whole numbers to a decimal
+        return [Dropped(**{**row._mapping, "messages": int(row.messages)}) for row in rows]
 
     def refusals(self, limit: int, device: str | None = None) -> Sequence[RefusalRow]:
         """Latest refusals, of all or of one claimed device."""

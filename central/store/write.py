@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Collection, Mapping
-from dataclasses import fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import sqlalchemy as sa
 
+from central.allow import Allowance, AllowanceKind
+from central.store import alert_tables as at_
 from central.store import tables as t
 from central.store.interface import (
     AlertRow,
@@ -25,7 +27,7 @@ from central.store.interface import (
     RefusalRow,
 )
 from contract.envelope import NO_PREVIOUS
-from contract.messages import OrderResult
+from contract.messages import Detection, OrderResult
 from contract.words import OrderOutcome
 
 _NEAR = 64
@@ -66,7 +68,15 @@ _DETECTIONS = sa.select(t.detections).where(
 )
 _ADD_DETECTION = t.detections.insert()
 _ALERT = sa.select(t.alerts).where(t.alerts.c.key == sa.bindparam("at_key"))
+_ALERT_BY_ID = sa.select(t.alerts).where(t.alerts.c.id == sa.bindparam("at_id"))
 _ADD_EVENT = t.events.insert()
+_ADD_OBSERVATION = at_.observations.insert()
+_ROUTES = sa.select(at_.alert_routes)
+_ALLOWANCES = (
+    sa.select(at_.allowances)
+    .where(at_.allowances.c.removed_at.is_(None))
+    .order_by(at_.allowances.c.id)
+)
 
 
 def columns(row: Any) -> dict[str, Any]:
@@ -92,6 +102,9 @@ class SqlTransaction:
         self._new_detections: dict[tuple[str, bytes], DetectionRow] = {}
         self._alerts: dict[str, AlertRow | None] = {}
         self._changed_alerts: dict[str, AlertRow] = {}
+        self._observations: dict[tuple[str, int], dict[str, Any]] = {}
+        self._routes: dict[tuple[str, str], str] | None = None
+        self._hits: dict[int, tuple[int, int]] = {}
 
     def flush(self) -> None:
         """Write what was gathered: many rows in one statement cost a fraction of one at a time."""
@@ -100,6 +113,19 @@ class SqlTransaction:
             rows = [columns(row) for row in self._new_detections.values()]
             self._connection.execute(_ADD_DETECTION, rows)
             self._new_detections.clear()
+        if self._observations:
+            self._connection.execute(_ADD_OBSERVATION, list(self._observations.values()))
+            self._observations.clear()
+        self._flush_alerts()
+        for allowance_id, (hits, at) in self._hits.items():
+            self._connection.execute(
+                at_.allowances.update()
+                .where(at_.allowances.c.id == allowance_id)
+                .values(hits=at_.allowances.c.hits + hits, last_hit_at=at)
+            )
+        self._hits.clear()
+
+    def _flush_alerts(self) -> None:
         for row in self._changed_alerts.values():
             values = columns(row)
             del values["id"]
@@ -310,6 +336,53 @@ class SqlTransaction:
             self._alerts[key] = None if row is None else AlertRow(**row._mapping)
         return self._alerts[key]
 
+    def alert_by_id(self, alert_id: int) -> AlertRow | None:
+        """Return one alert, as this transaction sees it."""
+        known = next((r for r in self._alerts.values() if r is not None and r.id == alert_id), None)
+        if known is not None:
+            return known
+        row = self._one(_ALERT_BY_ID, at_id=alert_id)
+        if row is None:
+            return None
+        found = AlertRow(**row._mapping)
+        self._alerts[found.key] = found
+        return found
+
+    def retire_alert(self, row: AlertRow) -> None:
+        """Let a closed alert give its key free for the next one of the same subject."""
+        self._flush_alerts()
+        former = replace(row, key=f"{row.key}#{row.id}")
+        self._connection.execute(
+            t.alerts.update().where(t.alerts.c.id == row.id).values(key=former.key)
+        )
+        self._alerts[row.key] = None
+        self._alerts[former.key] = former
+
+    def route(self, key: str, device: str) -> str:
+        """Return the key to which a split sent what one device says of a subject."""
+        if self._routes is None:
+            rows = self._connection.execute(_ROUTES)
+            self._routes = {(row.key, row.device): row.to_key for row in rows}
+        return self._routes.get((key, device), key)
+
+    def allowances(self) -> Sequence[Allowance]:
+        """Return what is known to be harmless and was not taken back."""
+        return [read_allowance(row) for row in self._connection.execute(_ALLOWANCES)]
+
+    def count_allowance(self, allowance_id: int, at: int) -> None:
+        """Note that an allowance kept a claim from becoming an alert."""
+        self._hits[allowance_id] = self._hits.get(allowance_id, (0, 0))[0] + 1, at
+
+    def add_observation(self, device: str, seq: int, detection: Detection) -> None:
+        """Note which message carried which revision of a detection."""
+        self._observations[device, seq] = {
+            "device": device,
+            "seq": seq,
+            "detection_id": detection.detection_id,
+            "revision": detection.revision,
+            "last_seen": int(detection.last_seen),
+        }
+
     def put_alert(self, row: AlertRow) -> AlertRow:
         """Store an alert (id 0: a new one) and return it with its id."""
         if row.id:
@@ -326,6 +399,11 @@ class SqlTransaction:
         """Append to the stream."""
         added = self._connection.execute(_ADD_EVENT, {"at": at, "kind": kind, "data": data})
         return Event(_new_id(added), at, kind, data)
+
+
+def read_allowance(row: sa.Row[Any]) -> Allowance:
+    """Return an allowance from its row."""
+    return Allowance(**{**row._mapping, "kind": AllowanceKind(row.kind)})
 
 
 def _groups(numbers: Collection[int], *, apart: int) -> list[tuple[int, int]]:

@@ -13,7 +13,8 @@ from urllib.parse import quote
 from central.store.interface import Event, EventKind, Json, Snapshot
 from central.views import alert_json, decision_json, device_json
 from central.web.words import Words
-from contract.codec import Scalar, Values
+from contract.clock import UnixMicros
+from contract.codec import Scalar, Values, rfc3339
 from contract.words import PartState, Presence, TimeBasis
 
 _RANK = {
@@ -46,6 +47,10 @@ class Presenter:
         except OverflowError:  # within a day of the calendar's end
             return text
         return local.strftime("%Y-%m-%d %H:%M:%S")
+
+    def moment(self, at: int) -> str:
+        """Local time of microseconds."""
+        return self.time(rfc3339(UnixMicros(at)))
 
     def value(self, value: Scalar) -> str:
         """One named value as text."""

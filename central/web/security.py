@@ -21,6 +21,11 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
+MAP_POLICY = CONTENT_SECURITY_POLICY.replace(
+    "img-src 'self'", "img-src 'self' data: blob:; worker-src 'self'"
+)
+"""The map's library draws its own pictures and works in a worker of this site."""
+
 HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
@@ -117,6 +122,8 @@ class SecurityHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
+                if scope["path"] == "/map":
+                    headers["content-security-policy"] = MAP_POLICY
                 headers["cache-control"] = "no-cache" if may_keep else "no-store"
             await send(message)
 

@@ -1,6 +1,8 @@
 // The live page: keeps the server-rendered lists in step with the event stream.
 // Rows are cloned from <template>s and filled with textContent only; nothing is parsed as markup.
 
+import { announce } from "/static/own.js";
+
 const MAX_ALERTS = 100;
 const MAX_DECISIONS = 30;
 const AGE_TICK_MS = 5000;
@@ -164,7 +166,10 @@ function listen() {
     const { alert, change } = JSON.parse(message.data);
     const isRisen = change !== "updated";
     const row = upsert("alert", alert, isRisen);
-    if (isRisen) highlight(row);
+    if (isRisen) {
+      highlight(row);
+      announce(alert);
+    }
     summarise();
   });
   source.addEventListener("decision", (message) => {
