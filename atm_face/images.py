@@ -103,6 +103,26 @@ def decode_image(encoded: bytes, file: str) -> Image:
     return Image(Path(file).name, np.ascontiguousarray(pixels, dtype=np.uint8))
 
 
+def decode_depth(encoded: bytes, file: str) -> NDArray[np.uint16]:
+    """Millimetres of each place from a grey PNG of 16 bits; any other bytes raise ImageError."""
+    require_opencv()
+    import cv2
+    import numpy as np
+
+    try:
+        check_container(encoded)
+        if not encoded.startswith(_PNG_MAGIC) or encoded[24:26] != b"\x10\x00":
+            raise _ContainerError("a depth frame is a grey PNG of 16 bits")
+        depth = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    except _ContainerError as error:
+        raise ImageError(file, str(error)) from None
+    except cv2.error as error:
+        raise ImageError(file, f"the decoder refused it: {error.err}") from error
+    if depth is None or depth.ndim != 2 or depth.dtype != np.uint16:
+        raise ImageError(file, "the decoder found no depth in it")
+    return np.asarray(depth, dtype=np.uint16)
+
+
 def check_container(encoded: bytes) -> tuple[int, int]:
     """Return (width, height) that a whole, sound file announces; else raise _ContainerError."""
     if not encoded:

@@ -111,17 +111,17 @@ class Central:
             batch_messages=settings.batch_messages,
             receipt_interval_ms=settings.receipt_interval_ms,
         )
-        couriers = tuple(
-            Courier(
-                self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
-            )
-            for target in settings.webhooks
-        )
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
         self._tending = Tending(
             SystemClock(),
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
+        )
+        couriers = tuple(
+            Courier(
+                self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
+            )
+            for target in settings.webhooks
         )
         app = create_app(
             self._store,
@@ -223,17 +223,17 @@ class Central:
             self._intake.start()
             ingest.start()
             orders.start()
+            tending.start()
             for courier in self._couriers:
                 threading.Thread(
                     target=courier.run, name=f"webhook-{courier.target.name}", daemon=True
                 ).start()
-            tending.start()
             log.info("central_started", url=self._web.url)
             self._watch(ingest, orders, tending)
         finally:
+            self._tending.stop()
             for courier in self._couriers:
                 courier.stop()
-            self._tending.stop()
             self._orders.stop()
             self._ingest.stop()
             if ingest.is_alive():

@@ -10,9 +10,9 @@ from typing import TypedDict
 
 from central.places import Place
 from central.store.interface import EventKind
-from central.store.opening import check_url
+from central.store.opening import check_url as check_store_url
 from central.store.retention import Retention
-from central.webhooks import Target, check_target
+from central.webhooks import Target, check_url
 from contract.settings import Table, TomlFile
 from contract.topics import check_id
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
@@ -56,7 +56,7 @@ class CentralSettings:
     """Life of a device's certificate; it is renewed after two thirds."""
     utc_offset_minutes: int = 480
     """Time of the pages: China Standard Time keeps no daylight saving."""
-    batch_messages: int = 256
+    batch_messages: int = 1000
     """Messages that one commit takes at most."""
     receipt_interval_ms: int = 1000
     """A device gets a receipt at most this often."""
@@ -119,12 +119,12 @@ def load_settings(path: Path) -> CentralSettings:
         broker_kind=embedded.word_or("kind", default.broker_kind, BrokerKind),
         names=root.texts_or("names", default.names),
         **_enrolment(enrolment),
+        area=root.text("area", _check_area) if root.has("area") else default.area,
+        store_url=store.text("url", check_store_url) if store.has("url") else None,
+        retention=_retention(root.table_or_none("retention") or _nothing(file)),
         places=_places(root),
         webhooks=_webhooks(root),
         tiles=pages.path_or("tiles", None),
-        area=root.text("area", _check_area) if root.has("area") else default.area,
-        store_url=store.text("url", check_url) if store.has("url") else None,
-        retention=_retention(root.table_or_none("retention") or _nothing(file)),
         needs_second_factor=people.boolean_or("second_factor", default.needs_second_factor),
         utc_offset_minutes=pages.integer_or(
             "utc_offset_minutes",
@@ -147,26 +147,6 @@ def load_settings(path: Path) -> CentralSettings:
     return settings
 
 
-def _places(root: Table) -> dict[str, Place]:
-    places = {}
-    for table in root.tables("places"):
-        device = table.text("device", lambda text: check_id(text, "device"))
-        places[device] = Place(table.number("lat", -90, 90), table.number("lon", -180, 180))
-    return places
-
-
-def _webhooks(root: Table) -> tuple[Target, ...]:
-    return tuple(
-        Target(
-            name=table.text("name", lambda text: check_id(text, "name")),
-            url=table.text("url", check_target),
-            secret_file=table.path("secret_file"),
-            kinds=frozenset(table.texts_or("events", (EventKind.ALERT.value,))),
-        )
-        for table in root.tables("webhooks")
-    )
-
-
 def _retention(table: Table) -> Retention:
     default = Retention()
     return Retention(
@@ -182,6 +162,26 @@ def _check_area(text: str) -> str:
     if len(text) != 6 or not (text.isascii() and text.isdigit()):
         raise ValueError("an administrative division has six digits, for example 530100")
     return text
+
+
+def _places(root: Table) -> dict[str, Place]:
+    places = {}
+    for table in root.tables("places"):
+        device = table.text("device", lambda text: check_id(text, "device"))
+        places[device] = Place(table.number("lat", -90, 90), table.number("lon", -180, 180))
+    return places
+
+
+def _webhooks(root: Table) -> tuple[Target, ...]:
+    return tuple(
+        Target(
+            name=table.text("name", lambda text: check_id(text, "name")),
+            url=table.text("url", check_url),
+            secret_file=table.path("secret_file"),
+            kinds=frozenset(table.texts_or("events", (EventKind.ALERT.value,))),
+        )
+        for table in root.tables("webhooks")
+    )
 
 
 def _nothing(file: TomlFile) -> Table:

@@ -66,7 +66,7 @@ class Progress:
     sent: int = field(default=0)
 
 
-def check_target(url: str) -> str:
+def check_url(url: str) -> str:
     """Return the address if events may go there: HTTPS, or this machine. Raises WebhookError."""
     parts = urlsplit(url)
     is_here = parts.hostname in {"127.0.0.1", "localhost", "::1"}
@@ -109,7 +109,7 @@ class Courier:
         self, store: Store, target: Target, folder: Path, tenant: str, clock: Clock
     ) -> None:
         """Raise WebhookError for an address or a secret that cannot be used."""
-        check_target(target.url)
+        check_url(target.url)
         self._secret = read_secret(target.secret_file)
         self._store = store
         self.target = target

@@ -19,7 +19,6 @@ from contract.codec import (
     DecodeError,
     Key,
     bytes_item,
-    check_time,
     decode,
     encode,
     from_map,
@@ -189,7 +188,6 @@ def seal(
     if message_id is None:
         message_id = message_id_of(body, device, seq, mono)
     _check_place(message_id, boot_id, seq, prev)
-    check_time(wall, mono)
     error_ms = quality.estimated_error_ms
     # By hand, as Payload and encode() would: a generic encoder takes as long as the signature.
     content = b"".join(

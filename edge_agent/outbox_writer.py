@@ -19,7 +19,7 @@ import cbor2
 import structlog
 
 from contract.clock import Clock, ClockQuality, MonoMicros, UnixMicros
-from contract.codec import MAX_MESSAGE_BYTES, to_map
+from contract.codec import MAX_MESSAGE_BYTES, check_time, to_map
 from contract.envelope import Refusal, message_digest, message_id_of, seal
 from contract.keys import Signer
 from contract.messages import (
@@ -311,6 +311,7 @@ class OutboxWriter:
         self, put: Put, packed: dict[int, Any], message_id: bytes | None, batch: _Batch
     ) -> bytes:
         """Sign a message with the next number."""
+        check_time(put.wall, put.mono)
         seq = batch.sealed_seq = batch.last_seq + 1
         cose = seal(
             put.body,

@@ -127,6 +127,24 @@ def _evaluate(args: argparse.Namespace) -> int:
     return main_evaluate(args)
 
 
+def _compare_faces(args: argparse.Namespace) -> int:
+    from qianshao.face_compare import main_compare
+
+    return main_compare(args)
+
+
+def _enrol_faces(args: argparse.Namespace) -> int:
+    from qianshao.face_enrol import main_enrol
+
+    return main_enrol(args)
+
+
+def _camera(args: argparse.Namespace) -> int:
+    from qianshao.face_camera import main_camera
+
+    return main_camera(args)
+
+
 def _calibrate(args: argparse.Namespace) -> int:
     from qianshao.face_evaluate import main_calibrate
 
@@ -240,6 +258,9 @@ def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from qianshao.face import add_verify_arguments
+    from qianshao.face_camera import add_camera_arguments
+    from qianshao.face_compare import add_compare_arguments
+    from qianshao.face_enrol import add_enrol_arguments
     from qianshao.face_evaluate import add_calibrate_arguments, add_evaluate_arguments
 
     face = commands.add_parser("face", help="the face factor: compare pictures")
@@ -256,6 +277,18 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     calibrate = kinds.add_parser("calibrate", help=sentence, description=sentence)
     add_calibrate_arguments(calibrate)
     calibrate.set_defaults(run=_calibrate)
+    sentence = "this engine beside OpenCV's own and face_recognition on the same pairs"
+    compare = kinds.add_parser("compare", help=sentence, description=sentence)
+    add_compare_arguments(compare)
+    compare.set_defaults(run=_compare_faces)
+    sentence = "reference templates in bulk from portraits that the bank holds"
+    enrol = kinds.add_parser("enrol", help=sentence, description=sentence)
+    add_enrol_arguments(enrol)
+    enrol.set_defaults(run=_enrol_faces)
+    sentence = "what the engine sees at a camera, live: box, quality, score, prompt"
+    camera = kinds.add_parser("camera", help=sentence, description=sentence)
+    add_camera_arguments(camera)
+    camera.set_defaults(run=_camera)
 
 
 def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

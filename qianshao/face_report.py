@@ -51,7 +51,7 @@ def page(result: dict[str, Any], curve: Sequence[tuple[float, float]]) -> str:
         f"<p>In the terms of ISO/IEC 19795-1. {escape(LIMITS)}</p>"
         f"<p>{result['people']} people, {result['genuine']} comparisons of one person,"
         f" {result['impostor']} of two. Failure to enrol: {_rate(result['failure_to_enrol'])}."
-        f" Equal error rate: {_rate(result['eer'])}."
+        f"{_failures(result)} Equal error rate: {_rate(result['eer'])}."
         f" Weights SHA-256 <code>{escape(result['model_sha256'])}</code>.</p>"
         "<h2>Operating points</h2><table><tr><th>FMR at most<th>threshold<th>FNMR<th>misses"
         f"<th>95 % by person<th>comparisons of two people</tr>{points}</table>"
@@ -65,6 +65,20 @@ def page(result: dict[str, Any], curve: Sequence[tuple[float, float]]) -> str:
         )
         + _pad(result.get("pad"))
         + "</html>\n"
+    )
+
+
+def _failures(result: dict[str, Any]) -> str:
+    """Why pictures have no template, and which a machine would have refused."""
+    found = result["failures"]
+    refused = "".join(
+        f"; {count} where a machine would ask {escape(name)}"
+        for name, count in found["would_be_refused"].items()
+    )
+    end = ", counted as missed" if refused and found["is_refusal_a_miss"] else ""
+    return (
+        f" Of {found['pictures']} pictures {found['no_face']} show no face and"
+        f" {found['unreadable']} cannot be read{refused}{end}."
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from central.store import EventKind
-from central.webhooks import Courier, Target, WebhookError, check_target
+from central.webhooks import Courier, Target, WebhookError, check_url
 from tests.central.kit import Central
 
 SECRET = base64.b64encode(b"s" * 32).decode()
@@ -123,7 +123,7 @@ def test_a_restart_goes_on_where_it_was(
 )
 def test_events_leave_over_https_only(url: str) -> None:
     with pytest.raises(WebhookError):
-        check_target(url)
+        check_url(url)
 
 
 @pytest.mark.parametrize("text", ["", "whsec_", "whsec_YWJj", "whsec_§", "no base64!"])

@@ -17,6 +17,7 @@ from contract.accounts import CardRef, card_ref
 from contract.codec import (
     DecodeError,
     Key,
+    check_time,
     decode,
     encode,
     from_map,
@@ -125,6 +126,13 @@ def test_what_can_be_packed_can_be_read(name: str, data: st.DataObject) -> None:
     except (ValueError, TypeError, AttributeError, ArithmeticError, cbor2.CBORError):
         return  # refused where it is made
     assert isinstance(from_map(type(SAMPLES[name]), decode(packed)), type(SAMPLES[name]))
+
+
+@pytest.mark.parametrize(("wall", "mono"), [(2**58, 0), (-(2**60), 0), (0, 2**63)])
+def test_a_moment_that_no_reader_takes_is_named(wall: int, mono: int) -> None:
+    check_time(1_700_000_000_000_000, 5)
+    with pytest.raises(ValueError, match="cannot be written"):
+        check_time(wall, mono)
 
 
 def test_unknown_fields_are_passed_over_and_missing_ones_named() -> None:
