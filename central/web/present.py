@@ -161,7 +161,7 @@ class Presenter:
             "is_revoked": view["revoked_at"] is not None,
         }
 
-    def _part(self, name: str) -> str:
+    def part(self, name: str) -> str:
         """Name a part: ``sensor nas0`` keeps the sensor's own name behind the word."""
         kind, _, own = name.partition(" ")
         whole = self.words.word("part", name)
@@ -169,7 +169,7 @@ class Presenter:
 
     def _failing(self, health: Json | None) -> str:
         parts = (health or {}).get("parts", ())
-        return ", ".join(self._part(p["name"]) for p in parts if p["state"] != PartState.OK)
+        return ", ".join(self.part(p["name"]) for p in parts if p["state"] != PartState.OK)
 
     # -- whole pages --------------------------------------------------------------------------
 
@@ -218,7 +218,7 @@ class Presenter:
         return [
             {
                 **part,
-                "name_text": self._part(part["name"]),
+                "name_text": self.part(part["name"]),
                 "detail": self.words.word("detail", part["detail"]),
                 "state_text": self.words.word("part_state", part["state"]),
                 "pairs": self.pairs(part["counters"]),

@@ -17,6 +17,7 @@ import pytest
 
 from central.hub import Hub
 from central.store import Event, EventKind
+from central.store.people import end_sessions
 from central.web import BindError, WebServer, create_app
 from central.web.stream import MAX_CATCH_UP, resume_point
 from contract.topics import Lane
@@ -43,7 +44,7 @@ def frames(response: httpx.Response) -> Iterator[Frame | str]:
             name, _, value = line.partition(": ")
             fields[name] = value
         elif "data" in fields:
-            yield Frame(int(fields["id"]), fields["event"], json.loads(fields["data"]))
+            yield Frame(int(fields.get("id", "0")), fields["event"], json.loads(fields["data"]))
             fields = {}
 
 
@@ -149,6 +150,14 @@ def test_an_idle_stream_beats(site: Site) -> None:
         frame_of(stream)
         assert next(stream) == ": still here"
         assert next(stream) == ": still here"
+
+
+def test_a_stream_ends_with_its_session(site: Site) -> None:
+    with site.listen() as stream:
+        frame_of(stream)
+        with site.central.store.transaction() as tx:
+            end_sessions(tx._connection, "tester", 1)  # type: ignore[attr-defined]
+        assert all(isinstance(f, str) or f.kind == "signed_out" for f in stream)
 
 
 def test_the_language_of_the_stream_is_the_pages(site: Site, van: Station) -> None:

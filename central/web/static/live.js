@@ -155,6 +155,7 @@ function listen() {
     show(false);
     if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
   });
+  source.addEventListener("signed_out", () => location.reload());
   source.addEventListener("snapshot", (message) => {
     const data = JSON.parse(message.data);
     replaceAll("alert", data.alerts);
