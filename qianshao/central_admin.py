@@ -176,7 +176,10 @@ def _password(args: argparse.Namespace, office: _Office) -> int:
 def _link(args: argparse.Namespace, office: _Office) -> int:
     token = office.people.make_link(args.name)
     http = office.settings
-    url = f"http://{http.http_host}:{http.http_port}/sign-in/link/{token}"
+    scheme, host = "http", http.http_host
+    if http.http_tls is not None:
+        scheme, host = "https", http.names[0]
+    url = f"{scheme}://{host}:{http.http_port}/sign-in/link/{token}"
     _say(args, url, name=args.name, url=url)
     return 0
 

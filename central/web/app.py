@@ -64,9 +64,16 @@ def create_app(
     app.add_exception_handler(NotSignedInError, _not_signed_in)
     site.paths.update(rule.path for rule in rules(app))
     app.add_middleware(BodyLimit)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_NAMES), www_redirect=False)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_hosts(settings), www_redirect=False)
     app.add_middleware(SecurityHeaders)  # outermost: its headers are on refusals too
     return app
+
+
+def _hosts(settings: CentralSettings) -> list[str]:
+    """Host headers that are answered: with TLS also the names that stand in the configuration."""
+    if settings.http_tls is None:
+        return list(LOCAL_NAMES)
+    return [*LOCAL_NAMES, *(f"[{name}]" if ":" in name else name for name in settings.names)]
 
 
 def _answer(request: Request, status: int, detail: str) -> Response:
