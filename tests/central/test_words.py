@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from central.actor import Role
+from central.places import Basis
 from central.technical import RULES as TECHNICAL
 from central.web import words as words_module
 from central.web.navigation import ENTRIES
@@ -53,6 +54,9 @@ GROUPS: dict[str, list[str]] = (
         "state": ["NEW"],
         "page": [entry.name for entry in ENTRIES],
         "role": [role.value for role in Role],
+        "certificate": ["valid", "ends_soon", "expired", "revoked"],
+        "outcome": ["done", "refused"],
+        "position": [basis.value for basis in Basis],
     }
 )
 
