@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from central.alert_states import (
     AlertState,
     RuleError,
 )
+from central.audit import record
 from central.store import triage
 from central.store.interface import AlertRow, Event, EventKind
 from central.store.triage import AlertEvent
@@ -55,14 +56,6 @@ class Seen:
     version: int
 
 
-Note = Callable[[SqlTransaction, int, Actor, str, str, dict[str, Any]], None]
-"""Writes into the audit chain: transaction, time, who, action, subject, detail."""
-
-
-def no_note(*_: object) -> None:
-    """Write nothing: a desk without an audit chain."""
-
-
 def check_note(note: str) -> str:
     """Return a note of bearable length; raises RuleError."""
     note = note.strip()
@@ -74,10 +67,9 @@ def check_note(note: str) -> str:
 class AlertWork:
     """The changes themselves, inside a transaction."""
 
-    def __init__(self, tx: SqlTransaction, now: int, note: Note) -> None:
+    def __init__(self, tx: SqlTransaction, now: int) -> None:
         self._tx = tx
         self._now = now
-        self._note = note
         self._changed: dict[int, str] = {}
 
     def tell(self) -> list[Event]:
@@ -313,7 +305,7 @@ class AlertWork:
         )  # fmt: skip
         if actor is not None:
             detail = {"from": row.state, "to": changed.state, "reason": code}
-            self._note(self._tx, self._now, actor, f"alert.{action.value}", str(row.id), detail)
+            record(self._tx, self._now, actor, f"alert.{action.value}", str(row.id), detail=detail)
         return changed
 
 

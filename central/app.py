@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from central.alert_desk import AlertDesk
+from central.audit import AuditLog
 from central.authority import Authority, AuthorityError, split_hosts
 from central.config import BrokerKind, CentralSettings, load_settings
 from central.enrolment import EnrolmentDesk
@@ -47,6 +48,8 @@ TEND_S = 0.5
 GC_THRESHOLD = (50_000, 20, 50)
 """A batch of messages makes tens of thousands of objects without a cycle: looking for cycles every
 700 of them costs a tenth of ingest."""
+SEAL_S = 60.0
+"""How often the end of the audit log is signed."""
 RENEW_S = 24 * 3600.0
 """How often the central renews its own certificates; they live for 30 days."""
 
@@ -75,6 +78,7 @@ class Central:
         self._settings = settings
         self._stopping = threading.Event()
         self._issued = 0.0
+        self._sealed = 0.0
         self._granted: tuple[str, ...] = ()
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         signer = central_signer(settings)
@@ -84,6 +88,7 @@ class Central:
         # The session's name must outlive restarts and be hard to guess: it derives from the key.
         session = hashlib.sha256(b"intake session\0" + signer.sign(b"intake session")).hexdigest()
         self._intake = Intake(address, settings.tenant, client_id=f"central-{session[:24]}")
+        self._audit = AuditLog(self._store, SystemClock(), signer)
         self._hub = Hub(settings.stream_queue_events)
         self._orders = OrderDispatcher(
             self._store,
@@ -111,7 +116,9 @@ class Central:
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )
-        app = create_app(self._store, self._hub, settings, lambda: self._ingest.status)
+        app = create_app(
+            self._store, self._hub, settings, lambda: self._ingest.status, signer=signer
+        )
         self._web = WebServer(app, self._hub, settings.http_host, settings.http_port)
         self._enrolment = self._make_enrolment()
 
@@ -225,6 +232,7 @@ class Central:
         """Tend the broker; a dead thread ends the process to be restarted."""
         while not self._stopping.wait(TEND_S):
             is_due = time.monotonic() - self._issued > RENEW_S
+            self._seal_audit()
             if self._broker is not None:
                 self._tend(self._broker, is_due=is_due)
             if is_due and self._enrolment is not None:
@@ -232,6 +240,16 @@ class Central:
                 self._enrolment.renew()
             if not (all(t.is_alive() for t in threads) and self._web.is_alive):
                 raise RuntimeError("a thread of the central died; the log says why")
+
+    def _seal_audit(self) -> None:
+        """Sign the end of the audit log now and then, if something was added."""
+        if time.monotonic() - self._sealed < SEAL_S:
+            return
+        self._sealed = time.monotonic()
+        try:
+            self._audit.seal()
+        except StoreUnavailableError as error:
+            log.warning("store_unavailable", problem=error.problem)
 
     def _tend(self, broker: Broker, *, is_due: bool) -> None:
         """Keep it alive, with the enrolled devices' permissions and a fresh certificate."""

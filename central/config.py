@@ -59,6 +59,8 @@ class CentralSettings:
     stream_queue_events: int = 256
     """Events that wait for one page; a page that falls behind reconnects."""
     stream_heartbeat_s: float = 15.0
+    needs_second_factor: bool = True
+    """Whether who signs in with a password must show a one-time code too."""
 
     area: str = "000000"
     """Administrative division (GB/T 2260) of every device that names none of its own."""
@@ -95,6 +97,7 @@ def load_settings(path: Path) -> CentralSettings:
     pages = root.table_or_none("pages") or _nothing(file)
     enrolment = root.table_or_none("enrolment")
     store = root.table_or_none("store") or _nothing(file)
+    people = root.table_or_none("people") or _nothing(file)
     settings = CentralSettings(
         tenant=tenant,
         folder=folder,
@@ -110,6 +113,7 @@ def load_settings(path: Path) -> CentralSettings:
         area=root.text("area", _check_area) if root.has("area") else default.area,
         store_url=store.text("url", check_url) if store.has("url") else None,
         retention=_retention(root.table_or_none("retention") or _nothing(file)),
+        needs_second_factor=people.boolean_or("second_factor", default.needs_second_factor),
         utc_offset_minutes=pages.integer_or(
             "utc_offset_minutes",
             default.utc_offset_minutes,

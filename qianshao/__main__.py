@@ -25,7 +25,9 @@ EXTRA_OF = {
     "iso8583": "atm",
     "websockets": "atm",
     "babel": "central",
+    "argon2": "central",
     "fastapi": "central",
+    "segno": "central",
     "jinja2": "central",
     "sqlalchemy": "central",
     "starlette": "central",
@@ -45,6 +47,9 @@ def _agent(args: argparse.Namespace) -> int:
 
 
 def _central(args: argparse.Namespace) -> int:
+    if args.config is None:
+        print("qianshao central: --config FILE is needed", file=sys.stderr)
+        return EXIT_USAGE
     from central.app import main_central
     from qianshao.logs import configure_logs
 
@@ -153,8 +158,15 @@ def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         ("central", "run the central: broker, ingest, store and the officers' page", _central),
     ):
         parser = commands.add_parser(name, help=sentence, description=sentence)
-        parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML file")
         parser.set_defaults(run=run)
+        is_central = name == "central"
+        parser.add_argument(
+            "--config", type=Path, required=not is_central, metavar="FILE", help="TOML file"
+        )
+        if is_central:
+            from qianshao.central_admin import add_commands
+
+            add_commands(parser)
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from central.store import tables as t
+from central.store.audit import AuditQueries
 from central.store.identities import IdentityQueries
 from central.store.interface import (
     AlertRow,
@@ -27,6 +28,7 @@ from central.store.interface import (
     Transaction,
 )
 from central.store.orders import OrderQueries
+from central.store.people import PeopleQueries
 from central.store.triage import TriageQueries
 from central.store.write import SqlTransaction
 from contract import Refusal
@@ -55,7 +57,7 @@ def _speaking_plainly() -> Iterator[None]:
         raise StoreUnavailableError(str(error)) from error
 
 
-class SqlStore(IdentityQueries, OrderQueries, TriageQueries):
+class SqlStore(IdentityQueries, OrderQueries, PeopleQueries, AuditQueries, TriageQueries):
     """See :class:`central.store.interface.Store`."""
 
     def __init__(self, engine: sa.Engine) -> None:

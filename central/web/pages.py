@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Path, Request
 from fastapi.responses import HTMLResponse, Response
 
+from central.actor import Actor
 from central.evidence import check_message
+from central.people.permissions import Permission
 from central.store.interface import AlertRow, Message
 from central.views import (
     alert_json,
@@ -19,6 +21,7 @@ from central.views import (
     refusal_json,
     time_or_none,
 )
+from central.web.access import needs
 from central.web.present import Presenter
 from central.web.site import Site, SiteOf
 from contract.topics import TopicError, check_id
@@ -29,11 +32,13 @@ _SHOWN_REFUSALS = 50
 _MAX_ID = 2**63 - 1
 
 router = APIRouter(include_in_schema=False)
+Reader = Annotated[Actor, needs(Permission.ALERTS_READ)]
+FleetReader = Annotated[Actor, needs(Permission.DEVICES_READ)]
 AlertId = Annotated[int, Path(ge=1, le=_MAX_ID)]
 
 
 @router.get("/")
-def live(request: Request, site: SiteOf) -> HTMLResponse:
+def live(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
     """Alerts as they come, decisions of ATMs, devices."""
     snapshot = site.store.snapshot(SHOWN_ALERTS, SHOWN_DECISIONS)
     shown = site.presenter(request).snapshot(snapshot)
@@ -48,7 +53,7 @@ def live(request: Request, site: SiteOf) -> HTMLResponse:
 
 
 @router.get("/alerts/{alert_id}")
-def alert(request: Request, site: SiteOf, alert_id: AlertId) -> HTMLResponse:
+def alert(request: Request, site: SiteOf, actor: Reader, alert_id: AlertId) -> HTMLResponse:
     """One alert: why, what else it might have been, and the signed message behind it."""
     row = _alert(site, alert_id)
     presenter = site.presenter(request)
@@ -101,7 +106,7 @@ def _message(site: Site, presenter: Presenter, message: Message) -> dict[str, An
 
 
 @router.get("/alerts/{alert_id}/envelope")
-def envelope(site: SiteOf, alert_id: AlertId) -> Response:
+def envelope(site: SiteOf, actor: Reader, alert_id: AlertId) -> Response:
     """Return the signed message as it came; refused if the stored bytes are no longer it."""
     row = _alert(site, alert_id)
     message = site.store.message(row.device, row.seq)
@@ -122,7 +127,7 @@ def envelope(site: SiteOf, alert_id: AlertId) -> Response:
 
 
 @router.get("/devices")
-def devices(request: Request, site: SiteOf) -> HTMLResponse:
+def devices(request: Request, site: SiteOf, actor: FleetReader) -> HTMLResponse:
     """All devices, and what was refused lately from whomever."""
     presenter = site.presenter(request)
     return site.page(
@@ -136,7 +141,7 @@ def devices(request: Request, site: SiteOf) -> HTMLResponse:
 
 
 @router.get("/devices/{device}")
-def device(request: Request, site: SiteOf, device: str) -> HTMLResponse:
+def device(request: Request, site: SiteOf, actor: FleetReader, device: str) -> HTMLResponse:
     """One device: presence, health of its parts, receipts, gaps, refusals."""
     try:
         row = site.store.device(check_id(device))

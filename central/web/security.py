@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -55,6 +56,48 @@ def check_bind(host: str) -> str:
     if not is_loopback:
         raise BindError(host)
     return host
+
+
+MAX_BODY_BYTES = 1_000_000
+"""Of any request; a block list of ten thousand numbers is 150 kB."""
+
+
+class BodyLimit:
+    """Refuses a request whose body is too long, by its word and by what really comes."""
+
+    def __init__(self, app: ASGIApp, limit: int = MAX_BODY_BYTES) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        claimed = Headers(scope=scope).get("content-length", "0")
+        if not claimed.isdecimal() or int(claimed) > self._limit:
+            await self._refuse(scope, receive, send)
+            return
+        came = 0
+        pieces: list[Message] = []
+        while scope["method"] not in {"GET", "HEAD"}:  # the whole body first: it is small
+            message = await receive()
+            pieces.append(message)
+            came += len(message.get("body", b""))
+            if came > self._limit:
+                await self._refuse(scope, receive, send)
+                return
+            if message["type"] != "http.request" or not message.get("more_body", False):
+                break
+
+        async def receive_again() -> Message:
+            return pieces.pop(0) if pieces else await receive()
+
+        await self._app(scope, receive_again, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        detail = f"a request has at most {self._limit} bytes"
+        await PlainTextResponse(detail, 413, headers={"connection": "close"})(scope, receive, send)
 
 
 class SecurityHeaders:

@@ -10,6 +10,9 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from central.actor import Actor
+from central.people.permissions import Permission
+from central.web.access import needs
 from central.web.pages import SHOWN_ALERTS, SHOWN_DECISIONS
 from central.web.present import Presenter
 from central.web.site import Site, SiteOf
@@ -42,6 +45,7 @@ def resume_point(header: str | None, query: str | None) -> int | None:
 async def events(
     request: Request,
     site: SiteOf,
+    actor: Annotated[Actor, needs(Permission.ALERTS_READ)],
     last_event_id: Annotated[str | None, Header()] = None,
     last: Annotated[str | None, Query()] = None,
 ) -> StreamingResponse:

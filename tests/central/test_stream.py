@@ -22,6 +22,7 @@ from central.web.stream import MAX_CATCH_UP, resume_point
 from contract.topics import Lane
 from contract.words import AlertKind, Level, Presence, Severity
 from tests.central.kit import Central, Station, a_health, settings
+from tests.central.signing import sign_in
 from tests.samples import a_detection
 
 
@@ -51,11 +52,14 @@ class Site:
     central: Central
     hub: Hub
     server: WebServer
+    cookie: str
 
     @contextmanager
     def listen(self, path: str = "/events", **headers: str) -> Iterator[Iterator[Frame | str]]:
         with (
-            httpx.Client(base_url=self.server.url, timeout=10) as client,
+            httpx.Client(
+                base_url=self.server.url, timeout=10, cookies={"session": self.cookie}
+            ) as client,
             client.stream("GET", path, headers={"accept-language": "en", **headers}) as response,
         ):
             assert response.status_code == 200
@@ -74,9 +78,10 @@ def site(central: Central) -> Iterator[Site]:
     hub = Hub(queue_events=8)
     central.ingest = central.new_ingest(on_events=hub.publish)
     chosen = settings(central.path.parent, stream_heartbeat_s=0.2)
-    server = WebServer(create_app(central.store, hub, chosen), hub, "127.0.0.1", 0)
+    app = create_app(central.store, hub, chosen)
+    server = WebServer(app, hub, "127.0.0.1", 0)
     server.start()
-    yield Site(central, hub, server)
+    yield Site(central, hub, server, sign_in(app)[0])
     server.stop()
     assert not server.is_alive
 

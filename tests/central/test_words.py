@@ -13,8 +13,10 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
+from central.actor import Role
 from central.technical import RULES as TECHNICAL
 from central.web import words as words_module
+from central.web.navigation import ENTRIES
 from central.web.words import LOCALES, Language, Words, choose, read_catalogue
 from contract import Refusal
 from contract import words as w
@@ -46,7 +48,12 @@ GROUPS: dict[str, list[str]] = (
         if issubclass(closed, StrEnum)
     }
     | {"lane": [lane.name.lower() for lane in Lane]}
-    | {"rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED", *TECHNICAL], "state": ["NEW"]}
+    | {
+        "rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED", *TECHNICAL],
+        "state": ["NEW"],
+        "page": [entry.name for entry in ENTRIES],
+        "role": [role.value for role in Role],
+    }
 )
 
 
