@@ -30,6 +30,7 @@ from central.web.app import create_app
 from central.web.enrol import EnrolmentServer
 from central.web.security import BindError, check_bind
 from central.web.server import WebServer
+from central.webhooks import Courier, WebhookError
 from contract.clock import SystemClock
 from contract.keyfiles import KeyFileError, evidence_signer
 from contract.keys import KeySigner, public_pem
@@ -110,17 +111,31 @@ class Central:
             batch_messages=settings.batch_messages,
             receipt_interval_ms=settings.receipt_interval_ms,
         )
+<<<<<<< HEAD
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
         self._tending = Tending(
             SystemClock(),
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
+=======
+        couriers = tuple(
+            Courier(
+                self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
+            )
+            for target in settings.webhooks
+>>>>>>> people
         )
         app = create_app(
-            self._store, self._hub, settings, lambda: self._ingest.status, signer=signer
+            self._store,
+            self._hub,
+            settings,
+            lambda: self._ingest.status,
+            signer=signer,
+            couriers=couriers,
         )
         self._web = WebServer(app, self._hub, settings.http_host, settings.http_port)
         self._enrolment = self._make_enrolment()
+        self._couriers = couriers
 
     def _erase_old(self) -> int:
         return erase(self._store, self._settings.retention, int(SystemClock().wall()))
@@ -210,11 +225,23 @@ class Central:
             self._intake.start()
             ingest.start()
             orders.start()
+<<<<<<< HEAD
             tending.start()
+=======
+            for courier in self._couriers:
+                threading.Thread(
+                    target=courier.run, name=f"webhook-{courier.target.name}", daemon=True
+                ).start()
+>>>>>>> people
             log.info("central_started", url=self._web.url)
             self._watch(ingest, orders, tending)
         finally:
+<<<<<<< HEAD
             self._tending.stop()
+=======
+            for courier in self._couriers:
+                courier.stop()
+>>>>>>> people
             self._orders.stop()
             self._ingest.stop()
             if ingest.is_alive():
@@ -276,7 +303,7 @@ def main_central(config_file: Path) -> int:
     """Run the central until it is asked to stop; 2 for a configuration that cannot be used."""
     try:
         central = Central(load_settings(config_file))
-    except (ConfigError, BindError, KeyFileError, AuthorityError) as error:
+    except (ConfigError, BindError, KeyFileError, AuthorityError, WebhookError) as error:
         print(f"qianshao central: {error}", file=sys.stderr)
         return EXIT_CONFIG
     except (StoreUnavailableError, MigrationError, BrokerError) as error:

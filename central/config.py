@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from dataclasses import dataclass, field, fields
+=======
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+>>>>>>> people
 from enum import StrEnum
 from pathlib import Path
 from typing import TypedDict
 
+<<<<<<< HEAD
 from central.store.opening import check_url
 from central.store.retention import Retention
+=======
+from central.places import Place
+from central.store.interface import EventKind
+from central.webhooks import Target, check_url
+>>>>>>> people
 from contract.settings import Table, TomlFile
 from contract.topics import check_id
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
@@ -61,6 +72,11 @@ class CentralSettings:
     stream_heartbeat_s: float = 15.0
     needs_second_factor: bool = True
     """Whether who signs in with a password must show a one-time code too."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where devices stand that do not say it themselves."""
+    webhooks: tuple[Target, ...] = ()
+    tiles: Path | None = None
+    """Folder with the map's PMTiles; None: ``tiles`` in the central's folder."""
 
     area: str = "000000"
     """Administrative division (GB/T 2260) of every device that names none of its own."""
@@ -110,9 +126,15 @@ def load_settings(path: Path) -> CentralSettings:
         broker_kind=embedded.word_or("kind", default.broker_kind, BrokerKind),
         names=root.texts_or("names", default.names),
         **_enrolment(enrolment),
+<<<<<<< HEAD
         area=root.text("area", _check_area) if root.has("area") else default.area,
         store_url=store.text("url", check_url) if store.has("url") else None,
         retention=_retention(root.table_or_none("retention") or _nothing(file)),
+=======
+        places=_places(root),
+        webhooks=_webhooks(root),
+        tiles=pages.path_or("tiles", None),
+>>>>>>> people
         needs_second_factor=people.boolean_or("second_factor", default.needs_second_factor),
         utc_offset_minutes=pages.integer_or(
             "utc_offset_minutes",
@@ -135,6 +157,7 @@ def load_settings(path: Path) -> CentralSettings:
     return settings
 
 
+<<<<<<< HEAD
 def _retention(table: Table) -> Retention:
     default = Retention()
     return Retention(
@@ -152,6 +175,28 @@ def _check_area(text: str) -> str:
     return text
 
 
+=======
+def _places(root: Table) -> dict[str, Place]:
+    places = {}
+    for table in root.tables("places"):
+        device = table.text("device", lambda text: check_id(text, "device"))
+        places[device] = Place(table.number("lat", -90, 90), table.number("lon", -180, 180))
+    return places
+
+
+def _webhooks(root: Table) -> tuple[Target, ...]:
+    return tuple(
+        Target(
+            name=table.text("name", lambda text: check_id(text, "name")),
+            url=table.text("url", check_url),
+            secret_file=table.path("secret_file"),
+            kinds=frozenset(table.texts_or("events", (EventKind.ALERT.value,))),
+        )
+        for table in root.tables("webhooks")
+    )
+
+
+>>>>>>> people
 def _nothing(file: TomlFile) -> Table:
     """Stand in for a table that is absent: every key has its default."""
     return Table(file, {}, ())

@@ -20,11 +20,12 @@ from central.ingest import IngestStatus
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
 from central.store.sql import SqlStore
-from central.web import account, api, pages, stream
+from central.web import account, api, exports, features, pages, stream
 from central.web.access import NotSignedInError, rules
 from central.web.limits import Limiter
 from central.web.security import LOCAL_NAMES, BodyLimit, SecurityHeaders
 from central.web.site import STATIC, Site, site_of
+from central.webhooks import Courier
 from contract.clock import Clock, SystemClock
 from contract.keys import KeySigner
 
@@ -37,6 +38,7 @@ def create_app(
     *,
     clock: Clock | None = None,
     signer: KeySigner | None = None,
+    couriers: tuple[Courier, ...] = (),
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
     clock = clock or SystemClock()
@@ -51,9 +53,9 @@ def create_app(
     )
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
-    site = Site(store, hub, settings, ingest_status, people, audit, clock, sign_ins)
+    site = Site(store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers)
     app.state.site = site
-    for module in (pages, account, api, stream):
+    for module in (pages, account, api, features, exports, stream):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _http_error)

@@ -24,6 +24,7 @@ from central.web.limits import Limiter
 from central.web.navigation import ENTRIES, Entry
 from central.web.present import Presenter
 from central.web.words import Language, Words, choose, named, read_catalogues
+from central.webhooks import Courier
 from contract.clock import Clock
 
 _HERE = Path(__file__).parent
@@ -54,6 +55,7 @@ class Site:
     audit: AuditLog
     clock: Clock
     sign_ins: Limiter
+    couriers: tuple[Courier, ...] = ()
     paths: set[str] = field(default_factory=set)
     """Pages that exist, for navigation."""
     catalogues: dict[Language, Words] = field(default_factory=read_catalogues)
