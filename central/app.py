@@ -111,19 +111,17 @@ class Central:
             batch_messages=settings.batch_messages,
             receipt_interval_ms=settings.receipt_interval_ms,
         )
-<<<<<<< HEAD
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
         self._tending = Tending(
             SystemClock(),
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
-=======
+        )
         couriers = tuple(
             Courier(
                 self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
             )
             for target in settings.webhooks
->>>>>>> people
         )
         app = create_app(
             self._store,
@@ -225,23 +223,17 @@ class Central:
             self._intake.start()
             ingest.start()
             orders.start()
-<<<<<<< HEAD
             tending.start()
-=======
             for courier in self._couriers:
                 threading.Thread(
                     target=courier.run, name=f"webhook-{courier.target.name}", daemon=True
                 ).start()
->>>>>>> people
             log.info("central_started", url=self._web.url)
             self._watch(ingest, orders, tending)
         finally:
-<<<<<<< HEAD
             self._tending.stop()
-=======
             for courier in self._couriers:
                 courier.stop()
->>>>>>> people
             self._orders.stop()
             self._ingest.stop()
             if ingest.is_alive():

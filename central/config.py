@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from dataclasses import dataclass, field, fields
-=======
 from collections.abc import Mapping
-from dataclasses import dataclass, field
->>>>>>> people
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TypedDict
 
-<<<<<<< HEAD
-from central.store.opening import check_url
-from central.store.retention import Retention
-=======
 from central.places import Place
 from central.store.interface import EventKind
+from central.store.opening import check_store_url
+from central.store.retention import Retention
 from central.webhooks import Target, check_url
->>>>>>> people
 from contract.settings import Table, TomlFile
 from contract.topics import check_id
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
@@ -126,15 +119,12 @@ def load_settings(path: Path) -> CentralSettings:
         broker_kind=embedded.word_or("kind", default.broker_kind, BrokerKind),
         names=root.texts_or("names", default.names),
         **_enrolment(enrolment),
-<<<<<<< HEAD
         area=root.text("area", _check_area) if root.has("area") else default.area,
-        store_url=store.text("url", check_url) if store.has("url") else None,
+        store_url=store.text("url", check_store_url) if store.has("url") else None,
         retention=_retention(root.table_or_none("retention") or _nothing(file)),
-=======
         places=_places(root),
         webhooks=_webhooks(root),
         tiles=pages.path_or("tiles", None),
->>>>>>> people
         needs_second_factor=people.boolean_or("second_factor", default.needs_second_factor),
         utc_offset_minutes=pages.integer_or(
             "utc_offset_minutes",
@@ -157,7 +147,6 @@ def load_settings(path: Path) -> CentralSettings:
     return settings
 
 
-<<<<<<< HEAD
 def _retention(table: Table) -> Retention:
     default = Retention()
     return Retention(
@@ -175,7 +164,6 @@ def _check_area(text: str) -> str:
     return text
 
 
-=======
 def _places(root: Table) -> dict[str, Place]:
     places = {}
     for table in root.tables("places"):
@@ -196,7 +184,6 @@ def _webhooks(root: Table) -> tuple[Target, ...]:
     )
 
 
->>>>>>> people
 def _nothing(file: TomlFile) -> Table:
     """Stand in for a table that is absent: every key has its default."""
     return Table(file, {}, ())

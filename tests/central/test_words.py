@@ -14,9 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from central.actor import Role
+from central.alert_states import AlertAction, AlertState, ReasonCode
+from central.allow import AllowanceKind
 from central.technical import RULES as TECHNICAL
 from central.web import words as words_module
+from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
 from central.web.navigation import ENTRIES
+from central.web.told import STATUS
 from central.web.words import LOCALES, Language, Words, choose, read_catalogue
 from contract import Refusal
 from contract import words as w
@@ -50,7 +54,12 @@ GROUPS: dict[str, list[str]] = (
     | {"lane": [lane.name.lower() for lane in Lane]}
     | {
         "rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED", *TECHNICAL],
-        "state": ["NEW"],
+        "state": [state.value for state in AlertState],
+        "action": [action.value for action in AlertAction],
+        "code": [code.value for code in ReasonCode],
+        "allowance": [kind.value for kind in AllowanceKind],
+        "told": [headline for _, headline in STATUS.values()],
+        "alert_group": list(GROUPS_OF_ALERTS),
         "page": [entry.name for entry in ENTRIES],
         "role": [role.value for role in Role],
     }
