@@ -20,7 +20,7 @@ from central.ingest import IngestStatus
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
 from central.store.sql import SqlStore
-from central.web import account, alerts, allow, api, exports, features, pages, stream, told
+from central.web import account, alerts, allow, api, cases, exports, features, pages, stream, told
 from central.web.access import NotSignedInError, rules
 from central.web.limits import Limiter
 from central.web.security import LOCAL_NAMES, BodyLimit, SecurityHeaders
@@ -55,7 +55,7 @@ def create_app(
     sign_ins = Limiter(clock, burst=20, per_minute=20)
     site = Site(store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers)
     app.state.site = site
-    for module in (pages, alerts, allow, account, api, features, exports, stream):
+    for module in (pages, alerts, allow, cases, account, api, features, exports, stream):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _http_error)

@@ -47,8 +47,11 @@ def _told(request: Request, error: Exception) -> Response:
     status, headline = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     if request.url.path.startswith("/api/"):
         problem = {
-            "type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": str(error),
-        }  # fmt: skip
+            "type": "about:blank",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": str(error),
+        }
         return JSONResponse(problem, status, media_type="application/problem+json")
     site = site_of(request)
     words = site.words(request)
