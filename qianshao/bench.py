@@ -379,6 +379,36 @@ def _bench_rf() -> list[Row]:
     return rows
 
 
+def _bench_central() -> list[Row]:
+    from qianshao.bench_central import ALERTS, OBSERVATIONS, measure
+
+    found = measure()
+    full = f"{ALERTS} alerts, {OBSERVATIONS} observations"
+    kept = found.ingest_meanwhile / found.ingest_alone
+    return [
+        _less_is_better(
+            "central_list_page_p95",
+            found.page_p95_ms,
+            300.0,
+            f"target; {full}; slowest {found.slowest_page}",
+            "ms",
+            1,
+        ),
+        _less_is_better(
+            "central_first_page", found.first_page_bytes / 1000, 200.0, "target", "kB", 1
+        ),
+        Row(
+            "central_ingest_meanwhile",
+            round(found.ingest_meanwhile, 1),
+            round(found.ingest_alone, 1),
+            "ingest with nobody at the pages (target 0.8)",
+            round(kept, 2),
+            "1/s",
+            3,
+        ),
+    ]
+
+
 BENCHES: dict[str, Callable[[], list[Row]]] = {
     "envelope": _bench_envelope,
     "outbox": _bench_outbox,
@@ -388,6 +418,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "rf": _bench_rf,
     "board": _bench_board,
     "size": _bench_size,
+    "central": _bench_central,
 }
 
 
