@@ -30,6 +30,7 @@ from central.web.app import create_app
 from central.web.enrol import EnrolmentServer
 from central.web.security import BindError, check_bind
 from central.web.server import WebServer
+from central.webhooks import Courier, WebhookError
 from contract.clock import SystemClock
 from contract.keyfiles import KeyFileError, evidence_signer
 from contract.keys import KeySigner, public_pem
@@ -74,7 +75,7 @@ class Central:
     """One central, composed from its settings."""
 
     def __init__(self, settings: CentralSettings) -> None:
-        check_bind(settings.http_host)
+        check_bind(settings.http_host, has_tls=settings.http_tls is not None)
         self._settings = settings
         self._stopping = threading.Event()
         self._issued = 0.0
@@ -116,11 +117,25 @@ class Central:
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )
-        app = create_app(
-            self._store, self._hub, settings, lambda: self._ingest.status, signer=signer
+        couriers = tuple(
+            Courier(
+                self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
+            )
+            for target in settings.webhooks
         )
-        self._web = WebServer(app, self._hub, settings.http_host, settings.http_port)
+        app = create_app(
+            self._store,
+            self._hub,
+            settings,
+            lambda: self._ingest.status,
+            signer=signer,
+            couriers=couriers,
+        )
+        self._web = WebServer(
+            app, self._hub, settings.http_host, settings.http_port, settings.http_tls
+        )
         self._enrolment = self._make_enrolment()
+        self._couriers = couriers
 
     def _erase_old(self) -> int:
         return erase(self._store, self._settings.retention, int(SystemClock().wall()))
@@ -211,10 +226,16 @@ class Central:
             ingest.start()
             orders.start()
             tending.start()
+            for courier in self._couriers:
+                threading.Thread(
+                    target=courier.run, name=f"webhook-{courier.target.name}", daemon=True
+                ).start()
             log.info("central_started", url=self._web.url)
             self._watch(ingest, orders, tending)
         finally:
             self._tending.stop()
+            for courier in self._couriers:
+                courier.stop()
             self._orders.stop()
             self._ingest.stop()
             if ingest.is_alive():
@@ -276,7 +297,7 @@ def main_central(config_file: Path) -> int:
     """Run the central until it is asked to stop; 2 for a configuration that cannot be used."""
     try:
         central = Central(load_settings(config_file))
-    except (ConfigError, BindError, KeyFileError, AuthorityError) as error:
+    except (ConfigError, BindError, KeyFileError, AuthorityError, WebhookError) as error:
         print(f"qianshao central: {error}", file=sys.stderr)
         return EXIT_CONFIG
     except (StoreUnavailableError, MigrationError, BrokerError) as error:

@@ -19,6 +19,7 @@ from central.views import (
     refusal_json,
 )
 from central.web.access import needs, needs_account
+from central.web.problems import PROBLEMS
 from central.web.site import SiteOf
 from contract.words import Presence
 
@@ -27,7 +28,7 @@ FleetReader = Annotated[Actor, needs(Permission.DEVICES_READ)]
 _MAX_ID = 2**63 - 1
 _SHOWN_REFUSALS = 100
 
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 
 @router.get("/openapi.json", include_in_schema=False)

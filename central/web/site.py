@@ -24,10 +24,13 @@ from central.web.limits import Limiter
 from central.web.navigation import ENTRIES, Entry
 from central.web.present import Presenter
 from central.web.words import Language, Words, choose, named, read_catalogues
+from central.webhooks import Courier
 from contract.clock import Clock
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
+VENDOR = STATIC / "vendor"
+"""Libraries of others, fetched by make setup; nothing of them is in the repository."""
 _COOKIE = "lang"
 _COOKIE_AGE_S = 365 * 24 * 3600
 
@@ -54,6 +57,7 @@ class Site:
     audit: AuditLog
     clock: Clock
     sign_ins: Limiter
+    couriers: tuple[Courier, ...] = ()
     paths: set[str] = field(default_factory=set)
     """Pages that exist, for navigation."""
     catalogues: dict[Language, Words] = field(default_factory=read_catalogues)
