@@ -115,6 +115,12 @@ def _verify(args: argparse.Namespace) -> int:
     return main_verify(args)
 
 
+def _atm_open(args: argparse.Namespace) -> int:
+    from qianshao.atm import main_open
+
+    return main_open(args)
+
+
 def _atm_simulate(args: argparse.Namespace) -> int:
     from qianshao.atm import main_simulate
 
@@ -314,7 +320,7 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from qianshao.atm import add_simulate_arguments
+    from qianshao.atm import add_open_arguments, add_simulate_arguments
 
     atm = commands.add_parser("atm", help="the withdrawal: simulate it under every fault")
     kinds = atm.add_subparsers(required=True, metavar="WHAT")
@@ -322,6 +328,10 @@ def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     simulate = kinds.add_parser("simulate", help=sentence, description=sentence)
     add_simulate_arguments(simulate)
     simulate.set_defaults(run=_atm_simulate)
+    sentence = "put a machine that an alarm closed back into service, in a person's name"
+    opens = kinds.add_parser("open", help=sentence, description=sentence)
+    add_open_arguments(opens)
+    opens.set_defaults(run=_atm_open)
 
 
 def _add_assertion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -388,7 +398,18 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "what",
         nargs="?",
         default="all",
-        choices=["outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size", "all"],
+        choices=[
+            "outbox",
+            "ingest",
+            "envelope",
+            "face",
+            "rf",
+            "spectrum",
+            "board",
+            "size",
+            "central",
+            "all",
+        ],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
     bench.set_defaults(run=_bench)
