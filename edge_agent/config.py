@@ -61,6 +61,8 @@ class SensorKind(StrEnum):
     SWEEP_CSV = "sweep_csv"
     NMEA = "nmea"
     GPSD = "gpsd"
+    BOARD = "board"
+    KRAKEN = "kraken"
 
 
 MODEM_KINDS = frozenset({SensorKind.QUECTEL, SensorKind.SIMCOM, SensorKind.TELIT, SensorKind.UBLOX})
@@ -129,6 +131,8 @@ class SensorConfig:
     """Seconds between surveys of the whole band, in place of rounds; None: none."""
     baudrate: int = 115200
     backend: Backend = Backend.PYSERIAL
+    key: Path | None = None
+    """File of the 32 bytes that a sniffer board proves to hold; None: any board is taken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,6 +296,8 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
     for key in ("poll_s", "survey_every_s"):
         if poll_s is None and table.has(key):
             table.forbid(key, f"belongs to a modem, kind is {kind.value}")
+    if kind is not SensorKind.BOARD and table.has("key"):
+        table.forbid("key", f"belongs to a board, kind is {kind.value}")
     return SensorConfig(
         name=name,
         kind=kind,
@@ -300,6 +306,7 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
         survey_every_s=survey_every_s,
         baudrate=table.integer_or("baudrate", 115200, 300, 4_000_000),
         backend=table.word_or("backend", Backend.PYSERIAL, Backend),
+        key=table.path_or("key", None) if kind is SensorKind.BOARD else None,
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from contract.clock import SystemClock
 from hardware import identify as identify_module
+from hardware.board.frames import encode
 from hardware.devices import Trust, known
 from hardware.identify import Identity, NotIdentified, identify
 from hardware.serial.port import PortOpened, SerialPort
@@ -110,9 +111,11 @@ def device(says: bytes = b"", *, answer: bytes = b"") -> Iterator[tuple[str, byt
 @pytest.mark.parametrize(
     ("says", "kind"),
     [
-        (b"$GNGGA,092751.00,,,,,0,00,99.99,,,,,,*7D\r\n", "gnss"),
+        (b"$GNGGA,092751.00,,,,,0,00,99.99,,,,,,*7D\r\n", "nmea"),
         (b'+QENG: "servingcell","SEARCH"\r\n', "quectel"),
-        (b"PA201\r\nSs50.2,0,0\r\n", "tuner"),
+        (b"PA201\r\nSs50.2,0,0\r\n", "fm_tuner"),
+        (b"\0" + encode(0x52, 1, b"x"), "board"),
+        (b"1795579200000, 045, 42.5, -31.0, 92300000, UCA, 100, V, 25.0, 102.7\n", "kraken"),
         (b"ch> ", "tinysa"),
     ],
 )
