@@ -126,9 +126,6 @@ class CellReading:
     """Highest priority given to a UTRA carrier (SIB6)."""
     priority_geran: int | None = None
     """Highest priority given to a group of GSM carriers (SIB7)."""
-    bearing_deg: float | None = None
-    """True bearing of a direction finder that stands on the carrier, clockwise from north."""
-    bearing_sigma_deg: float | None = None
 
 
 class Direction(StrEnum):

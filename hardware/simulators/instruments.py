@@ -283,7 +283,8 @@ def example_scene(new_after_s: float, now_us: int) -> FmScene:
     return FmScene([*scene.emitters, new], scene.here, scene.receiver, seed=1)
 
 
-def _peer(kind: str, scene: FmScene, now_us: Callable[[], int], mood: Mood) -> Instrument:
+def simulated(kind: str, scene: FmScene, now_us: Callable[[], int], mood: Mood) -> Instrument:
+    """The peer of a kind before a scene."""
     match kind:
         case "tinysa":
             return TinySaPeer(scene, now_us, mood)
@@ -311,7 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clock = SystemClock()
     scene = example_scene(args.new_after, clock.wall())
     mood = Mood(is_torn=args.torn, sweep_s=0.25)
-    peer = _peer(args.kind, scene, clock.wall, mood)
+    peer = simulated(args.kind, scene, clock.wall, mood)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

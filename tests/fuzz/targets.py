@@ -326,9 +326,7 @@ TARGETS = {
     ),
     "kraken": Target(
         _codec(lambda: KrakenReader(sensor="df0", file="fuzz")),
-        [
-            b"1795579200000, 045, 42.5, -31.0, 92300000, UCA, 9, V, 25.04, 102.71, 0, 1, GPS, R\n"
-        ],
+        [b"1795579200000, 045, 42.5, -31.0, 92300000, UCA, 9, V, 25.04, 102.71, 0, 1, GPS, R\n"],
     ),
     "rds": Target(rds, [b"\x20\x10\x05\x40\xe0\xcdAB\0" * 4, b"\x20\x10\x20\x40textabcd\3" * 4]),
     "board_link": Target(board_link, [_BOARD_LINE]),

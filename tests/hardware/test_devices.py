@@ -46,7 +46,7 @@ def usb(vid: int, pid: int, interface: int | None = None, serial: str | None = "
         (usb(0x1E0E, 0x9001, 2), "simcom", Trust.KNOWN, "SIMCom SIM7xxx modem, AT port"),
         (usb(0x1BC7, 0x1201, 3), "telit", Trust.KNOWN, "Telit modem"),
         (usb(0x1A86, 0x7523, serial=None), None, Trust.UNKNOWN, "CH340"),
-        (usb(0x0483, 0x5740), None, Trust.UNKNOWN, "many other things"),
+        (usb(0x0483, 0x5740), "tinysa", Trust.UNKNOWN, "many other things"),
         (usb(0xFFFF, 0x0001), None, Trust.UNKNOWN, "unknown"),
         (AttachedPort(path="/dev/ttyS0"), None, Trust.UNKNOWN, "not on USB"),
     ],
