@@ -7,9 +7,12 @@ from pathlib import Path
 
 from contract.clock import Clock
 from contract.codec import Values
+from edge_agent.config import SensorConfig
 from hardware.board.client import BoardLink
+from hardware.board.modem import BoardModem
 from hardware.board.poller import BoardPoller
 from hardware.board.readings import BoardReadings
+from hardware.modems import DIALECTS
 from hardware.serial.port import SerialPort
 
 KEY_BYTES = 32
@@ -35,18 +38,23 @@ def read_key(path: Path | None) -> bytes | None:
     return key
 
 
-def board_poller(
-    port: SerialPort, *, sensor: str, file: str, clock: Clock, key: Path | None
-) -> BoardPoller:
+def board_poller(port: SerialPort, *, config: SensorConfig, file: str, clock: Clock) -> BoardPoller:
     """A board at a port; BoardKeyError for its key."""
-    link = BoardLink(port, clock=clock, key=read_key(key))
-    return BoardPoller(link, BoardReadings(sensor=sensor, file=file), clock=clock)
+    link = BoardLink(port, clock=clock, key=read_key(config.key))
+    modem = None
+    if config.modem is not None:
+        modem = BoardModem(link, DIALECTS[config.modem.value](sensor=config.name, file=file))
+    readings = BoardReadings(sensor=config.name, file=file)
+    return BoardPoller(link, readings, clock=clock, modem=modem)
 
 
 def board_gauges(poller: BoardPoller) -> Values:
     """Everything counted about a board, by both ends."""
     counters = asdict(poller.link.counters()) | asdict(poller.counters)
     gauges: Values = {f"board_{k}": n for k, n in counters.items() if isinstance(n, int)}
+    if poller.modem is not None:
+        gauges["board_modem_rounds"] = poller.modem.rounds
+        gauges["board_modem_unanswered"] = poller.modem.unanswered
     if (beat := poller.link.heartbeat) is not None:
         gauges |= {
             "board_dropped_control": beat.dropped_control,
@@ -72,4 +80,6 @@ def board_problem(poller: BoardPoller) -> str | None:
         return "the board is in safe mode: it sniffs nothing"
     if beat is not None and beat.flags & TUNER_LOST:
         return "the board lost its tuner"
+    if poller.modem is not None and poller.modem.problem is not None:
+        return poller.modem.problem
     return poller.refusal

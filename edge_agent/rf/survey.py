@@ -170,10 +170,9 @@ class Survey:
         if self._config.kind is SensorKind.BOARD:
             self._board = board_poller(
                 self._port,
-                sensor=self._config.name,
+                config=self._config,
                 file=port_name(self._config.url),
                 clock=self._clock,
-                key=self._config.key,
             )
             return self._board.items()
         if self._config.kind in LISTENED_KINDS:

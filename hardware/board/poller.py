@@ -12,7 +12,8 @@ import structlog
 from contract.clock import Clock
 from hardware.board import messages as m
 from hardware.board.client import BoardLink
-from hardware.board.interface import BoardError, CommandRefusedError
+from hardware.board.interface import BoardError, CommandRefusedError, Received
+from hardware.board.modem import BoardModem
 from hardware.board.readings import BoardReadings, stations
 from hardware.readings import Item, SweepReading
 from hardware.serial import PortError
@@ -51,11 +52,14 @@ class BoardPoller:
         *,
         clock: Clock,
         listen_s: float = LISTEN_S,
+        modem: BoardModem | None = None,
     ) -> None:
+        """``modem``: what is on the board's UART, if anything is to be asked of it."""
         self._link = link
         self._readings = readings
         self._clock = clock
         self._listen_s = listen_s
+        self._modem = modem
         self._sweep: SweepReading | None = None
         self._has_swept = asyncio.Event()
         self._boots = 0
@@ -69,6 +73,11 @@ class BoardPoller:
         return self._counters
 
     @property
+    def modem(self) -> BoardModem | None:
+        """The modem behind it, for its counters."""
+        return self._modem
+
+    @property
     def link(self) -> BoardLink:
         """The link, for its counters."""
         return self._link
@@ -76,27 +85,37 @@ class BoardPoller:
     async def items(self) -> AsyncIterator[Item]:
         """Yield readings until the port ends; cancel it to stop."""
         session = asyncio.create_task(self._link.run())
-        work = asyncio.create_task(self._work())
+        tasks = [session, asyncio.create_task(self._work())]
+        if self._modem is not None:
+            tasks.append(asyncio.create_task(self._modem.run()))
         try:
             while (received := await self._link.next_message()) is not None:
-                self._note_boot()
-                for item in self._readings.take(received, self._clock.wall()):
+                for item in self._note_boot() + self._said(received):
                     if isinstance(item, SweepReading):
                         self._sweep = item
                         self._has_swept.set()
                     yield item
             await session
         finally:
-            for task in (work, session):
+            for task in reversed(tasks):
                 task.cancel()
                 with suppress(asyncio.CancelledError):
                     await task
 
-    def _note_boot(self) -> None:
+    def _said(self, received: Received) -> list[Item]:
+        now_us = self._clock.wall()
+        if isinstance(received.message, m.ModemLine) and self._modem is not None:
+            at_us = now_us if received.at_us is None else received.at_us
+            return self._modem.take(received.message, at_us)
+        return self._readings.take(received, now_us)
+
+    def _note_boot(self) -> list[Item]:
         boots = self._link.counters().boots
-        if boots != self._boots:
-            self._boots = boots
-            self._readings.reset()
+        if boots == self._boots:
+            return []
+        self._boots = boots
+        self._readings.reset()
+        return [] if self._modem is None else self._modem.reset()
 
     async def _work(self) -> None:
         while True:

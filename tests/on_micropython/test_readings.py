@@ -14,12 +14,15 @@ from edge_agent.config import SensorConfig, SensorKind
 from edge_agent.desk import Desk
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
+from edge_agent.rf.board import BoardKeyError, board_poller, read_key
 from edge_agent.rf.survey import Survey
 from hardware.board.client import BoardLink
 from hardware.board.poller import BoardPoller
 from hardware.board.readings import BoardReadings
-from hardware.readings import Item, RdsReading, SweepReading, TunerReading
+from hardware.readings import CellReading, Item, RdsReading, SweepReading, TunerReading
 from hardware.serial import SerialPort
+from hardware.simulators.modem import SimulatedModem
+from hardware.simulators.modem_scripts import SceneScript
 from tests.edge_agent.outboxes import DEVICE, Bench
 from tests.on_micropython.board import Board
 from tests.on_micropython.session import QUICK
@@ -97,6 +100,50 @@ def test_the_agent_opens_a_board_and_tells_its_counters(built: Path, tmp_path: P
     assert int(str(counters["board_sweeps"])) >= 1
     assert int(str(counters["readings"])) >= 1
     assert counters["unreadable"] == 0
+
+
+def test_a_modem_behind_the_board_gives_its_cells(built: Path, tmp_path: Path) -> None:
+    async def live(path: Path) -> list[CellReading]:
+        cells: list[CellReading] = []
+        clock = SystemClock()
+        config = SensorConfig(
+            name="board0",
+            kind=SensorKind.BOARD,
+            url=str(path),
+            poll_s=None,
+            modem=SensorKind.QUECTEL,
+        )
+        async with asyncio.timeout(30), SerialPort(str(path), clock=clock, backoff=QUICK) as port:
+            source = board_poller(port, config=config, file="board0", clock=clock).items()
+            async for item in source:
+                cells += [item] if isinstance(item, CellReading) else []
+                if len(cells) >= 4:
+                    break
+            await source.aclose()  # type: ignore[attr-defined]
+        return cells
+
+    modem = SimulatedModem(SceneScript("genuine"), tmp_path / "modem0", is_torn=True)
+    with modem, Board(built, tmp_path, {**SCENE, "modem": str(modem.link)}) as board:
+        cells = asyncio.run(live(board.link))
+    assert {c.stamp.sensor for c in cells} == {"board0"}
+    assert any(c.is_serving for c in cells)
+
+
+@pytest.mark.parametrize("text", ["", "zz" * 32, "ab" * 31])
+def test_a_key_file_that_is_none_is_named_and_not_shown(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "board0.key"
+    file.write_text(text)
+    with pytest.raises(BoardKeyError, match=r"board0\.key: ") as caught:
+        read_key(file)
+    assert not text or text not in str(caught.value)
+    with pytest.raises(BoardKeyError, match="No such file"):
+        read_key(tmp_path / "none")
+
+
+def test_a_key_is_64_digits(tmp_path: Path) -> None:
+    (tmp_path / "k").write_text("ab" * 32 + "\n")
+    assert read_key(tmp_path / "k") == b"\xab" * 32
+    assert read_key(None) is None
 
 
 def _part(survey: Survey, book: HealthBook) -> tuple[PartState, dict[str, object], str]:
