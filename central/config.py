@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from central.places import Place
 from central.store.interface import EventKind
-from central.store.opening import check_url as check_store_url
+from central.store.opening import check_store_url
 from central.store.retention import Retention
 from central.webhooks import Target, check_url
 from contract.settings import Table, TomlFile
@@ -36,6 +36,8 @@ class CentralSettings:
     folder: Path
     """Holds the store and the central's keys."""
     http_host: str = "127.0.0.1"
+    http_tls: tuple[Path, Path] | None = None
+    """Certificate chain and private key of the pages; None: plain HTTP, on this machine only."""
     http_port: int = 8470
     """0: any free port."""
     broker: BrokerAddress | None = None
@@ -111,6 +113,7 @@ def load_settings(path: Path) -> CentralSettings:
         tenant=tenant,
         folder=folder,
         http_host=http.text_or("host", default.http_host),
+        http_tls=_http_tls(http),
         http_port=http.integer_or("port", default.http_port, 0, MAX_PORT),
         broker=own,
         broker_host=embedded.text_or("listen", default.broker_host),
@@ -162,6 +165,12 @@ def _check_area(text: str) -> str:
     if len(text) != 6 or not (text.isascii() and text.isdigit()):
         raise ValueError("an administrative division has six digits, for example 530100")
     return text
+
+
+def _http_tls(table: Table) -> tuple[Path, Path] | None:
+    if not (table.has("certificate") or table.has("private_key")):  # both or none
+        return None
+    return table.path("certificate"), table.path("private_key")
 
 
 def _places(root: Table) -> dict[str, Place]:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from central.store import tables as t
 from central.store.audit import AuditQueries
+from central.store.cases import CaseQueries
 from central.store.identities import IdentityQueries
 from central.store.interface import (
     AlertRow,
@@ -42,6 +43,8 @@ _LATENCIES = 10_000  # alerts whose latency the totals look at, newest first
 _FAR_APART = 2000
 """Sequence numbers further apart did not come together."""
 _NEAR_RUNS = 4000
+_LOOKED_AT = 40
+"""Messages looked at for one that is asked for by its type."""
 _AT_ONCE = 500
 """Devices that one statement asks for."""
 
@@ -59,7 +62,9 @@ def _speaking_plainly() -> Iterator[None]:
         raise StoreUnavailableError(str(error)) from error
 
 
-class SqlStore(IdentityQueries, OrderQueries, TriageQueries, PeopleQueries, AuditQueries):
+class SqlStore(
+    IdentityQueries, OrderQueries, PeopleQueries, AuditQueries, TriageQueries, CaseQueries
+):
     """See :class:`central.store.interface.Store`."""
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -180,6 +185,27 @@ class SqlStore(IdentityQueries, OrderQueries, TriageQueries, PeopleQueries, Audi
         m = t.messages.c
         row = self._one(sa.select(t.messages).where(m.device == device, m.seq == seq))
         return None if row is None else Message(**row._mapping)
+
+    def messages_of_type(self, device: str, kind: str, limit: int) -> Sequence[Message]:
+        """Stored messages of one type of a device, the newest first; only the latest are looked at.
+
+        A device sends a report every ten seconds: those of an hour are among its last thousands.
+        """
+        m = t.messages.c
+        latest = (
+            sa.select(t.messages)
+            .where(m.device == device)
+            .order_by(m.seq.desc())
+            .limit(limit * _LOOKED_AT)
+            .subquery()
+        )
+        rows = self._all(
+            sa.select(latest)
+            .where(latest.c.type == kind)
+            .order_by(latest.c.seq.desc())
+            .limit(limit)
+        )
+        return [Message(**row._mapping) for row in rows]
 
     def devices(self) -> Sequence[Device]:
         """All devices by id."""
