@@ -49,6 +49,7 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "fleet",
         "fleet simulate",
         "rf campaign",
+        "rf month",
         "rf learn-sms",
         "rf learn",
         "face calibrate",
