@@ -36,6 +36,9 @@ from edge_agent.health import HealthBook
 from hardware.atm.interface import DeviceLostError
 
 CUSTOMER_S = 5.0
+START_US = 15_000_000
+READY_POLL_S = 0.1
+NOBODYS_CARD = CardRef(hmac=bytes(32), last4="0000")
 WRONG_PIN, LOCKED_PIN = "55", "75"
 
 log = structlog.get_logger("atm")
@@ -104,6 +107,7 @@ class AtmRunner:
     ) -> None:
         numbers = VisitNumbers(self._state_dir / "last_visit", self._clock)
         script = self._booth.script
+        await self._await_readiness()
         while True:
             await loop.run_in_executor(thread, self._tend, machine)
             number = numbers.next()
@@ -117,6 +121,18 @@ class AtmRunner:
                 state = PartState.OK if is_durable else PartState.FAILED
                 self._book.report("atm", state, "simulated camera")
             await asyncio.sleep(script.pause_s)
+
+    async def _await_readiness(self) -> None:
+        """Give clock and list a moment after the start, so that nobody is sent away for nothing.
+
+        After that customers are served anyway: what is not known then sends them to the counter.
+        """
+        until = self._clock.mono() + START_US
+        while self._clock.mono() < until:
+            is_stale = self._account_of(NOBODYS_CARD).list_mode is ListMode.OFFLINE_STALE
+            if self._watch.is_trusted() and not is_stale:
+                return
+            await asyncio.sleep(READY_POLL_S)
 
     def _open(self) -> Machine:
         machine = Machine(

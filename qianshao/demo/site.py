@@ -39,6 +39,11 @@ class Site:
     http_port: int
     broker_port: int
     enrol_port: int
+    atm_port: int
+    """Publisher of the simulated ATM's services."""
+    host_port: int
+    """The simulated bank's host."""
+    screen_port: int
 
     @property
     def central_folder(self) -> Path:
@@ -64,6 +69,16 @@ class Site:
         return self.folder / f"{device}.toml"
 
     @property
+    def machine_folder(self) -> Path:
+        """Keys and sockets of the simulated ATM."""
+        return self.folder / "machine"
+
+    @property
+    def screen_url(self) -> str:
+        """The customer's screen."""
+        return f"http://127.0.0.1:{self.screen_port}/"
+
+    @property
     def modem_link(self) -> Path:
         """Where the simulated modem appears."""
         return self.folder / "modem0"
@@ -78,7 +93,7 @@ def field_data() -> Path | None:
 def prepare(folder: Path, http_port: int) -> Site:
     """Make authority, keys and enrolments in ``folder``, or take those of an earlier run."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    site = Site(folder, http_port or _free_port(), _free_port(), _free_port())
+    site = Site(folder, http_port or _free_port(), *(_free_port() for _ in range(5)))
     site.central_folder.mkdir(exist_ok=True, mode=0o700)
     settings = CentralSettings(tenant=TENANT, folder=site.central_folder)
     authority_folder = site.central_folder / "ca"
@@ -181,6 +196,22 @@ def write_atm(site: Site, visits: Sequence[str]) -> None:
         replace_durably(key, secrets.token_bytes(32))
     lines = _agent_lines(site, ATM, DeviceKind.ATM)
     lines += ["[atm]", f'tenant_key_file = "{ATM}/card.key"', f'script = "{ATM}/visits.toml"']
+    lines += [
+        "[atm.machine]",
+        'terminal = "DEMO0001"',
+        f'publisher = "ws://127.0.0.1:{site.atm_port}/xfs4iot/v1.0"',
+        'token_key_file = "machine/token.key"',
+        'customer = "machine/customer.sock"',
+        "taken_s = 5",
+        "[atm.machine.host]",
+        'host = "127.0.0.1"',
+        f"port = {site.host_port}",
+        'profile = "iso87-ascii-mac"',
+        'mac_key_file = "machine/mac.key"',
+        "timeout_s = 5",
+        "[atm.screen]",
+        f"port = {site.screen_port}",
+    ]
     _write(site.agent_folder(ATM) / "visits.toml", visits)
     _write(site.agent_config(ATM), lines)
 
