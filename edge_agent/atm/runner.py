@@ -23,6 +23,7 @@ from contract.accounts import CardRef, card_ref
 from contract.clock import Clock, UnixMicros
 from contract.messages import WithdrawalDecision
 from contract.words import Decision, DecisionReason, Pad, PartState, PinVerdict
+from edge_agent.atm.assertions import SpentToday
 from edge_agent.atm.booth import Booth
 from edge_agent.atm.clock_watch import ClockWatch
 from edge_agent.atm.closure import Closure
@@ -77,6 +78,7 @@ class AtmRunner:
         self._account_of = account_of
         self._show = show
         self._policy = policy or Policy()
+        self._spent = SpentToday()
         for part in ("devices", "journal", "host"):
             book.register(part)
 
@@ -226,6 +228,7 @@ class AtmRunner:
             is_live=seen.is_live,
             is_match=seen.is_match,
             amount_fen=scripted.amount_fen,
+            day_fen=self._spent.of(ref, started),
         )
         verdict = decide(visit, self._policy)
         factors = Factors()
@@ -244,6 +247,8 @@ class AtmRunner:
             log.warning("journal_failed", problem=str(error))
             machine.give_card_back()
             done = Done(None, "")
+        if done.outcome is Outcome.COMPLETED:
+            self._spent.add(ref, scripted.amount_fen, started)
         decision, reason, pin = verdict.decision, verdict.reason, visit.pin
         if reason is None:
             decision, reason, pin = _after(done, factors)
@@ -295,19 +300,3 @@ def _send_customer(path: Path, scripted: ScriptedVisit) -> None:
         line.sendall(json.dumps(wish).encode() + b"\n")
         if line.recv(64).strip() != b"ok":
             raise OSError("the simulated customer did not come")
-
-
-def nobody(hold: DecisionReason | None, mode: ListMode) -> Visit:
-    """Return a visit of which nothing but orders and list is known: every factor is missing."""
-    return Visit(
-        business=Business.WITHDRAW,
-        pin=PinVerdict.WRONG,
-        is_enrolled=False,
-        is_face_covered=False,
-        pad=Pad.NONE,
-        is_live=None,
-        is_match=None,
-        list_mode=mode,
-        has_stop=hold is DecisionReason.STOP_PAYMENT,
-        has_freeze=hold is DecisionReason.FROZEN,
-    )

@@ -9,4 +9,4 @@ from qianshao.demo.summary import _outbox
 
 
 def test_an_agent_that_never_began_has_nothing_waiting(tmp_path: Path) -> None:
-    assert _outbox(Site(tmp_path, 1, 2, 3), ATM) == (0, set(), 0)
+    assert _outbox(Site(tmp_path, 1, 2, 3, 4, 5, 6), ATM) == (0, set(), 0)
