@@ -253,6 +253,19 @@ class TimeHint:
     echo_mono: Annotated[MonoMicros, Key(2, "monotonic time of the device's message")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListNotice:
+    """Which list of accounts is in force now, and what leads there from the one before.
+
+    Sent at each change, and again every ``atm.list_refresh_s`` with a manifest drawn up anew: its
+    time is what an ATM counts the list's age from. Whatever is too large, or missed, is fetched
+    whole over HTTPS.
+    """
+
+    manifest: Annotated[bytes, Key(0, "the signed manifest")]
+    delta: Annotated[bytes, Key(1, "the delta file; empty: none, or too large")] = b""
+
+
 Body = (
     Detection
     | WithdrawalDecision
@@ -263,6 +276,7 @@ Body = (
     | OrderDelivery
     | OrderResult
     | TimeHint
+    | ListNotice
 )
 
 BODY_TYPES: dict[str, type[Body]] = {
@@ -275,6 +289,7 @@ BODY_TYPES: dict[str, type[Body]] = {
     "order_delivery": OrderDelivery,
     "order_result": OrderResult,
     "time_hint": TimeHint,
+    "list_notice": ListNotice,
 }
 """Message type on the wire to its record."""
 

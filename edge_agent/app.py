@@ -21,7 +21,7 @@ from contract.codec import Values
 from contract.envelope import NO_PREVIOUS, seal
 from contract.messages import OrderResult, State
 from contract.orders import OrderBody, ReportHealth, RestartPart
-from contract.topics import Lane
+from contract.topics import Channel, Lane
 from contract.words import PartState, Presence
 from edge_agent.central_time import CentralTime
 from edge_agent.config import AgentConfig, ConfigError, Problem, SensorConfig, load_config
@@ -43,11 +43,13 @@ from edge_agent.watchdog import Watchdog
 from hardware.gnss import FixTracker
 from mqtt_bridge.downlink import Downlink
 from mqtt_bridge.ports import BrokerAddress
+from mqtt_bridge.tls import tls_context
 from mqtt_bridge.uplink import Uplink, UplinkStatus
 
 if TYPE_CHECKING:
-    from atm_face.policy import ListMode
-    from edge_agent.atm.station import AtmStation
+    import ssl
+
+    from edge_agent.atm.station import AtmStation, Link
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
@@ -98,7 +100,7 @@ class Agent:
             outbox=self._outbox,
             make_state=self._make_state,
             settings=config.uplink,
-            downlink=Downlink(config.tenant, config.device, self._orders),
+            downlink=Downlink(config.tenant, config.device, self),
         )
         self._watchdog = Watchdog()
         self._surveys: dict[str, Survey] = {}
@@ -134,6 +136,13 @@ class Agent:
             report=self._put_result,
             act=self._act,
         )
+
+    def take(self, channel: Channel, payload: bytes) -> None:
+        """Take what the central says: the list for an ATM's lists, all else for the orders."""
+        if channel is not Channel.LISTS:
+            self._orders.take(channel, payload)
+        elif self._atm is not None and self._atm.lists is not None:
+            self._atm.lists.take(payload)
 
     def _put_result(self, result: OrderResult) -> None:
         """Return when a result is durable; raises OutboxError, and the desk tries again."""
@@ -248,16 +257,25 @@ class Agent:
             book=self._book,
             signer=self._identity.signer,
             hold_on=self._orders.hold_on,
-            freshness=self._freshness,
+            link=self._link,
             time=self._time,
+            find_central=find_central_key(self._config.central.public_key),
+            tls=self._own_papers,
         )
 
-    def _freshness(self) -> ListMode:
-        """How far orders may be relied on: a signed receipt shows that the central is there."""
-        from atm_face.policy import list_mode
+    def _link(self) -> Link:
+        """Whether the central is there: a signed receipt shows it."""
+        from edge_agent.atm.station import Link
 
         status = self._uplink.status()
-        return list_mode(is_online=status.is_connected, age_s=status.last_receipt_age_s)
+        return Link(status.is_connected, status.last_receipt_age_s)
+
+    def _own_papers(self) -> ssl.SSLContext:
+        """TLS with the central, both sides shown; raises OSError."""
+        tls = self._address().tls
+        if tls is None:
+            raise OSError("the list needs this device's certificate (ca, certificate in [broker])")
+        return tls_context(tls)
 
     def _make_parts(self) -> Supervisor:
         """What this kind of station does, each part kept alive by itself."""
