@@ -366,7 +366,10 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "what",
         nargs="?",
         default="all",
-        choices=["outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size", "all"],
+        choices=[
+            *("outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size"),
+            *("stream", "all"),
+        ],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
     bench.set_defaults(run=_bench)
