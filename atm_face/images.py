@@ -28,6 +28,7 @@ MAX_PIXELS = 40_000_000
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _BMP_MAGIC = b"BM"
+_MOVING_MAGIC = (b"GIF87a", b"GIF89a")
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOFn; not DHT, JPG, DAC
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM, RSTn: markers without a length
 _JPEG_SOS, _JPEG_EOI = 0xDA, b"\xff\xd9"
@@ -135,6 +136,8 @@ def check_container(encoded: bytes) -> tuple[int, int]:
         width, height = _walk_jpeg(encoded)
     elif encoded.startswith(_BMP_MAGIC):
         width, height = _walk_bmp(encoded)
+    elif encoded.startswith(_MOVING_MAGIC) or encoded[:4] + encoded[8:12] == b"RIFFWEBP":
+        raise _ContainerError("GIF and WebP pictures may be animated: JPEG, PNG or BMP is needed")
     else:
         raise _ContainerError("not a JPEG, PNG or BMP picture")
     if width < 1 or height < 1:
@@ -162,6 +165,8 @@ def _walk_png(encoded: bytes) -> tuple[int, int]:
             if kind != b"IHDR" or length != 13:
                 raise _ContainerError("PNG does not begin with its header")
             size = struct.unpack_from(">II", encoded, offset + 8)
+        if kind == b"acTL":  # APNG: one file, several pictures, and only the first would be seen
+            raise _ContainerError("animated PNG: one still picture is needed")
         if kind == b"IEND":
             return size
         offset = end
@@ -187,6 +192,8 @@ def _walk_jpeg(encoded: bytes) -> tuple[int, int]:
             if length < 8 or offset + 9 > len(encoded):
                 raise _ContainerError(f"JPEG frame header at offset {offset} is cut")
             height, width = struct.unpack_from(">HH", encoded, offset + 5)
+            if encoded[offset + 9 : offset + 10] == b"\x04":  # number of components, T.81 B.2.2
+                raise _ContainerError("CMYK JPEG, made for printing: RGB or grey is needed")
             size = width, height
         offset += 2 + length
         if marker == _JPEG_SOS:

@@ -15,11 +15,9 @@ from central.alert_states import AlertAction, RuleError
 from central.alert_work import (
     AlertWork,
     NotCoveredError,
-    Note,
     Seen,
     StaleError,
     UnknownError,
-    no_note,
     sql_of,
 )
 from central.store.interface import AlertRow, Event
@@ -46,12 +44,10 @@ class AlertDesk:
         store: SqlStore,
         clock: Clock,
         on_events: Callable[[Sequence[Event]], None] = lambda events: None,
-        note: Note = no_note,
     ) -> None:
         self._store = store
         self._clock = clock
         self._on_events = on_events
-        self._note = note
 
     def act(
         self,
@@ -128,7 +124,7 @@ class AlertDesk:
             return sum(desk.call(alert_id) for alert_id in due)
 
     def _writing(self) -> _Session:
-        return _Session(self._store, int(self._clock.wall()), self._on_events, self._note)
+        return _Session(self._store, int(self._clock.wall()), self._on_events)
 
 
 class _Session:
@@ -139,16 +135,14 @@ class _Session:
         store: SqlStore,
         now: int,
         on_events: Callable[[Sequence[Event]], None],
-        note: Note,
     ) -> None:
         self._transaction = store.transaction()
         self._now = now
         self._on_events = on_events
-        self._note = note
 
     def __enter__(self) -> AlertWork:
         self._tx = self._transaction.__enter__()
-        self._work = AlertWork(sql_of(self._tx), self._now, self._note)
+        self._work = AlertWork(sql_of(self._tx), self._now)
         return self._work
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from central.alert_states import (
     AlertState,
     RuleError,
 )
+from central.audit import record
 from central.store import triage
 from central.store.interface import AlertRow, Event, EventKind
 from central.store.triage import AlertEvent
@@ -55,14 +56,6 @@ class Seen:
     version: int
 
 
-Note = Callable[[SqlTransaction, int, Actor, str, str, dict[str, Any]], None]
-"""Writes into the audit chain: transaction, time, who, action, subject, detail."""
-
-
-def no_note(*_: object) -> None:
-    """Write nothing: a desk without an audit chain."""
-
-
 def check_note(note: str) -> str:
     """Return a note of bearable length; raises RuleError."""
     note = note.strip()
@@ -74,10 +67,9 @@ def check_note(note: str) -> str:
 class AlertWork:
     """The changes themselves, inside a transaction."""
 
-    def __init__(self, tx: SqlTransaction, now: int, note: Note) -> None:
+    def __init__(self, tx: SqlTransaction, now: int) -> None:
         self._tx = tx
         self._now = now
-        self._note = note
         self._changed: dict[int, str] = {}
 
     def tell(self) -> list[Event]:
@@ -101,7 +93,7 @@ class AlertWork:
         snooze_s: int | None,
     ) -> AlertRow:
         """Do one thing with one alert."""
-        row = self._seen(actor, seen)
+        row = self.seen(actor, seen)
         state = rules.after(action, AlertState(row.state))
         code = rules.check_reason(action, reason, note)
         note = check_note(note)
@@ -135,14 +127,14 @@ class AlertWork:
 
     def merge(self, actor: Actor, into: Seen, others: Sequence[Seen], note: str) -> AlertRow:
         """Let other alerts become part of one."""
-        target = self._seen(actor, into)
+        target = self.seen(actor, into)
         if AlertState(target.state) not in OPEN:
             raise RuleError(f"alert {target.id} is {target.state}: nothing is merged into it")
         merged: dict[int, int] = {}
         for other in others:
             if other.alert_id == target.id:
                 raise RuleError("an alert cannot be merged into itself")
-            row = self._seen(actor, other)
+            row = self.seen(actor, other)
             if row.is_technical != target.is_technical:
                 raise RuleError("technical alerts and police alerts are kept apart")
             state = rules.after(AlertAction.MERGE, AlertState(row.state))
@@ -161,7 +153,7 @@ class AlertWork:
 
     def split(self, actor: Actor, seen: Seen, note: str) -> AlertRow:
         """Take a merged alert out again."""
-        row = self._seen(actor, seen)
+        row = self.seen(actor, seen)
         last = self._last(row.id, AlertAction.MERGE)
         if row.state != AlertState.MERGED or last is None or row.merged_into is None:
             raise RuleError("the alert is not part of another one")
@@ -181,7 +173,7 @@ class AlertWork:
 
     def split_device(self, actor: Actor, seen: Seen, device: str, note: str) -> AlertRow:
         """Give what one device says an alert of its own."""
-        row = self._seen(actor, seen)
+        row = self.seen(actor, seen)
         if AlertState(row.state) not in OPEN:
             raise RuleError(f"the alert is {row.state}")
         connection = self._tx._connection
@@ -223,7 +215,7 @@ class AlertWork:
 
     def undo(self, actor: Actor, seen: Seen) -> AlertRow:
         """Take back one's own last action."""
-        row = self._seen(actor, seen)
+        row = self.seen(actor, seen)
         last = triage.last_event(self._tx._connection, row.id)
         if last is None or last.actor != actor.name or last.version != row.version:
             raise RuleError("there is nothing of yours to take back")
@@ -263,7 +255,8 @@ class AlertWork:
 
     # -- parts --------------------------------------------------------------------------------
 
-    def _seen(self, actor: Actor, seen: Seen) -> AlertRow:
+    def seen(self, actor: Actor, seen: Seen) -> AlertRow:
+        """Return an alert as the actor saw it; raises UnknownError, NotCoveredError, StaleError."""
         row = self._tx.alert_by_id(seen.alert_id)
         if row is None:
             raise UnknownError(f"there is no alert {seen.alert_id}")
@@ -313,7 +306,7 @@ class AlertWork:
         )  # fmt: skip
         if actor is not None:
             detail = {"from": row.state, "to": changed.state, "reason": code}
-            self._note(self._tx, self._now, actor, f"alert.{action.value}", str(row.id), detail)
+            record(self._tx, self._now, actor, f"alert.{action.value}", str(row.id), detail=detail)
         return changed
 
 

@@ -7,13 +7,12 @@ from dataclasses import replace
 from central.actor import Actor
 from central.alert_work import (
     NotCoveredError,
-    Note,
     UnknownError,
     check_note,
-    no_note,
     sql_of,
 )
 from central.allow import Allowance, check_match
+from central.audit import record
 from central.store import triage
 from central.store.sql import SqlStore
 from contract.clock import Clock
@@ -22,10 +21,9 @@ from contract.clock import Clock
 class AllowDesk:
     """Changes the allow-lists. Thread-safe: all state is in the store."""
 
-    def __init__(self, store: SqlStore, clock: Clock, note: Note = no_note) -> None:
+    def __init__(self, store: SqlStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._note = note
 
     def allow(self, actor: Actor, allowance: Allowance) -> int:
         """Add an allowance in the actor's name; raises AllowanceError or NotCoveredError."""
@@ -37,7 +35,7 @@ class AllowDesk:
         with self._store.transaction() as tx:
             made = triage.add_allowance(sql_of(tx)._connection, row)
             detail = {"kind": row.kind.value, "match": dict(row.match), "area": row.area}
-            self._note(sql_of(tx), now, actor, "allowance.add", str(made), detail)
+            record(tx, now, actor, "allowance.add", str(made), detail=detail)
         return made
 
     def disallow(self, actor: Actor, allowance_id: int) -> None:
@@ -50,4 +48,4 @@ class AllowDesk:
             if not actor.covers(known.area):
                 raise NotCoveredError(f"the area {known.area} is not one of yours")
             triage.remove_allowance(sql_of(tx)._connection, allowance_id, actor.name, now)
-            self._note(sql_of(tx), now, actor, "allowance.remove", str(allowance_id), {})
+            record(tx, now, actor, "allowance.remove", str(allowance_id))

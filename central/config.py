@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from central.places import Place
 from central.store.interface import EventKind
-from central.store.opening import check_url as check_store_url
+from central.store.opening import check_store_url
 from central.store.retention import Retention
 from central.webhooks import Target, check_url
 from contract.settings import Table, TomlFile

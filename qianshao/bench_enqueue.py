@@ -27,6 +27,8 @@ Pair = tuple[float, float]
 GROUP = 100
 SLOW_DISK_S = 0.003
 """What a flush costs on an SD card or a busy disk."""
+SLOW_FROM_US = 1000.0
+"""A disk whose flush takes less hides what grouping is for."""
 _PATIENCE_S = 60.0
 
 
@@ -92,11 +94,6 @@ def signing(calls: int = 1000, runs: int = RUNS) -> Pair:
         peer.append((time.perf_counter() - middle) / calls * 1e6)
         ours.append((middle - started) / calls * 1e6)
     return statistics.median(ours), statistics.median(peer)
-
-
-def commit_us(commits: int = 50) -> float:
-    """Microseconds that this disk takes for one durable commit of one signed message."""
-    return store_groups(messages=GROUP, singles=commits, runs=1)[1]
 
 
 def fsync_us() -> float:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from contract.clock import SystemClock
 from contract.keyfiles import KeyFileError
 from contract.settings import ConfigError
+from qianshao.central_backup import add_copies
 
 if TYPE_CHECKING:
     from central.audit import AuditLog
@@ -35,7 +36,8 @@ Commands = argparse._SubParsersAction
 def add_commands(central: argparse.ArgumentParser) -> None:
     """Add ``admin`` and ``audit`` below ``central``; without one of them the central runs."""
     # What stands before the sub-command is kept: a sub-parser's own default would overwrite it.
-    words = central.add_subparsers(metavar="[admin|audit]", dest="word")
+    words = central.add_subparsers(metavar="[admin|audit|backup|restore]", dest="word")
+    add_copies(words)
     sentence = "people of the central, from its own terminal"
     admin = words.add_parser("admin", help=sentence, description=sentence)
     _add_admin(admin.add_subparsers(required=True, metavar="WHAT"))

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qianshao.face_evaluate import failures, rates_of
-from qianshao.face_peers import NAMES, open_peer
 from qianshao.face_pictures import (
     Encoded,
     Pair,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "qianshao.face_compare/1"
 OURS = "sface"
+NAMES = ("opencv", "face_recognition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ def main_compare(args: argparse.Namespace) -> int:
     from atm_face.engines.interface import EngineError
     from atm_face.engines.sface import SFaceEngine
     from atm_face.evaluation import paired
+    from qianshao.face_peers import open_peer
     from qianshao.face_work import WorkFileError
 
     try:

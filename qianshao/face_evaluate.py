@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -162,7 +163,9 @@ def report(
     right = sum((item.score >= engine.default_threshold) == item.is_genuine for item in listed)
     rates = rates_of(used)
     groups = {
-        group: _group_rates(comparisons, rates["fnmr_at_fmr"]["1e-3"]["threshold"])
+        group: _group_rates(
+            comparisons, rates["fnmr_at_fmr"]["1e-3"]["threshold"], engine.default_threshold
+        )
         for group, comparisons in _by_group(engine, pairs, encoded, listed, is_all=is_all).items()
     }
     latency = np.quantile(encoded.spent_ms, [0.5, 0.99]) if encoded.spent_ms else (None, None)
@@ -177,6 +180,7 @@ def report(
         **rates,
         "accuracy": right / len(listed),
         **failures(encoded),
+        "at_default_threshold": errors_at(used, engine.default_threshold),
         "groups": groups,
         "worst_group": _worst(groups),
         "latency_ms": {
@@ -234,27 +238,36 @@ def _by_group(
     return found
 
 
-def _group_rates(comparisons: Sequence[Comparison], threshold: float | None) -> dict[str, Any]:
-    """A group's own rates, and its rates at the threshold that was set over everybody."""
-    rates = rates_of(comparisons)
-    found: dict[str, float | None] = {"fmr": None, "fnmr": None}
-    if threshold is not None:
+def _group_rates(
+    comparisons: Sequence[Comparison], threshold: float | None, default: float | None = None
+) -> dict[str, Any]:
+    """A group's own rates, and its errors at thresholds that were set over everybody."""
+    return rates_of(comparisons) | {
+        "at_overall_threshold": errors_at(comparisons, threshold),
+        "at_default_threshold": errors_at(comparisons, default),
+    }
+
+
+def errors_at(comparisons: Sequence[Comparison], threshold: float | None) -> dict[str, Any]:
+    """Both error rates at one threshold, with their counts; None where nothing was compared."""
+    found: dict[str, Any] = {"threshold": threshold, "fmr": None, "fnmr": None}
+    if threshold is not None and math.isfinite(threshold):
         for name, is_genuine in (("fmr", False), ("fnmr", True)):
             scores = [one.score for one in comparisons if one.is_genuine is is_genuine]
-            if scores:
-                errors = sum((score >= threshold) != is_genuine for score in scores)
-                found[name] = errors / len(scores)
-    return rates | {"at_overall_threshold": found | {"threshold": threshold}}
+            errors = sum((score >= threshold) != is_genuine for score in scores)
+            found[name] = errors / len(scores) if scores else None
+            found["false_matches" if name == "fmr" else "misses"] = errors
+    return found
 
 
 def _worst(groups: dict[str, dict[str, Any]]) -> str | None:
-    """The group with most false matches at the common threshold."""
-    known = {
-        name: rates["at_overall_threshold"]["fmr"]
-        for name, rates in groups.items()
-        if rates["at_overall_threshold"]["fmr"] is not None
-    }
-    return max(known, key=lambda name: known[name]) if known else None
+    """The group with most false matches at the common threshold, or at the engine's own."""
+    for at in ("at_overall_threshold", "at_default_threshold"):
+        known = {name: rates[at]["fmr"] for name, rates in groups.items()}
+        known = {name: fmr for name, fmr in known.items() if fmr is not None}
+        if known:
+            return max(known, key=lambda name: float(known[name]))
+    return None
 
 
 def rates_of(comparisons: Sequence[Comparison]) -> dict[str, Any]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 STOCK = "opencv"
 DLIB = "face_recognition"
-NAMES = (STOCK, DLIB)
 
 
 def open_peer(name: str) -> FaceEngine:

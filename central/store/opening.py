@@ -20,7 +20,7 @@ def open_store(path: Path, url: str | None = None) -> SqlStore:
     return open_postgresql(url)
 
 
-def check_url(text: str) -> str:
+def check_store_url(text: str) -> str:
     """Return the URL of a PostgreSQL store; raises ValueError if it is none or holds a password."""
     try:
         url = make_url(text)

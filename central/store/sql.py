@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from central.store import tables as t
 from central.store.audit import AuditQueries
+from central.store.cases import CaseQueries
 from central.store.identities import IdentityQueries
 from central.store.interface import (
     AlertRow,
@@ -61,7 +62,9 @@ def _speaking_plainly() -> Iterator[None]:
         raise StoreUnavailableError(str(error)) from error
 
 
-class SqlStore(IdentityQueries, OrderQueries, TriageQueries, PeopleQueries, AuditQueries):
+class SqlStore(
+    IdentityQueries, OrderQueries, PeopleQueries, AuditQueries, TriageQueries, CaseQueries
+):
     """See :class:`central.store.interface.Store`."""
 
     def __init__(self, engine: sa.Engine) -> None:

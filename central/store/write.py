@@ -434,14 +434,14 @@ class SqlTransaction:
         return Event(_new_id(added), at, kind, data)
 
 
-def read_allowance(row: sa.Row[Any]) -> Allowance:
-    """Return an allowance from its row."""
-    return Allowance(**{**row._mapping, "kind": AllowanceKind(row.kind)})
-
-
 def _chunks(names: list[str]) -> list[list[str]]:
     """Names in groups that a statement can take."""
     return [names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)]
+
+
+def read_allowance(row: sa.Row[Any]) -> Allowance:
+    """Return an allowance from its row."""
+    return Allowance(**{**row._mapping, "kind": AllowanceKind(row.kind)})
 
 
 def _groups(numbers: Collection[int], *, apart: int) -> list[tuple[int, int]]:

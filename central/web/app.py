@@ -20,7 +20,21 @@ from central.ingest import IngestStatus
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
 from central.store.sql import SqlStore
-from central.web import account, api, chart, exports, features, fleet, office, pages, stream
+from central.web import (
+    account,
+    alerts,
+    allow,
+    api,
+    cases,
+    chart,
+    exports,
+    features,
+    fleet,
+    office,
+    pages,
+    stream,
+    told,
+)
 from central.web.access import NotSignedInError, rules
 from central.web.limits import Limiter
 from central.web.security import LOCAL_NAMES, BodyLimit, SecurityHeaders
@@ -55,13 +69,17 @@ def create_app(
     sign_ins = Limiter(clock, burst=20, per_minute=20)
     site = Site(store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers)
     app.state.site = site
-    for module in (pages, fleet, chart, office, account, api, features, exports, stream):
+    for module in (
+        *(pages, alerts, allow, cases, fleet, chart, office, account),
+        *(api, features, exports, stream),
+    ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(StoreUnavailableError, _no_store)
     app.add_exception_handler(NotSignedInError, _not_signed_in)
+    told.install(app)
     site.paths.update(rule.path for rule in rules(app))
     app.add_middleware(BodyLimit)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_hosts(settings), www_redirect=False)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from central.store import EventKind, MigrationError, StoreUnavailableError
 from central.store.migrations import Migration, migrations
-from central.store.opening import check_url, open_store
+from central.store.opening import check_store_url, open_store
 from central.store.postgresql import migrate_postgresql, version_of
 from central.store.tables import metadata
 from contract.topics import Lane
@@ -182,4 +182,4 @@ def test_a_server_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
 )
 def test_a_url_that_cannot_be_used_is_refused(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
-        check_url(text)
+        check_store_url(text)

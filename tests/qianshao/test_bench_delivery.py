@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge_agent.outbox_store import OutboxStore
 from qianshao.bench_delivery import ingest, sustained
-from qianshao.bench_enqueue import commit_us, enqueue_groups, fsync_us, signing, store_groups
+from qianshao.bench_enqueue import enqueue_groups, fsync_us, signing, store_groups
 
 
 def test_groups_and_single_commits_are_timed() -> None:
@@ -12,7 +12,6 @@ def test_groups_and_single_commits_are_timed() -> None:
     assert ours > 0
     assert peer > 0
     assert fsync_us() > 0
-    assert commit_us(commits=3) > 0
     assert min(store_groups(messages=200, singles=5, runs=1)) > 0
     ours, peer = signing(calls=20, runs=1)
     assert ours > peer > 0

@@ -22,6 +22,7 @@ from qianshao.face_evaluate import (
     report,
 )
 from qianshao.face_pictures import Encoded, Looked, Pair, encode_all
+from qianshao.face_report import page
 from qianshao.face_work import WorkFile
 
 
@@ -158,6 +159,8 @@ def test_a_group_is_judged_at_the_common_threshold() -> None:
     group = [Comparison("a", "b", 0.5), Comparison("a", "c", 0.1), Comparison("a", "a", 0.3)]
     rates = _group_rates(group, 0.4)["at_overall_threshold"]
     assert (rates["fmr"], rates["fnmr"]) == (0.5, 1.0)
+    shipped = _group_rates(group, 0.4, 0.2)["at_default_threshold"]
+    assert (shipped["false_matches"], shipped["misses"], shipped["fnmr"]) == (1, 0, 0.0)
 
 
 def test_a_refusal_is_told_apart_from_a_face_that_was_not_found(
@@ -183,7 +186,10 @@ def test_a_group_has_every_pair_of_its_own_people(engine: SFaceEngine) -> None:
     encoded = Encoded({name: Looked("face", None, template) for name in names})
     pairs = [Pair(f"{who}/1.png", f"{who}/2.png", "east") for who in "abc"]
     pairs.append(Pair("a/1.png", "d/1.png", "west"))
-    result, _ = report(engine, pairs, encoded, is_all=True)
+    result, curve = report(engine, pairs, encoded, is_all=True)
+    assert "<tr><td>east<td>3<td>1<td>" in page(result, curve)
+    assert result["worst_group"] == "east"  # too few pairs for 1e-3: by the engine's own threshold
+    assert result["at_default_threshold"]["false_matches"] == 6
     assert result["groups"]["east"]["genuine"] == 3
     assert result["groups"]["east"]["impostor"] == 1  # b and c: a was labelled twice
     assert result["impostor"] == 6
