@@ -400,17 +400,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="all",
         choices=[
             *("outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size"),
-            *("stream", "all"),
-            "outbox",
-            "ingest",
-            "envelope",
-            "face",
-            "rf",
-            "spectrum",
-            "board",
-            "size",
-            "central",
-            "all",
+            *("central", "stream", "all"),
         ],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
