@@ -200,7 +200,7 @@ def test_limits_hold_to_the_fen_and_only_for_money_that_goes_out() -> None:
     assert policy.version.endswith("/once<=300000/day<=500000")
     for key in ("max_once_fen", "max_day_fen"):
         with pytest.raises(PolicyError):
-            Policy(**{key: 0})
+            Policy(**{key: 0})  # type: ignore[arg-type]
 
 
 def test_a_payee_on_the_list_is_about_transfers_to_others_alone() -> None:
