@@ -15,12 +15,25 @@ from starlette.staticfiles import StaticFiles
 
 from central.audit import AuditLog
 from central.config import CentralSettings
+from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
 from central.store.sql import SqlStore
-from central.web import account, alerts, allow, api, cases, exports, features, pages, stream, told
+from central.web import (
+    account,
+    alerts,
+    allow,
+    api,
+    cases,
+    dispatch,
+    exports,
+    features,
+    pages,
+    stream,
+    told,
+)
 from central.web.access import NotSignedInError, rules
 from central.web.limits import Limiter
 from central.web.security import LOCAL_NAMES, BodyLimit, SecurityHeaders
@@ -39,6 +52,7 @@ def create_app(
     clock: Clock | None = None,
     signer: KeySigner | None = None,
     couriers: tuple[Courier, ...] = (),
+    tell_van: Tell | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
     clock = clock or SystemClock()
@@ -53,9 +67,11 @@ def create_app(
     )
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
-    site = Site(store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers)
+    site = Site(
+        store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers, tell_van
+    )
     app.state.site = site
-    for module in (pages, alerts, allow, cases, account, api, features, exports, stream):
+    for module in (pages, alerts, allow, cases, dispatch, account, api, features, exports, stream):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _http_error)
