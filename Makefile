@@ -37,6 +37,7 @@ schemas: $(STAMP)
 	$(BIN)/python -m rf_watch.documents docs/detection-cells.md
 	$(BIN)/python -m hardware.board.generate
 	$(BIN)/python -m rf_watch.broadcast.documents docs/rules-broadcast.md
+	$(BIN)/python -m central.web.documents docs/central.md
 	$(BIN)/python -m edge_agent.atm.assertion_openapi docs/contract/face-assertion.openapi.json
 
 # The sniffer board's release: compiled modules, update image, ROMFS image.

@@ -79,7 +79,7 @@ class Central:
     """One central, composed from its settings."""
 
     def __init__(self, settings: CentralSettings) -> None:
-        check_bind(settings.http_host)
+        check_bind(settings.http_host, has_tls=settings.http_tls is not None)
         self._settings = settings
         self._stopping = threading.Event()
         self._issued = 0.0
@@ -147,7 +147,9 @@ class Central:
             couriers=couriers,
             tell_van=tell_van,
         )
-        self._web = WebServer(app, self._hub, settings.http_host, settings.http_port)
+        self._web = WebServer(
+            app, self._hub, settings.http_host, settings.http_port, settings.http_tls
+        )
         self._enrolment = self._make_enrolment()
         self._couriers = couriers
 

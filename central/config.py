@@ -36,6 +36,8 @@ class CentralSettings:
     folder: Path
     """Holds the store and the central's keys."""
     http_host: str = "127.0.0.1"
+    http_tls: tuple[Path, Path] | None = None
+    """Certificate chain and private key of the pages; None: plain HTTP, on this machine only."""
     http_port: int = 8470
     """0: any free port."""
     broker: BrokerAddress | None = None
@@ -56,7 +58,7 @@ class CentralSettings:
     """Life of a device's certificate; it is renewed after two thirds."""
     utc_offset_minutes: int = 480
     """Time of the pages: China Standard Time keeps no daylight saving."""
-    batch_messages: int = 256
+    batch_messages: int = 1000
     """Messages that one commit takes at most."""
     receipt_interval_ms: int = 1000
     """A device gets a receipt at most this often."""
@@ -111,6 +113,7 @@ def load_settings(path: Path) -> CentralSettings:
         tenant=tenant,
         folder=folder,
         http_host=http.text_or("host", default.http_host),
+        http_tls=_http_tls(http),
         http_port=http.integer_or("port", default.http_port, 0, MAX_PORT),
         broker=own,
         broker_host=embedded.text_or("listen", default.broker_host),
@@ -162,6 +165,12 @@ def _check_area(text: str) -> str:
     if len(text) != 6 or not (text.isascii() and text.isdigit()):
         raise ValueError("an administrative division has six digits, for example 530100")
     return text
+
+
+def _http_tls(table: Table) -> tuple[Path, Path] | None:
+    if not (table.has("certificate") or table.has("private_key")):  # both or none
+        return None
+    return table.path("certificate"), table.path("private_key")
 
 
 def _places(root: Table) -> dict[str, Place]:

@@ -57,7 +57,7 @@ class Ingest:
         clock: Clock,
         on_events: Callable[[Sequence[Event]], None],
         on_heard: Callable[[dict[str, tuple[bytes, int, bool]]], None] = lambda heard: None,
-        batch_messages: int = 256,
+        batch_messages: int = 1000,
         receipt_interval_ms: int = 1000,
         first_retry_s: float = 0.1,
         longest_retry_s: float = 5.0,

@@ -101,8 +101,7 @@ class Recorder:
 
     def finish(self) -> Recorded:
         """Write what was gathered and the events of this batch; the caller commits."""
-        for device, changes in self._changes.items():
-            self._tx.update_device(device, **changes)
+        self._tx.update_devices(self._changes)
         for row, change in self._alerts.values():
             self._tell(EventKind.ALERT, {"change": change.value, "alert": alert_json(row)})
         for decision in self._decisions:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from contract.clock import SystemClock
 from contract.keyfiles import KeyFileError
 from contract.settings import ConfigError
+from qianshao.central_backup import add_copies
 
 if TYPE_CHECKING:
     from central.audit import AuditLog
@@ -35,7 +36,8 @@ Commands = argparse._SubParsersAction
 def add_commands(central: argparse.ArgumentParser) -> None:
     """Add ``admin`` and ``audit`` below ``central``; without one of them the central runs."""
     # What stands before the sub-command is kept: a sub-parser's own default would overwrite it.
-    words = central.add_subparsers(metavar="[admin|audit]", dest="word")
+    words = central.add_subparsers(metavar="[admin|audit|backup|restore]", dest="word")
+    add_copies(words)
     sentence = "people of the central, from its own terminal"
     admin = words.add_parser("admin", help=sentence, description=sentence)
     _add_admin(admin.add_subparsers(required=True, metavar="WHAT"))
@@ -101,10 +103,10 @@ def _office(config: Path) -> Iterator[_Office]:
     from central.audit import AuditLog
     from central.config import load_settings
     from central.people.desk import PeopleDesk
-    from central.store import open_sqlite
+    from central.store.opening import open_store
 
     settings, clock = load_settings(config), SystemClock()
-    store = open_sqlite(settings.store_path)
+    store = open_store(settings.store_path, settings.store_url)
     try:
         people = PeopleDesk(store, clock, settings.folder)
         yield _Office(settings, store, people, AuditLog(store, clock, central_signer(settings)))
@@ -176,7 +178,10 @@ def _password(args: argparse.Namespace, office: _Office) -> int:
 def _link(args: argparse.Namespace, office: _Office) -> int:
     token = office.people.make_link(args.name)
     http = office.settings
-    url = f"http://{http.http_host}:{http.http_port}/sign-in/link/{token}"
+    scheme, host = "http", http.http_host
+    if http.http_tls is not None:
+        scheme, host = "https", http.names[0]
+    url = f"{scheme}://{host}:{http.http_port}/sign-in/link/{token}"
     _say(args, url, name=args.name, url=url)
     return 0
 

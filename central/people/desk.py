@@ -238,7 +238,7 @@ class PeopleDesk:
         person = self._store.person(name)
         if person is not None and person.locked_until > now:
             passwords.verify_password(None, password)
-            wait_s = (person.locked_until - now) // SECOND_US + 1
+            wait_s = -(-(person.locked_until - now) // SECOND_US)
             raise SignInError("locked", f"too many wrong tries: wait {wait_s} s", wait_s)
         is_right = passwords.verify_password(None if person is None else person.password, password)
         step = None if person is None else self._second_factor_step(person, code, now)

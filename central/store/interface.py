@@ -272,6 +272,9 @@ class Transaction(Protocol):
     def update_device(self, device: str, **changes: Any) -> None:
         """Change named columns of a device."""
 
+    def update_devices(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change named columns of devices."""
+
     def expect(
         self, seqs: Mapping[str, Collection[int]], detections: Collection[tuple[str, bytes]]
     ) -> None:
@@ -383,6 +386,9 @@ class Store(Protocol):
         ``came`` asks only for the islands around some sequence numbers: a device that sends its
         evidence before its telemetry may have a hundred thousand.
         """
+
+    def stored_by(self, came: Mapping[str, Collection[int]]) -> dict[str, Stored]:
+        """The same for several devices at once, each with what came of it."""
 
     def note_receipts(self, at: int, up_to: dict[str, int]) -> None:
         """Remember which receipts were published."""

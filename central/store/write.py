@@ -33,6 +33,9 @@ from contract.words import OrderOutcome
 _NEAR = 64
 """Sequence numbers of one batch that are no further apart are looked up together."""
 
+_AT_ONCE = 500
+"""Devices that one statement asks for."""
+
 KEPT_REFUSALS = 500
 """Rows kept for each claimed device; the counters go on for ever."""
 
@@ -43,6 +46,14 @@ _TO: sa.BindParameter[int] = sa.bindparam("to_seq", type_=sa.BigInteger)
 
 # Statements of the hot path are built once: building costs more than SQLite's work.
 _DEVICE = sa.select(t.devices).where(t.devices.c.device == _AT)
+_DEVICES = sa.select(t.devices).where(
+    t.devices.c.device.in_(sa.bindparam("at_devices", expanding=True))
+)
+_AGAIN = (
+    t.devices.update()
+    .where(t.devices.c.device == _AT)
+    .values(duplicates=t.devices.c.duplicates + 1)
+)
 _LINKS = sa.select(t.messages.c.seq, t.messages.c.digest, t.messages.c.prev).where(
     t.messages.c.device == _AT, t.messages.c.seq.between(_FROM, _TO)
 )
@@ -79,6 +90,13 @@ _ALLOWANCES = (
 )
 
 
+@functools.cache
+def _update(names: tuple[str, ...]) -> sa.Update:
+    """Statement that changes some columns of a device."""
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names}
+    return t.devices.update().where(t.devices.c.device == _AT).values(**values)
+
+
 def columns(row: Any) -> dict[str, Any]:
     """Return the fields of a row dataclass without copying what they hold."""
     kind: Any = type(row)
@@ -95,6 +113,8 @@ class SqlTransaction:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self._devices: dict[str, Device] = {}
+        """Devices that were read ahead and are unchanged since."""
         self._links: dict[str, dict[int, Link]] = defaultdict(dict)
         self._read: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._messages: list[Message] = []
@@ -149,6 +169,7 @@ class SqlTransaction:
             for first, last in _groups(seqs, apart=1):
                 self._cover(device, first, last)
         for device, seq in starts.items():
+            self._devices.pop(device, None)
             start = sa.func.coalesce(t.devices.c.chain_start, 0)
             self._connection.execute(
                 t.devices.update()
@@ -160,6 +181,9 @@ class SqlTransaction:
         self, seqs: Mapping[str, Collection[int]], detections: Collection[tuple[str, bytes]]
     ) -> None:
         """Read together what a batch will ask for one by one."""
+        for some in _chunks(list(seqs)):
+            found = self._connection.execute(_DEVICES, {"at_devices": some})
+            self._devices.update((row.device, Device(**row._mapping)) for row in found)
         for device, numbers in seqs.items():
             for first, last in _groups(numbers, apart=_NEAR):
                 here = {"at_device": device, "from_seq": first - 1, "to_seq": last + 1}
@@ -184,14 +208,25 @@ class SqlTransaction:
 
     def device(self, device: str) -> Device | None:
         """Return the device as this transaction sees it."""
+        if device in self._devices:
+            return self._devices[device]
         row = self._one(_DEVICE, at_device=device)
         return None if row is None else Device(**row._mapping)
 
     def update_device(self, device: str, **changes: Any) -> None:
         """Change named columns of a device."""
-        self._connection.execute(
-            t.devices.update().where(t.devices.c.device == device).values(**changes)
-        )
+        self.update_devices({device: changes})
+
+    def update_devices(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change named columns of devices; those that change the same share a statement."""
+        alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+        for device, values in changes.items():
+            if values:
+                self._devices.pop(device, None)
+                bound = {f"new_{name}": value for name, value in values.items()}
+                alike[tuple(values)].append({"at_device": device, **bound})
+        for names, rows in alike.items():
+            self._connection.execute(_update(names), rows)
 
     # -- the chain ----------------------------------------------------------------------------
 
@@ -258,11 +293,8 @@ class SqlTransaction:
 
     def count_duplicate(self, device: str) -> None:
         """Note that a stored message came again."""
-        self._connection.execute(
-            t.devices.update()
-            .where(t.devices.c.device == device)
-            .values(duplicates=t.devices.c.duplicates + 1)
-        )
+        self._devices.pop(device, None)
+        self._connection.execute(_AGAIN, {"at_device": device})
 
     def add_refusal(self, refusal: RefusalRow) -> None:
         """Note and count a message that was not taken, and drop the oldest beyond the limit."""
@@ -286,6 +318,7 @@ class SqlTransaction:
         self._count_refusal(refusal)
 
     def _count_refusal(self, refusal: RefusalRow) -> None:
+        self._devices.pop(refusal.device, None)
         c = t.refusal_counts.c
         here = (c.device == refusal.device, c.reason == refusal.reason)
         counted = self._connection.execute(
@@ -405,6 +438,11 @@ class SqlTransaction:
         """Append to the stream."""
         added = self._connection.execute(_ADD_EVENT, {"at": at, "kind": kind, "data": data})
         return Event(_new_id(added), at, kind, data)
+
+
+def _chunks(names: list[str]) -> list[list[str]]:
+    """Names in groups that a statement can take."""
+    return [names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)]
 
 
 def read_allowance(row: sa.Row[Any]) -> Allowance:

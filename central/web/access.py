@@ -102,11 +102,12 @@ def cookie_name(request: Request) -> str:
 
 async def _know_visitor(request: Request) -> Visitor | None:
     if not hasattr(request.state, "visitor"):
-        request.state.visitor = await run_in_threadpool(_find_visitor, request)
+        request.state.visitor = await run_in_threadpool(find_visitor, request)
     return visitor_of(request)
 
 
-def _find_visitor(request: Request) -> Visitor | None:
+def find_visitor(request: Request) -> Visitor | None:
+    """Look up who sends a request, by its key or its cookie; None: nobody, or no longer."""
     desk = site_of(request).people
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":

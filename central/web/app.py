@@ -27,9 +27,12 @@ from central.web import (
     allow,
     api,
     cases,
+    chart,
     dispatch,
     exports,
     features,
+    fleet,
+    office,
     pages,
     stream,
     told,
@@ -71,7 +74,10 @@ def create_app(
         store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers, tell_van
     )
     app.state.site = site
-    for module in (pages, alerts, allow, cases, dispatch, account, api, features, exports, stream):
+    for module in (
+        *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
+        *(api, features, exports, stream),
+    ):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _http_error)
@@ -81,9 +87,16 @@ def create_app(
     told.install(app)
     site.paths.update(rule.path for rule in rules(app))
     app.add_middleware(BodyLimit)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_NAMES), www_redirect=False)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_hosts(settings), www_redirect=False)
     app.add_middleware(SecurityHeaders)  # outermost: its headers are on refusals too
     return app
+
+
+def _hosts(settings: CentralSettings) -> list[str]:
+    """Host headers that are answered: with TLS also the names that stand in the configuration."""
+    if settings.http_tls is None:
+        return list(LOCAL_NAMES)
+    return [*LOCAL_NAMES, *(f"[{name}]" if ":" in name else name for name in settings.names)]
 
 
 def _answer(request: Request, status: int, detail: str) -> Response:

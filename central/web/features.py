@@ -169,8 +169,7 @@ def items(
 
 def visible(actor: Actor, row: AlertRow) -> bool:
     """Whether an alert lies in one of the person's areas; one without an area is everybody's."""
-    area: str = getattr(row, "area", "")
-    return not area or actor.covers(area)
+    return not row.area or actor.covers(row.area)
 
 
 def alert_features(site: Site, actor: Actor) -> list[Feature]:

@@ -15,6 +15,7 @@ from central.views import (
     gaps,
     refusal_json,
 )
+from central.web import fleet
 from central.web.access import needs
 from central.web.site import SiteOf
 from contract.topics import TopicError, check_id
@@ -53,6 +54,7 @@ def devices(request: Request, site: SiteOf, actor: FleetReader) -> HTMLResponse:
         request,
         "devices.html",
         devices=[presenter.device(device_json(row)) for row in site.store.devices()],
+        expiries=fleet.expiries(site, presenter),
         refusals=[
             presenter.refusal(refusal_json(row)) for row in site.store.refusals(_SHOWN_REFUSALS)
         ],
@@ -81,6 +83,8 @@ def device(request: Request, site: SiteOf, actor: FleetReader, device: str) -> H
         health_at_text=presenter.time(view["health_at"]),
         uptime_s=None if row.health is None else row.health["uptime_s"],
         parts_of_device=presenter.health_parts(row.health),
+        certificates=fleet.certificates(site, presenter, device),
+        reports=fleet.health_history(site, presenter, device),
         highest_seq=runs[-1].last if runs else 0,
         chain_start=row.chain_start,
         gaps=gaps(runs),

@@ -13,7 +13,8 @@ from urllib.parse import quote
 from central.store.interface import Event, EventKind, Json, Snapshot
 from central.views import alert_json, decision_json, device_json
 from central.web.words import Words
-from contract.codec import Scalar, Values
+from contract.clock import UnixMicros
+from contract.codec import Scalar, Values, rfc3339
 from contract.words import PartState, Presence, TimeBasis
 
 _RANK = {
@@ -46,6 +47,10 @@ class Presenter:
         except OverflowError:  # within a day of the calendar's end
             return text
         return local.strftime("%Y-%m-%d %H:%M:%S")
+
+    def moment(self, at: int) -> str:
+        """Local time of microseconds."""
+        return self.time(rfc3339(UnixMicros(at)))
 
     def value(self, value: Scalar) -> str:
         """One named value as text."""
@@ -168,7 +173,7 @@ class Presenter:
             "is_revoked": view["revoked_at"] is not None,
         }
 
-    def _part(self, name: str) -> str:
+    def part(self, name: str) -> str:
         """Name a part: ``sensor nas0`` keeps the sensor's own name behind the word."""
         kind, _, own = name.partition(" ")
         whole = self.words.word("part", name)
@@ -176,7 +181,7 @@ class Presenter:
 
     def _failing(self, health: Json | None) -> str:
         parts = (health or {}).get("parts", ())
-        return ", ".join(self._part(p["name"]) for p in parts if p["state"] != PartState.OK)
+        return ", ".join(self.part(p["name"]) for p in parts if p["state"] != PartState.OK)
 
     # -- whole pages --------------------------------------------------------------------------
 
@@ -225,7 +230,7 @@ class Presenter:
         return [
             {
                 **part,
-                "name_text": self._part(part["name"]),
+                "name_text": self.part(part["name"]),
                 "detail": self.words.word("detail", part["detail"]),
                 "state_text": self.words.word("part_state", part["state"]),
                 "pairs": self.pairs(part["counters"]),

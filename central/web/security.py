@@ -21,6 +21,11 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 
+MAP_POLICY = CONTENT_SECURITY_POLICY.replace(
+    "img-src 'self'", "img-src 'self' data: blob:; worker-src 'self'"
+)
+"""The map's library draws its own pictures and works in a worker of this site."""
+
 HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "x-content-type-options": "nosniff",
@@ -36,18 +41,22 @@ LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
 class BindError(ValueError):
-    """An address on which pages without a login must not listen."""
+    """An address on which pages without TLS must not listen: passwords would go in clear."""
 
     def __init__(self, host: str) -> None:
         super().__init__(
-            f"the pages have no login yet and listen on this machine only: {host!r} is not loopback"
+            f"without a certificate the pages listen on this machine only: {host!r} is not "
+            "loopback ([http] certificate and private_key open it)"
         )
         self.host = host
 
 
-def check_bind(host: str) -> str:
-    """Return ``host`` if it is a loopback address or ``localhost``; raises BindError."""
-    if host == "localhost":
+def check_bind(host: str, *, has_tls: bool = False) -> str:
+    """Return ``host`` if the pages may listen there; raises BindError.
+
+    Without TLS that is a loopback address or ``localhost``.
+    """
+    if host == "localhost" or has_tls:
         return host
     try:
         is_loopback = ipaddress.ip_address(host).is_loopback
@@ -111,12 +120,17 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        is_encrypted = scope["scheme"] == "https"
         may_keep = scope["path"].startswith("/static/")
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.update(HEADERS)
+                if is_encrypted:
+                    headers["strict-transport-security"] = "max-age=31536000"
+                if scope["path"] == "/map":
+                    headers["content-security-policy"] = MAP_POLICY
                 headers["cache-control"] = "no-cache" if may_keep else "no-store"
             await send(message)
 

@@ -30,6 +30,8 @@ from contract.clock import Clock
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
+VENDOR = STATIC / "vendor"
+"""Libraries of others, fetched by make setup; nothing of them is in the repository."""
 _COOKIE = "lang"
 _COOKIE_AGE_S = 365 * 24 * 3600
 

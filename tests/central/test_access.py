@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import httpx
@@ -15,6 +16,7 @@ from central.hub import Hub
 from central.people.permissions import PERMISSIONS, Permission, may
 from central.web import create_app
 from central.web.access import Rule, UndeclaredRouteError, needs, public, rules
+from central.web.documents import renewed
 from tests.central.in_process import InProcess
 from tests.central.kit import Central, settings
 from tests.central.signing import BASE, client_as, sign_in
@@ -139,6 +141,12 @@ def test_a_form_carries_the_token_in_a_field(app: FastAPI) -> None:
     answer = client.post("/sign-out", data={"csrf": visitor.csrf})
     assert answer.status_code == 303
     assert client.get("/account").status_code == 303
+
+
+def test_the_document_has_the_table_of_today() -> None:
+    path = Path(__file__).resolve().parents[2] / "docs" / "central.md"
+    text = path.read_text(encoding="utf-8")
+    assert renewed(text) == text, "run make schemas"
 
 
 def test_a_refusal_is_in_the_audit_log(app: FastAPI, central: Central) -> None:

@@ -21,6 +21,7 @@ from central.allow import AllowanceKind
 from central.case_desk import PART_KINDS, SOURCES
 from central.case_states import CaseAction, CaseReason, CaseState
 from central.dispatch import DispatchState
+from central.places import Basis
 from central.technical import RULES as TECHNICAL
 from central.web import words as words_module
 from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
@@ -75,6 +76,9 @@ GROUPS: dict[str, list[str]] = (
         "alert_group": list(GROUPS_OF_ALERTS),
         "page": [entry.name for entry in ENTRIES],
         "role": [role.value for role in Role],
+        "certificate": ["valid", "ends_soon", "expired", "revoked"],
+        "outcome": ["done", "refused"],
+        "position": [basis.value for basis in Basis],
     }
 )
 
