@@ -399,16 +399,8 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         nargs="?",
         default="all",
         choices=[
-            "outbox",
-            "ingest",
-            "envelope",
-            "face",
-            "rf",
-            "spectrum",
-            "board",
-            "size",
-            "central",
-            "all",
+            *("outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size"),
+            *("central", "stream", "all"),
         ],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
