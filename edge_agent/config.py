@@ -163,6 +163,8 @@ class AgentConfig:
     """Loopback port for Prometheus; None: closed."""
     sensors: tuple[SensorConfig, ...]
     atm: AtmConfig | None
+    crew_port: int | None = None
+    """Loopback port of the crew's page; None: closed."""
     outbox: Quota = field(default_factory=Quota)
     uplink: UplinkSettings = field(default_factory=UplinkSettings)
     evidence: EvidenceLimits = field(default_factory=EvidenceLimits)
@@ -192,6 +194,7 @@ def load_config(path: Path) -> AgentConfig:
         uplink=read_uplink(root.table_or_none("uplink")),
         evidence=read_evidence(root.table_or_none("evidence")),
         metrics_port=_metrics_port(root.table_or_none("metrics")),
+        crew_port=_metrics_port(root.table_or_none("crew")),
         sensors=_sensors(root, path.parent),
         cells=_cells(root.table_or_none("cells")),
         atm=read_atm(root.table_or_none("atm")),
