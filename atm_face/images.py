@@ -28,6 +28,7 @@ MAX_PIXELS = 40_000_000
 _PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _BMP_MAGIC = b"BM"
+_MOVING_MAGIC = (b"GIF87a", b"GIF89a")
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOFn; not DHT, JPG, DAC
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM, RSTn: markers without a length
 _JPEG_SOS, _JPEG_EOI = 0xDA, b"\xff\xd9"
@@ -103,6 +104,26 @@ def decode_image(encoded: bytes, file: str) -> Image:
     return Image(Path(file).name, np.ascontiguousarray(pixels, dtype=np.uint8))
 
 
+def decode_depth(encoded: bytes, file: str) -> NDArray[np.uint16]:
+    """Millimetres of each place from a grey PNG of 16 bits; any other bytes raise ImageError."""
+    require_opencv()
+    import cv2
+    import numpy as np
+
+    try:
+        check_container(encoded)
+        if not encoded.startswith(_PNG_MAGIC) or encoded[24:26] != b"\x10\x00":
+            raise _ContainerError("a depth frame is a grey PNG of 16 bits")
+        depth = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    except _ContainerError as error:
+        raise ImageError(file, str(error)) from None
+    except cv2.error as error:
+        raise ImageError(file, f"the decoder refused it: {error.err}") from error
+    if depth is None or depth.ndim != 2 or depth.dtype != np.uint16:
+        raise ImageError(file, "the decoder found no depth in it")
+    return np.asarray(depth, dtype=np.uint16)
+
+
 def check_container(encoded: bytes) -> tuple[int, int]:
     """Return (width, height) that a whole, sound file announces; else raise _ContainerError."""
     if not encoded:
@@ -115,6 +136,8 @@ def check_container(encoded: bytes) -> tuple[int, int]:
         width, height = _walk_jpeg(encoded)
     elif encoded.startswith(_BMP_MAGIC):
         width, height = _walk_bmp(encoded)
+    elif encoded.startswith(_MOVING_MAGIC) or encoded[:4] + encoded[8:12] == b"RIFFWEBP":
+        raise _ContainerError("GIF and WebP pictures may be animated: JPEG, PNG or BMP is needed")
     else:
         raise _ContainerError("not a JPEG, PNG or BMP picture")
     if width < 1 or height < 1:
@@ -142,6 +165,8 @@ def _walk_png(encoded: bytes) -> tuple[int, int]:
             if kind != b"IHDR" or length != 13:
                 raise _ContainerError("PNG does not begin with its header")
             size = struct.unpack_from(">II", encoded, offset + 8)
+        if kind == b"acTL":  # APNG: one file, several pictures, and only the first would be seen
+            raise _ContainerError("animated PNG: one still picture is needed")
         if kind == b"IEND":
             return size
         offset = end
@@ -167,6 +192,8 @@ def _walk_jpeg(encoded: bytes) -> tuple[int, int]:
             if length < 8 or offset + 9 > len(encoded):
                 raise _ContainerError(f"JPEG frame header at offset {offset} is cut")
             height, width = struct.unpack_from(">HH", encoded, offset + 5)
+            if encoded[offset + 9 : offset + 10] == b"\x04":  # number of components, T.81 B.2.2
+                raise _ContainerError("CMYK JPEG, made for printing: RGB or grey is needed")
             size = width, height
         offset += 2 + length
         if marker == _JPEG_SOS:

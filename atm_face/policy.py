@@ -14,7 +14,7 @@ from atm_face import screens
 from atm_face.screens import Prompt, Text
 from contract.words import Decision, DecisionReason, Pad, PinVerdict
 
-TABLE_VERSION = "2026-11.1"
+TABLE_VERSION = "2026-11.2"
 """Changes whenever a row, its order or its decision does."""
 
 LIST_MAX_AGE_S = 900
@@ -25,6 +25,11 @@ TRANSFER_DELAY_S = 24 * 3600
 
 LOWEST_PAD_FLOOR = Pad.CHALLENGE
 """No policy, however signed, may move cash on a picture that could be a print."""
+
+
+DISSUASION = (Prompt.ANTI_FRAUD_VOICE_ZH,)
+"""Asked and confirmed before money goes: at every transfer to other people (PBOC-2016-261-ATM), and
+of a customer whom the list warns of. It accuses nobody; saying no ends at the counter."""
 
 
 class PolicyError(ValueError):
@@ -108,6 +113,15 @@ class Visit:
     has_stop: bool = False
     has_freeze: bool = False
     sanction: SanctionRegime | None = None
+    amount_fen: int = 0
+    day_fen: int = 0
+    """What the card drew here today before this visit."""
+    is_dormant: bool = False
+    needs_step_up: bool = False
+    """The list asks for a second verification of the person, which this machine cannot give."""
+    is_payee_listed: bool = False
+    is_warned: bool = False
+    """The list says that this customer may be under somebody's influence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +129,24 @@ class Policy:
     """What a bank may set. Raising a floor is free; lowering it below the house's is refused."""
 
     pad_floor: Pad = LOWEST_PAD_FLOOR
+    max_once_fen: int | None = None
+    """Most of one transaction; None: the host alone limits."""
+    max_day_fen: int | None = None
 
     def __post_init__(self) -> None:
+        for key in ("max_once_fen", "max_day_fen"):
+            limit = getattr(self, key)
+            if limit is not None and limit <= 0:
+                raise PolicyError(key, f"{limit} is no limit")
         if self.pad_floor.rank < LOWEST_PAD_FLOOR.rank:
             raise PolicyError("pad_floor", f"{self.pad_floor} is below {LOWEST_PAD_FLOOR}")
 
     @property
     def version(self) -> str:
         """Names the table and the settings, for the signed message."""
-        return f"{TABLE_VERSION}/pad>={self.pad_floor}"
+        once = "" if self.max_once_fen is None else f"/once<={self.max_once_fen}"
+        day = "" if self.max_day_fen is None else f"/day<={self.max_day_fen}"
+        return f"{TABLE_VERSION}/pad>={self.pad_floor}{once}{day}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +192,15 @@ def _is_liveness_unavailable(visit: Visit, policy: Policy) -> bool:
     if visit.is_live is False:
         return False
     return visit.is_live is None or visit.is_match is None or visit.pad.rank < policy.pad_floor.rank
+
+
+def _is_over_limit(visit: Visit, policy: Policy) -> bool:
+    if not visit.business.is_outgoing:
+        return False
+    once, day = policy.max_once_fen, policy.max_day_fen
+    return (once is not None and visit.amount_fen > once) or (
+        day is not None and visit.day_fen + visit.amount_fen > day
+    )
 
 
 TABLE: tuple[Row, ...] = (
@@ -232,6 +264,23 @@ TABLE: tuple[Row, ...] = (
         lambda visit, _: visit.list_mode is ListMode.OFFLINE_STALE,
         Decision.REFER_TO_COUNTER,
     ),
+    # What follows is beyond the scenario format, so nothing of it may come before a row above.
+    Row(
+        DecisionReason.DORMANT,
+        lambda visit, _: visit.is_dormant,
+        Decision.REFER_TO_COUNTER,
+    ),
+    Row(
+        DecisionReason.STEP_UP_REQUIRED,
+        lambda visit, _: visit.needs_step_up and visit.business.is_outgoing,
+        Decision.REFER_TO_COUNTER,
+    ),
+    Row(
+        DecisionReason.LISTED_PAYEE,
+        lambda visit, _: visit.is_payee_listed and visit.business is Business.TRANSFER_OTHER,
+        Decision.DENY,
+    ),
+    Row(DecisionReason.LIMIT_EXCEEDED, _is_over_limit, Decision.REFER_TO_COUNTER),
 )
 """The rows in their order."""
 
@@ -248,6 +297,10 @@ SOURCES: dict[DecisionReason, str] = {
     DecisionReason.FACE_MISMATCH: "the bank's face + card + PIN rule",
     DecisionReason.NONCOUNTER_OUTFLOW_SUSPENDED: "the sanction regime of the term's first day",
     DecisionReason.LIST_STALE: "反电信网络诈骗法 art. 18: verify, or do not pay",
+    DecisionReason.DORMANT: "银发〔2016〕261号: six months unused, counter only",
+    DecisionReason.STEP_UP_REQUIRED: "反电信网络诈骗法 art. 18: verify the identity again",
+    DecisionReason.LISTED_PAYEE: "反电信网络诈骗法 art. 18: limit or stop the service",
+    DecisionReason.LIMIT_EXCEEDED: "the bank's own limits",
 }
 """Where each rule comes from, for the record."""
 
@@ -274,6 +327,11 @@ def decide(visit: Visit, policy: Policy) -> Verdict:
             return Verdict(row.decision, row.reason, row.screen, row.prompts)
     if visit.business is Business.TRANSFER_OTHER:
         return Verdict(
-            Decision.ALLOW_DELAYED, None, screens.ALLOWED_DELAYED, delay_s=TRANSFER_DELAY_S
+            Decision.ALLOW_DELAYED,
+            None,
+            screens.ALLOWED_DELAYED,
+            DISSUASION,
+            delay_s=TRANSFER_DELAY_S,
         )
-    return Verdict(Decision.ALLOW, None, screens.ALLOWED)
+    is_warned = visit.is_warned and visit.business.is_outgoing
+    return Verdict(Decision.ALLOW, None, screens.ALLOWED, DISSUASION if is_warned else ())

@@ -42,10 +42,17 @@ class Rotation:
 
     def turn(self, template: Template) -> Template:
         """The template as this card's store knows it. Numbers past ``dimensions`` stay."""
+        return self._mirrored(template, 1)
+
+    def back(self, template: Template) -> Template:
+        """The template as the engine knows it: the same mirrors in the other order."""
+        return self._mirrored(template, -1)
+
+    def _mirrored(self, template: Template, step: int) -> Template:
         import numpy as np
 
         vector = np.array(template.vector[: self._dimensions])
-        for mirror in self._mirrors:
+        for mirror in self._mirrors[::step]:
             vector -= 2.0 * float(mirror @ vector) * mirror
         rest = template.vector[self._dimensions :]
         return replace(template, vector=(*(float(value) for value in vector), *rest))

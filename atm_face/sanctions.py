@@ -104,6 +104,9 @@ class Holds:
     sanction: SanctionRegime | None = None
     is_watched: bool = False
     """Told to the central and to nobody at the machine."""
+    is_dormant: bool = False
+    needs_step_up: bool = False
+    is_warned: bool = False
 
 
 _REGIMES = {
@@ -127,4 +130,14 @@ def holds_of(listed: Listed | None, today: dt.date) -> Holds:
         has_freeze=ListedFor.FREEZE in what,
         sanction=regime if ListedFor.SANCTION in what else None,
         is_watched=ListedFor.WATCH in what,
+        is_dormant=ListedFor.DORMANT in what,
+        needs_step_up=ListedFor.STEP_UP in what,
+        is_warned=ListedFor.WARNED in what,
     )
+
+
+def is_listed_payee(listed: Listed | None, today: dt.date) -> bool:
+    """Whether nobody may send money to this account today: it is stopped, frozen or listed."""
+    if listed is None or (listed.until is not None and today >= listed.until):
+        return False
+    return bool(listed.listed_for & (ListedFor.LISTED_PAYEE | ListedFor.STOP | ListedFor.FREEZE))

@@ -21,6 +21,8 @@ class Prompt(StrEnum):
     REMOVE_COVER = "REMOVE_COVER"
     TURN_LEFT = "TURN_LEFT"
     TURN_RIGHT = "TURN_RIGHT"
+    ANTI_FRAUD_VOICE_ZH = "ANTI_FRAUD_VOICE_ZH"
+    """Said in Chinese, shown, and confirmed by the customer before anything is sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,11 @@ PROMPTS: dict[Prompt, Text] = {
     ),
     Prompt.TURN_LEFT: Text("Please turn your head slowly to your left.", "请缓慢向左转头"),
     Prompt.TURN_RIGHT: Text("Please turn your head slowly to your right.", "请缓慢向右转头"),
+    Prompt.ANTI_FRAUD_VOICE_ZH: Text(
+        "Is somebody telling you to do this? Do you know who gets the money? If in doubt, do"
+        " not go on; the counter will help you.",
+        "是否有人要求您办理这笔业务？您是否认识收款人？如有疑问请勿继续，柜台可为您提供帮助",
+    ),
 }
 
 ALLOWED = Text("Your transaction is being carried out.", "交易正在办理")

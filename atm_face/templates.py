@@ -84,6 +84,10 @@ class Reference:
         """Compare a fresh template with it; the engine's own number, unchanged by the rotation."""
         return engine.compare(self.template, self.rotation.turn(probe))
 
+    def plain(self) -> Template:
+        """The reference as the engine knows it, for the seconds of one visit."""
+        return self.rotation.back(self.template)
+
 
 class TemplateSource(Protocol):
     """Where a card's reference comes from: this machine, or the bank."""
@@ -181,6 +185,11 @@ class TemplateStore:
             consent=Consent(purpose=purpose, given_on=date.fromisoformat(given_on)),
             rotation=Rotation(keys[1], rotated_dimensions(name, len(vector))),
         )
+
+    def cards(self) -> frozenset[bytes]:
+        """Cards with a face stored now."""
+        query = "SELECT card FROM template WHERE sealed IS NOT NULL"
+        return frozenset(card for (card,) in self._db.execute(query))
 
     def withdraw(self, card: bytes, on: date) -> None:
         """Erase salt and template and keep the date of the withdrawal; NotEnrolledError."""

@@ -10,15 +10,35 @@ import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from atm_face.decision import Likeness, likeness
 from atm_face.engines.interface import FaceEngine, Finding, Template, deciding_threshold
 from atm_face.faces import Capture, inspect
-from atm_face.images import Image, ImageError, decode_image
+from atm_face.images import Image, ImageError, decode_depth, decode_image
 from atm_face.liveness import NOT_TESTED, Liveness, challenge_for, judge_turn
+from atm_face.presence import Cue, combined, depth_cue, infrared_cue
 from atm_face.screens import Prompt
 from contract.messages import FaceEvidence
-from hardware.cameras.interface import ChallengeAnswer, ChallengeKind, Frame
+from hardware.cameras.interface import ChallengeAnswer, ChallengeKind, Frame, FrameKind
 
 NONCE_BYTES = 16
+
+TOGETHER_US = 250_000
+"""An infrared or depth frame further than this from the colour frame shows another moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """How many of the first usable frames have to match: ``needed`` of ``of``."""
+
+    needed: int = 1
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.needed <= self.of <= 5 or 2 * self.needed <= self.of:
+            raise ValueError(f"{self.needed} of {self.of} frames is no majority of 1 to 5")
+
+
+ONE_FRAME = Vote()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +80,8 @@ class Examination:
     """Pictures came, and none of them shows a face."""
     prompts: tuple[Prompt, ...] = ()
     """What would help before another try."""
+    probe: Template | None = field(default=None, repr=False)
+    """Template of the compared frame, for the window of recent visits; it stays in this process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +102,35 @@ def examine(
     session: Session,
     now_us: int,
     threshold: float | None = None,
+    vote: Vote = ONE_FRAME,
 ) -> Examination:
-    """Compare the first usable frame with the reference, and judge the challenge.
+    """Compare the first usable frames with the reference, and judge challenge, infrared and depth.
 
-    The first usable frame, not the most similar one: the best of N tries lets N times as many
-    strangers through. Stale, foreign and unreadable frames are as if they had not been taken.
+    The first usable frames, not the most similar one: the best of N tries lets N times as many
+    strangers through. With a vote of K of N the K-th best similarity of the first N counts; too few
+    usable frames answer nothing. Stale, foreign and unreadable frames are as if never taken.
     ``reference`` is None for a card without an enrolled face. Raises ThresholdError for a threshold
     below the engine's floor and TemplateMismatchError for a reference of other weights.
     """
     limit = deciding_threshold(engine, threshold)
+    colour = [frame for frame in frames if frame.kind is FrameKind.RGB]
     seen = [
         _Seen(frame, image, inspect(engine, image))
-        for frame, image in _readable(frames, session, now_us)
+        for frame, image in _readable(colour, session, now_us)
     ]
-    best = next((one for one in seen if one.capture.finding is Finding.FACE), None)
-    if best is None or best.capture.face is None:
+    usable = [one for one in seen if one.capture.finding is Finding.FACE][: vote.of]
+    if not usable:
         return _without_face([one.capture for one in seen])
-    probe = engine.encode(best.image, best.capture.face)
-    similarity = None if reference is None else engine.compare(reference, probe)
-    liveness = _judge(engine, best, probe, answer, session=session, now_us=now_us, limit=limit)
-    sources = [best.frame, *(answer.frames if answer else ())]
+    best = usable[0]
+    assert best.capture.face is not None
+    similarity = None
+    if reference is None:
+        probe = engine.encode(best.image, best.capture.face)
+    else:
+        probe, similarity = _voted(engine, reference, usable, vote=vote, limit=limit)
+    challenge = _judge(engine, best, probe, answer, session=session, now_us=now_us, limit=limit)
+    liveness = combined(challenge, _cues(engine, best, frames, session, now_us))
+    sources = [*(one.frame for one in usable), *(answer.frames if answer else ())]
     is_made_up = reference is not None and reference.is_simulated
     return Examination(
         evidence=FaceEvidence(
@@ -113,7 +144,50 @@ def examine(
         is_match=None if similarity is None else similarity >= limit,
         is_live=liveness.is_live,
         is_face_covered=False,
+        probe=probe,
     )
+
+
+def _voted(
+    engine: FaceEngine,
+    reference: Template,
+    usable: Sequence[_Seen],
+    *,
+    vote: Vote,
+    limit: float,
+) -> tuple[Template, float | None]:
+    """The first frame's template, and the similarity that ``needed`` frames reach."""
+    found: list[Likeness] = []
+    for one in usable:
+        assert one.capture.face is not None
+        found.append(likeness(engine, reference, one.image, one.capture.face, threshold=limit))
+        if sum(one.similarity >= limit for one in found) >= vote.needed:
+            break
+    reached = sorted((one.similarity for one in found), reverse=True)
+    return found[0].probe, reached[vote.needed - 1] if len(reached) >= vote.needed else None
+
+
+def _cues(
+    engine: FaceEngine, best: _Seen, frames: Sequence[Frame], session: Session, now_us: int
+) -> tuple[Cue, ...]:
+    """Every infrared and depth frame of the same moment as the compared one."""
+    cues = []
+    for frame in frames:
+        if frame.kind is FrameKind.RGB or not session.accepts(frame, now_us):
+            continue
+        if abs(frame.captured_us - best.frame.captured_us) > TOGETHER_US:
+            continue
+        assert best.capture.face is not None
+        try:
+            if frame.kind is FrameKind.IR:
+                infrared = decode_image(frame.encoded, frame.camera)
+                cues.append(infrared_cue(engine, best.capture.face, best.image, infrared))
+            else:
+                depth = decode_depth(frame.encoded, frame.camera)
+                cues.append(depth_cue(best.capture.face, best.image, depth))
+        except ImageError:
+            continue  # a torn frame measures nothing
+    return tuple(cues)
 
 
 def _readable(

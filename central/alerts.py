@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from central.alert_states import AlertState, next_call
 from central.store.interface import AlertRow
 from contract import Detection, FaceEvidence, WithdrawalDecision
 from contract.codec import Values, encode
@@ -21,10 +22,20 @@ from contract.words import (
     TimeBasis,
 )
 
-NEW = "NEW"
+NEW = AlertState.NEW.value
 """State of an alert that nobody has looked at."""
 
 _FAMILY_ENDINGS = ("_SUSPECTED", "_CONFIRMED")
+TECHNICAL = frozenset(
+    {
+        AlertKind.CLOCK_SKEW,
+        AlertKind.REPLAY,
+        AlertKind.TOPIC_ACL_VIOLATION,
+        AlertKind.ORDER_REJECTED,
+    }
+)
+"""Of the system itself: kept apart from police alerts, never a case."""
+
 _TERMINAL = "terminal"
 """Name in a subject of the sniffer's own test terminal: part of a device, not of an emitter."""
 _NO_IDENTITY = frozenset({"rat"})
@@ -80,6 +91,19 @@ def alert_key(kind: AlertKind, subject: Values, device: str) -> str:
     if all(name in _NO_IDENTITY for name, _ in pairs):
         pairs += [["device", device], [_TERMINAL, subject.get(_TERMINAL, "")]]
     return f"{family(kind)}:{encode(pairs).hex()}"
+
+
+def placed_key(claim: Claim, area: str) -> str:
+    """Return the key of a claim in the city where its device stands.
+
+    Blasters leave their factory with the same identities, and a frequency is used in every city:
+    the same subject in two cities is two cases. Without a known city there is one.
+    """
+    city = area[:4]
+    if claim.kind in TECHNICAL or not city or city.endswith("00"):
+        return claim.key
+    kind, _, subject = claim.key.partition(":")
+    return f"{kind}@{city}:{subject}"
 
 
 def claim_of_detection(detection: Detection, *, device: str, seq: int) -> Claim | None:
@@ -147,14 +171,23 @@ def _matched(face: FaceEvidence | None) -> bool:
 
 
 def apply_claim(
-    current: AlertRow | None, claim: Claim, *, now: int, is_counted: bool = False
+    current: AlertRow | None,
+    claim: Claim,
+    *,
+    now: int,
+    is_counted: bool = False,
+    area: str = "",
+    follows: int | None = None,
 ) -> tuple[AlertRow, Change]:
     """Return the alert after a claim and what changed. A level once reached is not taken back.
+
+    An alert that escalates has to be acknowledged again only if nobody has yet: who works on it
+    sees it rise. ``follows``: the closed alert of the same subject that a new one comes after.
 
     ``is_counted``: the claim revises one that the alert counts already.
     """
     if current is None:
-        return _raise_alert(claim, now), Change.RAISED
+        return _raise_alert(claim, now, area, follows), Change.RAISED
     is_escalation = claim.level.rank > current.level.rank
     first_seen, last_seen, basis = _window(current, claim)
     changed = replace(
@@ -170,16 +203,20 @@ def apply_claim(
     if claim.level.rank >= current.level.rank:
         changed = replace(
             changed,
+            is_technical=claim.kind in TECHNICAL,
             kind=claim.kind,
             level=claim.level,
             summary=claim.summary,
             device=claim.device,
             seq=claim.seq,
         )
+    if is_escalation and changed.escalate_at is not None:
+        due, _ = next_call(changed.severity, now, 0)
+        changed = replace(changed, escalation=0, escalate_at=due)
     return changed, Change.ESCALATED if is_escalation else Change.UPDATED
 
 
-def _raise_alert(claim: Claim, now: int) -> AlertRow:
+def _raise_alert(claim: Claim, now: int, area: str, follows: int | None) -> AlertRow:
     return AlertRow(
         id=0,
         key=claim.key,
@@ -199,6 +236,10 @@ def _raise_alert(claim: Claim, now: int) -> AlertRow:
         raised_at=now,
         risen_at=now,
         updated_at=now,
+        is_technical=claim.kind in TECHNICAL,
+        area=area,
+        follows=follows,
+        escalate_at=next_call(claim.severity, now, 0)[0],
     )
 
 

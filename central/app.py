@@ -13,19 +13,24 @@ from pathlib import Path
 
 import structlog
 
+from central.alert_desk import AlertDesk
+from central.audit import AuditLog
 from central.authority import Authority, AuthorityError, split_hosts
 from central.config import BrokerKind, CentralSettings, load_settings
 from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
 from central.orders import OrderDispatcher, order_keys
-from central.store import open_sqlite
 from central.store.interface import StoreUnavailableError
 from central.store.migrations import MigrationError
+from central.store.opening import open_store
+from central.store.retention import erase
+from central.tending import Duty, Tending
 from central.web.app import create_app
 from central.web.enrol import EnrolmentServer
 from central.web.security import BindError, check_bind
 from central.web.server import WebServer
+from central.webhooks import Courier, WebhookError
 from contract.clock import SystemClock
 from contract.keyfiles import KeyFileError, evidence_signer
 from contract.keys import KeySigner, public_pem
@@ -44,8 +49,14 @@ TEND_S = 0.5
 GC_THRESHOLD = (50_000, 20, 50)
 """A batch of messages makes tens of thousands of objects without a cycle: looking for cycles every
 700 of them costs a tenth of ingest."""
+SEAL_S = 60.0
+"""How often the end of the audit log is signed."""
 RENEW_S = 24 * 3600.0
 """How often the central renews its own certificates; they live for 30 days."""
+
+CALLS_EVERY_S = 5.0
+"""How often alerts are looked through that nobody has acknowledged."""
+RETENTION_EVERY_S = 24 * 3600.0
 
 _BROKERS: dict[BrokerKind, type[NatsBroker] | type[MosquittoBroker]] = {
     BrokerKind.NATS: NatsBroker,
@@ -64,19 +75,21 @@ class Central:
     """One central, composed from its settings."""
 
     def __init__(self, settings: CentralSettings) -> None:
-        check_bind(settings.http_host)
+        check_bind(settings.http_host, has_tls=settings.http_tls is not None)
         self._settings = settings
         self._stopping = threading.Event()
         self._issued = 0.0
+        self._sealed = 0.0
         self._granted: tuple[str, ...] = ()
         settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         signer = central_signer(settings)
         self._public_pem = public_pem(signer.public)
-        self._store = open_sqlite(settings.store_path)
+        self._store = open_store(settings.store_path, settings.store_url)
         self._broker, address = self._make_broker()
         # The session's name must outlive restarts and be hard to guess: it derives from the key.
         session = hashlib.sha256(b"intake session\0" + signer.sign(b"intake session")).hexdigest()
         self._intake = Intake(address, settings.tenant, client_id=f"central-{session[:24]}")
+        self._audit = AuditLog(self._store, SystemClock(), signer)
         self._hub = Hub(settings.stream_queue_events)
         self._orders = OrderDispatcher(
             self._store,
@@ -94,12 +107,38 @@ class Central:
             clock=SystemClock(),
             on_events=self._hub.publish,
             on_heard=self._orders.heard,
+            area=settings.area,
             batch_messages=settings.batch_messages,
             receipt_interval_ms=settings.receipt_interval_ms,
         )
-        app = create_app(self._store, self._hub, settings, lambda: self._ingest.status)
-        self._web = WebServer(app, self._hub, settings.http_host, settings.http_port)
+        self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
+        self._tending = Tending(
+            SystemClock(),
+            Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
+            Duty("retention", RETENTION_EVERY_S, self._erase_old),
+        )
+        couriers = tuple(
+            Courier(
+                self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
+            )
+            for target in settings.webhooks
+        )
+        app = create_app(
+            self._store,
+            self._hub,
+            settings,
+            lambda: self._ingest.status,
+            signer=signer,
+            couriers=couriers,
+        )
+        self._web = WebServer(
+            app, self._hub, settings.http_host, settings.http_port, settings.http_tls
+        )
         self._enrolment = self._make_enrolment()
+        self._couriers = couriers
+
+    def _erase_old(self) -> int:
+        return erase(self._store, self._settings.retention, int(SystemClock().wall()))
 
     def _make_enrolment(self) -> EnrolmentServer | None:
         """Return the port at which devices enrol, where the configuration opens one."""
@@ -178,6 +217,7 @@ class Central:
             signal.signal(number, lambda *_: self._stopping.set())
         ingest = threading.Thread(target=self._ingest.run, name="ingest", daemon=True)
         orders = threading.Thread(target=self._orders.run, name="orders", daemon=True)
+        tending = threading.Thread(target=self._tending.run, name="tending", daemon=True)
         try:
             self._web.start()
             if self._enrolment is not None:
@@ -185,9 +225,17 @@ class Central:
             self._intake.start()
             ingest.start()
             orders.start()
+            tending.start()
+            for courier in self._couriers:
+                threading.Thread(
+                    target=courier.run, name=f"webhook-{courier.target.name}", daemon=True
+                ).start()
             log.info("central_started", url=self._web.url)
-            self._watch(ingest, orders)
+            self._watch(ingest, orders, tending)
         finally:
+            self._tending.stop()
+            for courier in self._couriers:
+                courier.stop()
             self._orders.stop()
             self._ingest.stop()
             if ingest.is_alive():
@@ -205,6 +253,7 @@ class Central:
         """Tend the broker; a dead thread ends the process to be restarted."""
         while not self._stopping.wait(TEND_S):
             is_due = time.monotonic() - self._issued > RENEW_S
+            self._seal_audit()
             if self._broker is not None:
                 self._tend(self._broker, is_due=is_due)
             if is_due and self._enrolment is not None:
@@ -212,6 +261,16 @@ class Central:
                 self._enrolment.renew()
             if not (all(t.is_alive() for t in threads) and self._web.is_alive):
                 raise RuntimeError("a thread of the central died; the log says why")
+
+    def _seal_audit(self) -> None:
+        """Sign the end of the audit log now and then, if something was added."""
+        if time.monotonic() - self._sealed < SEAL_S:
+            return
+        self._sealed = time.monotonic()
+        try:
+            self._audit.seal()
+        except StoreUnavailableError as error:
+            log.warning("store_unavailable", problem=error.problem)
 
     def _tend(self, broker: Broker, *, is_due: bool) -> None:
         """Keep it alive, with the enrolled devices' permissions and a fresh certificate."""
@@ -238,7 +297,7 @@ def main_central(config_file: Path) -> int:
     """Run the central until it is asked to stop; 2 for a configuration that cannot be used."""
     try:
         central = Central(load_settings(config_file))
-    except (ConfigError, BindError, KeyFileError, AuthorityError) as error:
+    except (ConfigError, BindError, KeyFileError, AuthorityError, WebhookError) as error:
         print(f"qianshao central: {error}", file=sys.stderr)
         return EXIT_CONFIG
     except (StoreUnavailableError, MigrationError, BrokerError) as error:

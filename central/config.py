@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TypedDict
 
+from central.places import Place
+from central.store.interface import EventKind
+from central.store.opening import check_store_url
+from central.store.retention import Retention
+from central.webhooks import Target, check_url
 from contract.settings import Table, TomlFile
 from contract.topics import check_id
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
@@ -30,6 +36,8 @@ class CentralSettings:
     folder: Path
     """Holds the store and the central's keys."""
     http_host: str = "127.0.0.1"
+    http_tls: tuple[Path, Path] | None = None
+    """Certificate chain and private key of the pages; None: plain HTTP, on this machine only."""
     http_port: int = 8470
     """0: any free port."""
     broker: BrokerAddress | None = None
@@ -50,17 +58,32 @@ class CentralSettings:
     """Life of a device's certificate; it is renewed after two thirds."""
     utc_offset_minutes: int = 480
     """Time of the pages: China Standard Time keeps no daylight saving."""
-    batch_messages: int = 256
+    batch_messages: int = 1000
     """Messages that one commit takes at most."""
     receipt_interval_ms: int = 1000
     """A device gets a receipt at most this often."""
     stream_queue_events: int = 256
     """Events that wait for one page; a page that falls behind reconnects."""
     stream_heartbeat_s: float = 15.0
+    needs_second_factor: bool = True
+    """Whether who signs in with a password must show a one-time code too."""
+    places: Mapping[str, Place] = field(default_factory=dict)
+    """Where devices stand that do not say it themselves."""
+    webhooks: tuple[Target, ...] = ()
+    tiles: Path | None = None
+    """Folder with the map's PMTiles; None: ``tiles`` in the central's folder."""
+
+    area: str = "000000"
+    """Administrative division (GB/T 2260) of every device that names none of its own."""
+    store_url: str | None = None
+    """PostgreSQL as the store (``postgresql://user@host/database``); None: a file in the folder."""
+
+    retention: Retention = field(default_factory=Retention)
+    """How long each class of data is kept."""
 
     @property
     def store_path(self) -> Path:
-        """File of the store."""
+        """File of the store where PostgreSQL is not named."""
         return self.folder / "central.sqlite3"
 
 
@@ -84,10 +107,13 @@ def load_settings(path: Path) -> CentralSettings:
     ingest = root.table_or_none("ingest") or _nothing(file)
     pages = root.table_or_none("pages") or _nothing(file)
     enrolment = root.table_or_none("enrolment")
+    store = root.table_or_none("store") or _nothing(file)
+    people = root.table_or_none("people") or _nothing(file)
     settings = CentralSettings(
         tenant=tenant,
         folder=folder,
         http_host=http.text_or("host", default.http_host),
+        http_tls=_http_tls(http),
         http_port=http.integer_or("port", default.http_port, 0, MAX_PORT),
         broker=own,
         broker_host=embedded.text_or("listen", default.broker_host),
@@ -96,6 +122,13 @@ def load_settings(path: Path) -> CentralSettings:
         broker_kind=embedded.word_or("kind", default.broker_kind, BrokerKind),
         names=root.texts_or("names", default.names),
         **_enrolment(enrolment),
+        area=root.text("area", _check_area) if root.has("area") else default.area,
+        store_url=store.text("url", check_store_url) if store.has("url") else None,
+        retention=_retention(root.table_or_none("retention") or _nothing(file)),
+        places=_places(root),
+        webhooks=_webhooks(root),
+        tiles=pages.path_or("tiles", None),
+        needs_second_factor=people.boolean_or("second_factor", default.needs_second_factor),
         utc_offset_minutes=pages.integer_or(
             "utc_offset_minutes",
             default.utc_offset_minutes,
@@ -115,6 +148,49 @@ def load_settings(path: Path) -> CentralSettings:
     )
     file.finish()
     return settings
+
+
+def _retention(table: Table) -> Retention:
+    default = Retention()
+    return Retention(
+        **{
+            each.name: table.integer_or(each.name, getattr(default, each.name), 0, 36_500)
+            for each in fields(Retention)
+        }
+    )
+
+
+def _check_area(text: str) -> str:
+    """Return a six-digit administrative division code; raises ValueError."""
+    if len(text) != 6 or not (text.isascii() and text.isdigit()):
+        raise ValueError("an administrative division has six digits, for example 530100")
+    return text
+
+
+def _http_tls(table: Table) -> tuple[Path, Path] | None:
+    if not (table.has("certificate") or table.has("private_key")):  # both or none
+        return None
+    return table.path("certificate"), table.path("private_key")
+
+
+def _places(root: Table) -> dict[str, Place]:
+    places = {}
+    for table in root.tables("places"):
+        device = table.text("device", lambda text: check_id(text, "device"))
+        places[device] = Place(table.number("lat", -90, 90), table.number("lon", -180, 180))
+    return places
+
+
+def _webhooks(root: Table) -> tuple[Target, ...]:
+    return tuple(
+        Target(
+            name=table.text("name", lambda text: check_id(text, "name")),
+            url=table.text("url", check_url),
+            secret_file=table.path("secret_file"),
+            kinds=frozenset(table.texts_or("events", (EventKind.ALERT.value,))),
+        )
+        for table in root.tables("webhooks")
+    )
 
 
 def _nothing(file: TomlFile) -> Table:

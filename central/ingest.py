@@ -57,10 +57,11 @@ class Ingest:
         clock: Clock,
         on_events: Callable[[Sequence[Event]], None],
         on_heard: Callable[[dict[str, tuple[bytes, int, bool]]], None] = lambda heard: None,
-        batch_messages: int = 256,
+        batch_messages: int = 1000,
         receipt_interval_ms: int = 1000,
         first_retry_s: float = 0.1,
         longest_retry_s: float = 5.0,
+        area: str = "",
     ) -> None:
         self._store = store
         self._intake = intake
@@ -69,6 +70,7 @@ class Ingest:
         self._on_events = on_events
         self._on_heard = on_heard
         self._batch_messages = batch_messages
+        self._area = area
         self._first_retry_s = first_retry_s
         self._longest_retry_s = longest_retry_s
         self._violations: SimpleQueue[Sequence[Violation]] = SimpleQueue()
@@ -126,7 +128,7 @@ class Ingest:
             return
         try:
             with self._store.transaction() as tx:
-                recorder = Recorder(tx, self._clock.wall())
+                recorder = Recorder(tx, self._clock.wall(), self._area)
                 recorder.note_violations(self._noted)
                 recorded = recorder.finish()
         except StoreUnavailableError as error:
@@ -177,7 +179,7 @@ class Ingest:
     def _commit(self, deliveries: Sequence[Delivery]) -> Recorded:
         items = self._admit_all(deliveries)  # signatures are checked before the write lock is held
         with self._store.transaction() as tx:
-            recorder = Recorder(tx, self._clock.wall())
+            recorder = Recorder(tx, self._clock.wall(), self._area)
             recorder.expect(items)
             for item in items:
                 recorder.apply(item)

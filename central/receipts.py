@@ -91,16 +91,13 @@ class ReceiptDesk:
         self._not_before = None
         sent: dict[str, int] = {}
         try:
-            for device in list(self._owed):
-                if now - self._sent_at.get(device, now - self._interval_us) < self._interval_us:
-                    continue
-                receipt = self._receipt(device)
+            for receipt in self._receipts(now):
                 if not self._publish(receipt):
                     self._not_before = now + _RETRY_US
                     break
-                sent[device] = receipt.up_to
-                self._sent_at[device] = now
-                del self._owed[device]
+                sent[receipt.device] = receipt.up_to
+                self._sent_at[receipt.device] = now
+                del self._owed[receipt.device]
             if sent:
                 self._store.note_receipts(self._clock.wall(), sent)
         except StoreUnavailableError as error:
@@ -109,11 +106,22 @@ class ReceiptDesk:
         self.published += len(sent)
         return len(sent)
 
-    def _receipt(self, device: str) -> Receipt:
-        came = self._owed[device]
-        stored = self._store.stored(device, came)
-        ranges = pick_ranges(stored.islands, came)
-        return Receipt(device=device, up_to=stored.up_to, head=stored.head, ranges=ranges)
+    def _receipts(self, now: int) -> list[Receipt]:
+        """Make the receipts that are due."""
+        due = {
+            device: came
+            for device, came in self._owed.items()
+            if now - self._sent_at.get(device, now - self._interval_us) >= self._interval_us
+        }
+        return [
+            Receipt(
+                device=device,
+                up_to=stored.up_to,
+                head=stored.head,
+                ranges=pick_ranges(stored.islands, due[device]),
+            )
+            for device, stored in (self._store.stored_by(due) if due else {}).items()
+        ]
 
     def _publish(self, receipt: Receipt) -> bool:
         raw = seal(

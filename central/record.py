@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from central import alerts, technical
+from central import alerts, allow, technical
 from central.admission import Admitted, Refused, refused
+from central.alert_states import AlertState, is_news
 from central.chain import Place, check_place
 from central.store.interface import (
     AlertRow,
@@ -36,7 +37,7 @@ from contract import (
 )
 from contract.clock import UnixMicros
 from contract.codec import to_json
-from contract.words import Presence
+from contract.words import Presence, TimeBasis
 from mqtt_bridge.brokers.violations import Violation
 
 
@@ -58,8 +59,11 @@ class Recorded:
 class Recorder:
     """Applies a batch to one transaction. Events are written at the end, one for each thing."""
 
-    def __init__(self, tx: Transaction, now: UnixMicros) -> None:
+    def __init__(self, tx: Transaction, now: UnixMicros, area: str = "") -> None:
+        """``area``: the central's own division, of devices that name none."""
         self._tx = tx
+        self._area = area
+        self._allowances: Sequence[allow.Allowance] | None = None
         self._now = int(now)
         self._devices: dict[str, Device] = {}
         self._changes: dict[str, dict[str, Any]] = defaultdict(dict)
@@ -96,8 +100,7 @@ class Recorder:
 
     def finish(self) -> Recorded:
         """Write what was gathered and the events of this batch; the caller commits."""
-        for device, changes in self._changes.items():
-            self._tx.update_device(device, **changes)
+        self._tx.update_devices(self._changes)
         for row, change in self._alerts.values():
             self._tell(EventKind.ALERT, {"change": change.value, "alert": alert_json(row)})
         for decision in self._decisions:
@@ -259,11 +262,13 @@ class Recorder:
     def _take_detection(self, detection: Detection, item: Admitted) -> None:
         device, seq = item.envelope.payload.device, item.envelope.payload.seq
         former = self._tx.detection(device, detection.detection_id)
+        if seq > 0:
+            self._tx.add_observation(device, seq, detection)
         if former is not None and detection.revision <= former.revision:
             return
         alert_id = None if former is None else former.alert_id
         claim = alerts.claim_of_detection(detection, device=device, seq=seq)
-        if claim is not None:
+        if claim is not None and not self._is_allowed(claim):
             alert_id = self._raise(claim, counted_by=alert_id)
         store = self._tx.add_detection if former is None else self._tx.replace_detection
         store(
@@ -309,16 +314,54 @@ class Recorder:
         if claim is not None:
             self._raise(claim, counted_by=None)
 
+    def _area_of(self, device: str) -> str:
+        known = self._tx.device(device) if device not in self._devices else self._devices[device]
+        return (known.area if known is not None else "") or self._area
+
+    def _is_allowed(self, claim: alerts.Claim) -> bool:
+        """Whether a list says that the subject is harmless; a synthetic time has no date."""
+        if self._allowances is None:
+            self._allowances = self._tx.allowances()
+        at = self._now if claim.time_basis is TimeBasis.SYNTHETIC else claim.last_seen
+        found = allow.find(self._allowances, claim.subject, self._area_of(claim.device), at)
+        if found is None:
+            return False
+        self._tx.count_allowance(found.id, self._now)
+        return True
+
     def _raise(self, claim: alerts.Claim, *, counted_by: int | None, times: int = 1) -> int:
-        current = self._tx.alert_by_key(claim.key)
+        area = self._area_of(claim.device)
+        key = self._tx.route(alerts.placed_key(claim, area), claim.device)
+        claim = replace(claim, key=key)
+        current, follows = self._current(claim)
         is_counted = current is not None and current.id == counted_by
-        row, change = alerts.apply_claim(current, claim, now=self._now, is_counted=is_counted)
+        row, change = alerts.apply_claim(
+            current, claim, now=self._now, is_counted=is_counted, area=area, follows=follows
+        )
         row = replace(row, count=row.count + times - 1)
         row = self._tx.put_alert(row)
         if row.id in self._alerts:
             change = min(change, self._alerts[row.id][1], key=lambda c: c.rank)
         self._alerts[row.id] = row, change
         return row.id
+
+    def _current(self, claim: alerts.Claim) -> tuple[AlertRow | None, int | None]:
+        """Return the alert that takes a claim, or the closed one that a new alert follows."""
+        own = current = self._tx.alert_by_key(claim.key)
+        while current is not None and current.merged_into is not None:
+            current = self._tx.alert_by_id(current.merged_into)
+        if own is None or current is None:
+            return None, None
+        if not is_news(
+            AlertState(current.state),
+            current.level,
+            current.closed_at,
+            claimed=claim.level,
+            now=self._now,
+        ):
+            return current, None
+        self._tx.retire_alert(own)
+        return None, current.id
 
 
 def _is_older(boot: bytes, mono: int, known_boot: bytes | None, known_mono: int | None) -> bool:

@@ -52,6 +52,16 @@ def alert_json(row: AlertRow) -> Json:
         "fired_at": time_or_none(row.fired_at),
         "raised_at": time_or_none(row.raised_at),
         "updated_at": time_or_none(row.updated_at),
+        "is_technical": row.is_technical,
+        "area": row.area,
+        "version": row.version,
+        "handler": row.handler,
+        "reason_code": row.reason_code,
+        "closed_at": time_or_none(row.closed_at),
+        "snoozed_until": time_or_none(row.snoozed_until),
+        "merged_into": row.merged_into,
+        "follows": row.follows,
+        "escalation": row.escalation,
         "latency_ms": None if row.fired_at is None else (row.raised_at - row.fired_at) / 1000,
     }
 

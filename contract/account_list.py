@@ -54,6 +54,8 @@ class ListedFor(IntFlag):
     LISTED_PAYEE = 16
     DORMANT = 32
     STEP_UP = 64
+    WARNED = 128
+    """The customer may be under somebody's influence: asked before money goes, never told."""
 
 
 class Regime(IntEnum):

@@ -143,64 +143,148 @@ Pack = Callable[[Any], Any]
 Read = Callable[[Any], Any]
 
 
-_AS_THEY_ARE = frozenset({bool, int, str, bytes})
-
-
 def _pack_scalar(value: Any) -> Scalar:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} has no place in a message")
-    if not isinstance(value, _SCALAR_TYPES):
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{value} has no place in a message")
+    elif isinstance(value, int):
+        if not _fits_64_bits(value):
+            raise ValueError(f"{value} is outside 64 bits")
+    elif not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} is no scalar")
-    return value
+    return typing.cast(Scalar, value)
 
 
 def _pack_values(value: Values) -> list[list[Scalar]]:
-    return [[name, _pack_scalar(value[name])] for name in sorted(value)]
+    packed = [[name, _pack_scalar(value[name])] for name in sorted(value)]
+    if not all(isinstance(name, str) for name in value):
+        raise TypeError("a name that is no text")
+    return packed
 
 
-def _pack_plain(value: Any) -> Any:
-    if type(value) in _AS_THEY_ARE:  # the usual case, asked for before anything slower
+def _pack_float(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} has no place in a message")
+    return number
+
+
+def _plain_packer(hint: Any) -> Pack:
+    base = getattr(hint, "__supertype__", hint)  # NewType over int
+    if base is int:
+        first, last = _limits(hint)
+
+        def pack_integer(value: Any) -> Any:
+            if not isinstance(value, int) or value is True or value is False:
+                raise TypeError(f"expected int, found {type(value).__name__}")
+            if not first <= value <= last:
+                raise ValueError(f"{value} is not between {first} and {last}")
+            return value
+
+        return pack_integer
+
+    def pack(value: Any) -> Any:
+        if not isinstance(value, base):
+            raise TypeError(f"expected {base.__name__}, found {type(value).__name__}")
         return value
-    return value if isinstance(value, bytes) else _pack_scalar(value)
+
+    return pack
+
+
+def _word_packer(words: type[StrEnum]) -> Pack:
+    def pack(value: Any) -> str:
+        if not isinstance(value, words):
+            raise TypeError(f"{value!r} is no {words.__name__}")
+        return value.value
+
+    return pack
+
+
+def _record_packer(record: type) -> Pack:
+    def pack(value: Any) -> Any:
+        if not isinstance(value, record):
+            raise TypeError(f"expected {record.__name__}, found {type(value).__name__}")
+        return to_map(value)
+
+    return pack
 
 
 @functools.cache
 def _packer(hint: Any) -> Pack:
-    """Return what turns a value of this type into plain CBOR."""
+    """Return what turns a value of this type into plain CBOR, such that a reader takes it."""
     hint, _ = optional(hint)
     if dataclasses.is_dataclass(hint):
-        return to_map
+        return _record_packer(typing.cast(type, hint))
+    if is_scalar(hint):
+        return _pack_scalar
     if is_values(hint):
         return _pack_values
     if typing.get_origin(hint) is tuple:
         pack = _packer(typing.get_args(hint)[0])
         return lambda value: [pack(item) for item in value]
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return lambda value: value.value
-    if hint is float:
-        return lambda value: _pack_scalar(float(value))
-    return _pack_plain
+        return _word_packer(hint)
+    return _pack_float if hint is float else _plain_packer(hint)
 
 
 @functools.cache
-def _packers(record: Any) -> tuple[tuple[str, int, Pack], ...]:
-    return tuple((field.name, field.key, _packer(field.hint)) for field in plan(record))
+def _packers(record: Any) -> tuple[tuple[str, int, Pack, bool], ...]:
+    return tuple(
+        (f.name, f.key, _packer(f.hint), optional(f.hint)[1] or not f.is_required)
+        for f in plan(record)
+    )
 
 
 def to_map(record: Any) -> dict[int, Any]:
-    """Return a record as a map of integer keys, absent (None) fields left out."""
+    """Return a record as a map of integer keys, absent (None) fields left out.
+
+    Whatever passes can be read by :func:`from_map`; a value that no reader would take raises
+    TypeError or ValueError.
+    """
     packed: dict[int, Any] = {}
     kind: Any = type(record)
-    for name, key, pack in _packers(kind):
+    for name, key, pack, may_be_absent in _packers(kind):
         value = getattr(record, name)
         if value is not None:
             packed[key] = pack(value)
+        elif not may_be_absent:
+            raise TypeError(f"{name} is missing")
     return packed
 
 
 def encode(value: Any) -> bytes:
     """Encode plain CBOR values deterministically (RFC 8949 section 4.2.1)."""
     return cbor2.dumps(value, canonical=True)
+
+
+def head(major: int, number: int) -> bytes:
+    """First bytes of a CBOR item (RFC 8949 section 3) in their shortest form.
+
+    ``major`` is the type, shifted into its place: 0x00 unsigned, 0x20 negative, 0x40 bytes, 0x60
+    text, 0x80 array, 0xA0 map.
+    """
+    if number < 24:
+        return bytes((major | number,))
+    for more, size in ((24, 1), (25, 2), (26, 4)):
+        if number < 1 << 8 * size:
+            return bytes((major | more,)) + number.to_bytes(size, "big")
+    return bytes((major | 27,)) + number.to_bytes(8, "big")
+
+
+def integer_item(value: int) -> bytes:
+    """One integer, deterministically encoded; raises OverflowError beyond 64 bits."""
+    return head(0x00, value) if value >= 0 else head(0x20, -1 - value)
+
+
+def bytes_item(value: bytes) -> bytes:
+    """One byte string, deterministically encoded."""
+    return head(0x40, len(value)) + value
+
+
+def text_item(value: str) -> bytes:
+    """One text, deterministically encoded."""
+    raw = value.encode()
+    return head(0x60, len(raw)) + raw
 
 
 # -- CBOR to values ---------------------------------------------------------------------------
@@ -220,6 +304,17 @@ def decode(raw: bytes, place: str = "") -> Any:
     if again != raw:
         raise DecodeError(place, "not in deterministic form")
     return value
+
+
+def check_time(wall: int, mono: int) -> None:
+    """Raise ValueError for times that no reader would take."""
+    if not (_FIRST_MOMENT <= wall <= _LAST_MOMENT and _fits_64_bits(mono)):
+        raise ValueError(f"wall time {wall} or monotonic time {mono} cannot be written")
+
+
+def _limits(hint: Any) -> tuple[int, int]:
+    """First and last integer that a field of this type takes."""
+    return (_FIRST_MOMENT, _LAST_MOMENT) if hint is UnixMicros else (-(2**63), 2**63 - 1)
 
 
 def _fits_64_bits(value: int) -> bool:
@@ -283,7 +378,7 @@ def _word_reader(words: type[StrEnum]) -> Read:
 
 def _plain_reader(hint: Any) -> Read:
     base = getattr(hint, "__supertype__", hint)  # NewType over int
-    first, last = (_FIRST_MOMENT, _LAST_MOMENT) if hint is UnixMicros else (-(2**63), 2**63 - 1)
+    first, last = _limits(hint)
     limit = "a time outside the years 1 to 9999" if hint is UnixMicros else "outside 64 bits"
 
     def read(value: Any) -> Any:

@@ -15,7 +15,18 @@ from typing import Annotated, Any
 import cbor2
 
 from contract.clock import ClockQuality, MonoMicros, UnixMicros
-from contract.codec import DecodeError, Key, decode, encode, from_map, to_map
+from contract.codec import (
+    DecodeError,
+    Key,
+    bytes_item,
+    decode,
+    encode,
+    from_map,
+    head,
+    integer_item,
+    text_item,
+    to_map,
+)
 from contract.keys import Algorithm, FindKey, Signer, verifies
 from contract.messages import (
     BODY_TYPES,
@@ -38,6 +49,9 @@ NO_PREVIOUS = bytes(HASH_BYTES)
 
 _COSE_SIGN1 = 18
 _HEADER_ALG, _HEADER_CONTENT_TYPE, _HEADER_KID = 1, 3, 4
+_SIGNATURE1 = head(0x80, 4) + text_item("Signature1")
+_TAGGED_FOUR = bytes((0xC0 | _COSE_SIGN1,)) + head(0x80, 4)
+_EMPTY_MAP = head(0xA0, 0)
 
 
 class Refusal(StrEnum):
@@ -83,12 +97,16 @@ class Payload:
             raise ValueError(f"version {self.version}, this side speaks {VERSION}")
         if self.type not in BODY_TYPES:
             raise ValueError(f"unknown message type {self.type!r}")
-        if len(self.message_id) != ID_BYTES or len(self.boot_id) != ID_BYTES:
-            raise ValueError("message_id and boot_id have 16 bytes")
-        if len(self.prev) != HASH_BYTES:
-            raise ValueError("prev has 32 bytes")
-        if not 0 <= self.seq < MAX_SEQ:
-            raise ValueError(f"seq lies between 0 and {MAX_SEQ}")
+        _check_place(self.message_id, self.boot_id, self.seq, self.prev)
+
+
+def _check_place(message_id: bytes, boot_id: bytes, seq: int, prev: bytes) -> None:
+    if len(message_id) != ID_BYTES or len(boot_id) != ID_BYTES:
+        raise ValueError("message_id and boot_id have 16 bytes")
+    if len(prev) != HASH_BYTES:
+        raise ValueError("prev has 32 bytes")
+    if not 0 <= seq < MAX_SEQ:
+        raise ValueError(f"seq lies between 0 and {MAX_SEQ}")
 
 
 _BODY_KEY = 11  # beside the keys of Payload, in the same map
@@ -119,8 +137,14 @@ def _external_aad(tenant: str) -> bytes:
     return b"qianshao/1\0" + tenant.encode("ascii")
 
 
+@functools.lru_cache(maxsize=4096)  # one for each key that signs
+def _signed_before(protected: bytes, tenant: str) -> bytes:
+    """What stands before the payload in the structure that is signed."""
+    return _SIGNATURE1 + bytes_item(protected) + bytes_item(_external_aad(tenant))
+
+
 def _to_be_signed(protected: bytes, tenant: str, payload: bytes) -> bytes:
-    return cbor2.dumps(["Signature1", protected, _external_aad(tenant), payload])
+    return _signed_before(protected, tenant) + bytes_item(payload)
 
 
 def message_id_of(body: Body, device: str, seq: int, mono: int) -> bytes:
@@ -137,6 +161,11 @@ def _protected(algorithm: int, kid: bytes) -> bytes:
     return encode({_HEADER_ALG: algorithm, _HEADER_CONTENT_TYPE: CONTENT_TYPE, _HEADER_KID: kid})
 
 
+@functools.lru_cache(maxsize=64)
+def _sender_items(device: str, boot_id: bytes) -> bytes:
+    return b"\x02" + text_item(device) + b"\x03" + bytes_item(boot_id)
+
+
 def seal(
     body: Body,
     *,
@@ -150,28 +179,44 @@ def seal(
     prev: bytes,
     signer: Signer,
     packed: dict[int, Any] | None = None,
+    message_id: bytes | None = None,
 ) -> bytes:
     """Sign one message and return its bytes (a tagged COSE_Sign1).
 
-    ``packed`` is the body's map where the caller has made it already.
+    ``packed`` is the body's map and ``message_id`` the id where the caller has made them already.
     """
-    payload = Payload(
-        version=VERSION,
-        message_id=message_id_of(body, device, seq, mono),
-        device=device,
-        boot_id=boot_id,
-        seq=seq,
-        wall=wall,
-        mono=mono,
-        is_clock_synced=quality.is_synced,
-        clock_error_ms=quality.estimated_error_ms,
-        type=type_of(body),
-        prev=prev,
+    if message_id is None:
+        message_id = message_id_of(body, device, seq, mono)
+    _check_place(message_id, boot_id, seq, prev)
+    error_ms = quality.estimated_error_ms
+    # By hand, as Payload and encode() would: a generic encoder takes as long as the signature.
+    content = b"".join(
+        (
+            head(0xA0, 11 if error_ms is None else 12),
+            b"\x00" + integer_item(VERSION),
+            b"\x01" + bytes_item(message_id),
+            _sender_items(device, boot_id),
+            b"\x04" + integer_item(seq),
+            b"\x05" + integer_item(wall),
+            b"\x06" + integer_item(mono),
+            b"\x07\xf5" if quality.is_synced else b"\x07\xf4",
+            b"" if error_ms is None else b"\x08" + integer_item(error_ms),
+            b"\x09" + text_item(type_of(body)),
+            b"\x0a" + bytes_item(prev),
+            b"\x0b" + encode(to_map(body) if packed is None else packed),
+        )
     )
-    content = encode({**to_map(payload), _BODY_KEY: to_map(body) if packed is None else packed})
     protected = _protected(int(signer.algorithm), signer.kid)
     signature = signer.sign(_to_be_signed(protected, tenant, content))
-    return encode(cbor2.CBORTag(_COSE_SIGN1, [protected, {}, content, signature]))
+    return b"".join(
+        (
+            _TAGGED_FOUR,
+            bytes_item(protected),
+            _EMPTY_MAP,
+            bytes_item(content),
+            bytes_item(signature),
+        )
+    )
 
 
 def _sign1_parts(raw: bytes) -> tuple[bytes, bytes, bytes]:

@@ -104,6 +104,17 @@ class DecisionReason(StrEnum):
     FACE_MISMATCH = "FACE_MISMATCH"
     NONCOUNTER_OUTFLOW_SUSPENDED = "NONCOUNTER_OUTFLOW_SUSPENDED"
     LIST_STALE = "LIST_STALE"
+    # Beyond the scenario format, and after everything of it: what a bank's own terms and the
+    # machine itself add. A closed list.
+    DORMANT = "DORMANT"
+    STEP_UP_REQUIRED = "STEP_UP_REQUIRED"
+    LISTED_PAYEE = "LISTED_PAYEE"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    CLOCK_UNTRUSTED = "CLOCK_UNTRUSTED"
+    OUT_OF_SERVICE = "OUT_OF_SERVICE"
+    HOST_DECLINED = "HOST_DECLINED"
+    HOST_SILENT = "HOST_SILENT"
+    DEVICE_FAULT = "DEVICE_FAULT"
 
 
 class PinVerdict(StrEnum):

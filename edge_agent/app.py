@@ -46,7 +46,8 @@ from mqtt_bridge.ports import BrokerAddress
 from mqtt_bridge.uplink import Uplink, UplinkStatus
 
 if TYPE_CHECKING:
-    from edge_agent.atm.counter import AtmCounter
+    from atm_face.policy import ListMode
+    from edge_agent.atm.station import AtmStation
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
@@ -102,7 +103,7 @@ class Agent:
         self._watchdog = Watchdog()
         self._surveys: dict[str, Survey] = {}
         self._fixes = FixTracker()
-        self._counter = self._make_counter()
+        self._atm = self._make_atm()
         self._supervisor = self._make_parts()
 
     def _load_known(self) -> Known:
@@ -231,20 +232,32 @@ class Agent:
                 self._watchdog.alive()
             await asyncio.sleep(self._watchdog.period_s)
 
-    def _make_counter(self) -> AtmCounter | None:
+    def _make_atm(self) -> AtmStation | None:
         """At an ATM, what serves customers; its files are read now, so that mistakes end here."""
         if self._config.atm is None:
             return None
-        from edge_agent.atm.counter import AtmCounter  # only an ATM loads the face engine
+        from edge_agent.atm.station import AtmStation  # only an ATM loads the face engine
 
-        return AtmCounter(
+        return AtmStation(
             self._config.atm,
+            device=self._config.device,
+            tenant=self._config.tenant,
             state_dir=self._config.state_dir,
             clock=self._clock,
             desk=self._desk,
             book=self._book,
+            signer=self._identity.signer,
             hold_on=self._orders.hold_on,
+            freshness=self._freshness,
+            time=self._time,
         )
+
+    def _freshness(self) -> ListMode:
+        """How far orders may be relied on: a signed receipt shows that the central is there."""
+        from atm_face.policy import list_mode
+
+        status = self._uplink.status()
+        return list_mode(is_online=status.is_connected, age_s=status.last_receipt_age_s)
 
     def _make_parts(self) -> Supervisor:
         """What this kind of station does, each part kept alive by itself."""
@@ -257,14 +270,14 @@ class Agent:
         supervisor.add(Part("housekeeper", self._keep_house))
         if self._config.metrics_port is not None:
             supervisor.add(Part("metrics", self._serve_metrics))
-        if self._counter is not None:
-            supervisor.add(Part("atm", self._counter.run))
-        else:
-            for sensor in self._config.sensors:
-                part = f"sensor {sensor.name}"
-                supervisor.add(
-                    Part(part, partial(self._survey, sensor), partial(self._fail_survey, sensor))
-                )
+        if self._atm is not None:
+            for atm_part in self._atm.parts():
+                supervisor.add(atm_part)
+        for sensor in self._config.sensors:
+            part = f"sensor {sensor.name}"
+            supervisor.add(
+                Part(part, partial(self._survey, sensor), partial(self._fail_survey, sensor))
+            )
         return supervisor
 
     async def _keep_house(self) -> None:

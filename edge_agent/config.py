@@ -12,6 +12,7 @@ from contract.keys import CENTRAL
 from contract.settings import ConfigError, Problem, Table, TomlFile
 from contract.topics import check_id
 from contract.words import DeviceKind
+from edge_agent.atm_config import AtmConfig, read_atm
 from edge_agent.delivery_config import read_evidence, read_outbox, read_uplink
 from edge_agent.evidence import EvidenceLimits
 from edge_agent.outbox_quota import Quota
@@ -141,18 +142,6 @@ class BroadcastConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AtmConfig:
-    """What an ATM needs besides."""
-
-    tenant_key_file: Path
-    script: Path
-    threshold: float | None
-    """Cosine similarity; None: the engine's own."""
-    models: Path | None
-    """Folder of weights; None: those of the installed carrier package."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AgentConfig:
     """The whole file. All paths are as they can be opened."""
 
@@ -199,7 +188,7 @@ def load_config(path: Path) -> AgentConfig:
         metrics_port=_metrics_port(root.table_or_none("metrics")),
         sensors=_sensors(root, path.parent),
         cells=_cells(root.table_or_none("cells")),
-        atm=_atm(root.table_or_none("atm")),
+        atm=read_atm(root.table_or_none("atm")),
         evidence_token=_token(root.table_or_none("evidence_token")),
         broadcast=_broadcast(root.table_or_none("broadcast")),
     )
@@ -333,17 +322,6 @@ def _url(text: str, folder: Path) -> str:
     if scheme != "replay" or rest.startswith("/"):
         return text
     return f"replay://{quote(str(folder.absolute()))}/{rest}"
-
-
-def _atm(table: Table | None) -> AtmConfig | None:
-    if table is None:
-        return None
-    return AtmConfig(
-        tenant_key_file=table.path("tenant_key_file"),
-        script=table.path("script"),
-        threshold=table.number_or("threshold", None, -1.0, 1.0),
-        models=table.path_or("models", None),
-    )
 
 
 def _check_kind(root: Table, config: AgentConfig) -> None:

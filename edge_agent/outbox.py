@@ -229,8 +229,13 @@ class Outbox:
         return self.put_many([(body, lane)])[0]
 
     def put_many(self, messages: Iterable[tuple[Body, Lane]]) -> list[Future[Enqueued]]:
-        """Hand over several messages in order; each has its own future, commits are shared."""
+        """Hand over several messages in order; each has its own future, commits are shared.
+
+        All of them bear the moment of the call.
+        """
         futures: list[Future[Enqueued]] = []
+        clock = self._clock
+        wall, mono, quality = clock.wall(), clock.mono(), clock.quality()
         with self._changed:
             for body, lane in messages:
                 done: Future[Enqueued] = Future()
@@ -244,8 +249,7 @@ class Outbox:
                     waiting = f"{MAX_PENDING} messages wait for the writer"
                     done.set_exception(OutboxFullError(self._store.path, lane, waiting))
                 else:
-                    now = self._clock
-                    self._jobs.append(Put(body, lane, now.wall(), now.mono(), now.quality(), done))
+                    self._jobs.append(Put(body, lane, wall, mono, quality, done))
             self._changed.notify_all()
         return futures
 

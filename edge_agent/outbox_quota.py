@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contract.topics import Lane
-from edge_agent.outbox_store import DropRow, Usage
+from edge_agent.outbox_store import DropRow, Tally
 
 LANE_SHARE = {Lane.EVIDENCE: 1.0, Lane.DECISIONS: 0.9, Lane.TELEMETRY: 0.7, Lane.HEALTH: 0.5}
 """Part of the whole quota up to which a lane may fill the store, so that evidence finds room."""
@@ -66,14 +66,14 @@ class Quota:
     lanes: Mapping[Lane, LaneQuota] = field(default_factory=default_lanes)
 
 
-def lack_of_room(quota: Quota, usage: Usage, lane: Lane, size_bytes: int) -> str:
+def lack_of_room(quota: Quota, usage: Tally, lane: Lane, size_bytes: int) -> str:
     """Say what of the quota one more message would exceed; empty: there is room."""
     share, own = LANE_SHARE[lane], quota.lanes.get(lane, LaneQuota())
     if usage.rows + 1 > share * quota.max_rows:
         return f"{usage.rows} messages wait, its limit is {share * quota.max_rows:.0f}"
     if usage.size_bytes + size_bytes > share * quota.max_bytes:
         return f"{usage.size_bytes} bytes wait, its limit is {share * quota.max_bytes:.0f}"
-    used = usage.lanes[lane].size_bytes
+    used = usage.lane_bytes[lane]
     if own.max_bytes is not None and used + size_bytes > own.max_bytes:
         return f"{used} bytes of this lane wait, its limit is {own.max_bytes}"
     return ""

@@ -81,6 +81,29 @@ class Usage:
         return Usage(lanes, top_seq)
 
 
+class Tally:
+    """The same while a transaction changes it, one message after the other."""
+
+    __slots__ = ("lane_bytes", "lane_rows", "rows", "size_bytes", "top_seq")
+
+    def __init__(self, usage: Usage) -> None:
+        self.lane_rows = {lane: used.rows for lane, used in usage.lanes.items()}
+        self.lane_bytes = {lane: used.size_bytes for lane, used in usage.lanes.items()}
+        self.rows, self.size_bytes, self.top_seq = usage.rows, usage.size_bytes, usage.top_seq
+
+    def add(self, lane: Lane, rows: int, size_bytes: int) -> None:
+        """Count rows of a lane; negative numbers take away."""
+        self.lane_rows[lane] += rows
+        self.lane_bytes[lane] += size_bytes
+        self.rows += rows
+        self.size_bytes += size_bytes
+
+    def usage(self) -> Usage:
+        """Return what was counted."""
+        rows, sizes = self.lane_rows, self.lane_bytes
+        return Usage({lane: LaneUsage(rows[lane], sizes[lane]) for lane in rows}, self.top_seq)
+
+
 @dataclass(frozen=True, slots=True)
 class StoredRow:
     """One signed message as it is kept."""
@@ -232,16 +255,23 @@ class OutboxStore:
         (top,) = self._db.execute("SELECT coalesce(max(seq), 0) FROM outbox").fetchone()
         return int(top)
 
-    def known_seq(self, message_id: bytes) -> int | None:
-        """Sequence number under which a content-derived id was enqueued, None if it was not."""
-        row = self._db.execute(
-            "SELECT seq FROM known WHERE message_id = ?", (message_id,)
-        ).fetchone()
-        return None if row is None else row[0]
+    def known_seqs(self, message_ids: Collection[bytes]) -> dict[bytes, int]:
+        """Sequence numbers under which content-derived ids were enqueued; others are left out."""
+        wanted, known = list(message_ids), dict[bytes, int]()
+        for start in range(0, len(wanted), _CHUNK):
+            chunk = wanted[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            known.update(
+                self._db.execute(
+                    f"SELECT message_id, seq FROM known WHERE message_id IN ({marks})",  # noqa: S608 - marks only
+                    chunk,
+                )
+            )
+        return known
 
-    def remember(self, message_id: bytes, seq: int, at: UnixMicros) -> None:
-        """Note that a content-derived id has been enqueued."""
-        self._db.execute("INSERT INTO known VALUES (?, ?, ?)", (message_id, seq, at))
+    def remember(self, ids: Iterable[tuple[bytes, int, UnixMicros]]) -> None:
+        """Note content-derived ids that have been enqueued: id, seq, when."""
+        self._db.executemany("INSERT INTO known VALUES (?, ?, ?)", ids)
 
     # -- receipts ---------------------------------------------------------------------------
 

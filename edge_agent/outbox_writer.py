@@ -13,12 +13,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import cbor2
 import structlog
 
 from contract.clock import Clock, ClockQuality, MonoMicros, UnixMicros
-from contract.codec import MAX_MESSAGE_BYTES, from_map, to_map
+from contract.codec import MAX_MESSAGE_BYTES, check_time, to_map
 from contract.envelope import Refusal, message_digest, message_id_of, seal
 from contract.keys import Signer
 from contract.messages import (
@@ -46,6 +47,7 @@ from edge_agent.outbox_store import (
     LaneUsage,
     OutboxStore,
     StoredRow,
+    Tally,
     Usage,
     error_code,
 )
@@ -58,6 +60,8 @@ _ASIDE_LIMIT = 10_000
 """Refused messages that are put aside; beyond that they go on waiting."""
 _TYPE_KEY = 9  # of contract.envelope.Payload
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+_BAD_BODY = (ValueError, TypeError, AttributeError, ArithmeticError, cbor2.CBORError)
+"""What packing says of a body that is no message."""
 
 _log = structlog.get_logger("outbox")
 
@@ -98,9 +102,12 @@ class _Batch:
 
     last_seq: int
     head: bytes
-    usage: Usage
+    usage: Tally
     free_bytes: int
     rows: list[StoredRow] = field(default_factory=list)
+    known: dict[bytes, int] = field(default_factory=dict)
+    """Content-derived ids of this transaction's messages that are enqueued, and their numbers."""
+    new_ids: list[tuple[bytes, int, UnixMicros]] = field(default_factory=list)
     sealed_seq: int = 0
     """Number of the message that was signed last."""
     dropped: dict[Lane, int] = field(default_factory=dict)
@@ -136,8 +143,10 @@ class OutboxWriter:
             return [self._write_failure(put.lane, error) for put in puts]
 
     def _commit(self, puts: Sequence[Put]) -> list[Enqueued | OutboxError]:
+        ids = [self._content_id(put.body) for put in puts]
         with self._batch() as batch:
-            return [self._add(put, batch) for put in puts]
+            batch.known = self._store.known_seqs({i for i in ids if isinstance(i, bytes)})
+            return [self._add(put, i, batch) for put, i in zip(puts, ids, strict=True)]
 
     @contextmanager
     def _batch(self) -> Iterator[_Batch]:
@@ -146,13 +155,13 @@ class OutboxWriter:
         with self._store.transaction():
             before = self._store.chain()
             free_bytes += self._store.spare_bytes()
-            batch = _Batch(before.last_seq, before.head, self.usage, free_bytes)
+            batch = _Batch(before.last_seq, before.head, Tally(self.usage), free_bytes)
             yield batch
             if batch.last_seq != before.last_seq:
                 self._floor.reserve(batch.last_seq)
                 self._flush(batch)
                 self._store.set_head(batch.last_seq, batch.head)
-        self.usage = batch.usage
+        self.usage = batch.usage.usage()
         self.chain = Chain(batch.last_seq, batch.head, before.receipted, before.receipted_head)
         for lane, count in batch.dropped.items():
             self.dropped[lane] += count
@@ -160,35 +169,44 @@ class OutboxWriter:
 
     def _flush(self, batch: _Batch) -> None:
         self._store.insert(batch.rows)
+        self._store.remember(batch.new_ids)
         batch.rows.clear()
+        batch.new_ids.clear()
 
-    def _add(self, put: Put, batch: _Batch) -> Enqueued | OutboxError:
+    def _add(
+        self, put: Put, message_id: bytes | Exception | None, batch: _Batch
+    ) -> Enqueued | OutboxError:
+        if isinstance(message_id, Exception):
+            return self._refused(put, message_id)
+        if message_id is not None and (known := batch.known.get(message_id)) is not None:
+            return Enqueued(known, is_known=True)
         try:
-            message_id = self._content_id(put.body)
-            if message_id and (known := self._store.known_seq(message_id)) is not None:
-                return Enqueued(known, is_known=True)
-            cose = self._seal(put, batch)
-        except (ValueError, TypeError, AttributeError, ArithmeticError, cbor2.CBORError) as error:
-            refused = MessageRefusedError(self._store.path, f"{type(put.body).__name__}: {error}")
-            refused.__cause__ = error
-            return refused
+            packed = to_map(put.body)  # what no reader would take gets no number
+            cose = self._seal(put, packed, message_id, batch)
+        except _BAD_BODY as error:
+            return self._refused(put, error)
         if lack := self._make_room(put, len(cose), batch):
             return OutboxFullError(self._store.path, put.lane, lack)
         if batch.last_seq + 1 != batch.sealed_seq:  # a gap took the number meanwhile
-            cose = self._seal(put, batch)
-        if message_id:
-            self._store.remember(message_id, batch.sealed_seq, put.wall)
+            cose = self._seal(put, packed, message_id, batch)
+        if message_id is not None:
+            batch.known[message_id] = batch.sealed_seq
+            batch.new_ids.append((message_id, batch.sealed_seq, put.wall))
         self._append(put, cose, batch)
         return Enqueued(batch.last_seq, is_known=False)
+
+    def _refused(self, put: Put, error: Exception) -> MessageRefusedError:
+        refused = MessageRefusedError(self._store.path, f"{type(put.body).__name__}: {error}")
+        refused.__cause__ = error
+        return refused
 
     @staticmethod
     def _append(put: Put, cose: bytes, batch: _Batch) -> None:
         digest, seq = message_digest(cose), batch.sealed_seq
         batch.rows.append(StoredRow(seq, put.lane, digest, put.wall, cose))
         batch.last_seq, batch.head = seq, digest
-        lanes = dict(batch.usage.lanes)
-        lanes[put.lane] = lanes[put.lane].plus(1, len(cose))
-        batch.usage = Usage(lanes, seq)
+        batch.usage.add(put.lane, 1, len(cose))
+        batch.usage.top_seq = seq
 
     # -- room -----------------------------------------------------------------------------------
 
@@ -238,10 +256,9 @@ class OutboxWriter:
             first_put=UnixMicros(min(row.put_at for row in rows)),
             last_put=UnixMicros(max(row.put_at for row in rows)),
         )
-        gone = {lane: LaneUsage(len(rows), size_bytes)}
-        batch.usage = batch.usage.without(gone, batch.usage.top_seq)
+        batch.usage.add(lane, -len(rows), -size_bytes)
         put = replace(moment, body=gap, lane=Lane.EVIDENCE)
-        self._append(put, self._seal(put, batch), batch)
+        self._append(put, self._seal(put, to_map(gap), None, batch), batch)
 
     def _moment(self) -> Put:
         """Now, for a message of the outbox itself."""
@@ -278,20 +295,23 @@ class OutboxWriter:
         self.aside += 1
         return True
 
-    def _content_id(self, body: Body) -> bytes | None:
-        """Id of a message that another run would derive again; None for all others."""
+    def _content_id(self, body: Body) -> bytes | Exception | None:
+        """Id of a message that another run would derive again; None for all others.
+
+        Or what is wrong with a body that has none.
+        """
         if not isinstance(body, Detection | OrderResult):
             return None
-        return message_id_of(body, self._sender.device, 0, 0)
+        try:
+            return message_id_of(body, self._sender.device, 0, 0)
+        except _BAD_BODY as error:
+            return error
 
-    def _seal(self, put: Put, batch: _Batch) -> bytes:
-        """Sign a message with the next number, such that the other side will be able to read it.
-
-        A message that no reader takes would be a hole in the chain for ever, so a body is read
-        back before it gets a number.
-        """
-        packed = to_map(put.body)
-        from_map(type(put.body), packed)
+    def _seal(
+        self, put: Put, packed: dict[int, Any], message_id: bytes | None, batch: _Batch
+    ) -> bytes:
+        """Sign a message with the next number."""
+        check_time(put.wall, put.mono)
         seq = batch.sealed_seq = batch.last_seq + 1
         cose = seal(
             put.body,
@@ -305,6 +325,7 @@ class OutboxWriter:
             prev=batch.head,
             signer=self._sender.signer,
             packed=packed,
+            message_id=message_id,
         )
         if len(cose) > MAX_MESSAGE_BYTES:
             raise ValueError(f"{len(cose)} bytes, at most {MAX_MESSAGE_BYTES} are taken")

@@ -111,6 +111,10 @@ class CellReading:
     """Length of the neighbour list the cell announces."""
     neighbour_channels: tuple[int, ...] | None = None
     """The list itself (ARFCN of SI2, EARFCN of SIB5), where it was read whole."""
+    own_channels: tuple[int, ...] | None = None
+    """The cell's own carriers: the cell allocation of SI1."""
+    routing_area: int | None = None
+    """RAC of SI13, where GPRS is offered."""
     hysteresis_db: int | None = None
     """CELL_RESELECT_HYSTERESIS (GSM) or Q-Hyst (LTE)."""
     ms_txpwr_max_cch: int | None = None

@@ -92,6 +92,8 @@ class Feed:
         is_backlog = after is self._backlog_after
         while after[lane] < end:
             limit = min(_READ, self._room(share))
+            if is_backlog:  # what may not go yet is not read either
+                limit = min(limit, self._pacer.available)
             if limit == 0:
                 return
             rows = self._outbox.lane_rows(lane, after[lane], end, limit)

@@ -17,8 +17,11 @@ from contract.clock import Clock, MonoMicros, SystemClock
 class Pace:
     """Limits of a replay."""
 
+    first_rows: int = 10
+    """Rows after each connection before the first receipt. Hundreds that come back together would
+    otherwise fill the broker's queue before anyone of them can see its length."""
     first_per_s: float = 10.0
-    """Rows a second after each connection, before any receipt."""
+    """Rows a second from then on, until receipts say more."""
     least_per_s: float = 2.0
     most_per_s: float = 2000.0
     burst_s: float = 0.25
@@ -29,6 +32,7 @@ class Pace:
     """Without any receipt for so long while rows are out, it is taken to be full as well."""
 
 
+_HANDFUL_S = 0.05
 _GROWTH = 1.15
 _STEP_PER_S = 5.0
 _CUT = 0.6
@@ -49,24 +53,40 @@ class Pacer:
         self._tokens = 1.0
         self._filled: MonoMicros = self._clock.mono()
         self._heard: MonoMicros = self._filled
+        self._rows_left: int | None = self._pace.first_rows
 
     def take(self) -> bool:
         """Take a token for one row; False if there is none."""
-        self._fill()
-        if self._tokens < 1.0:
+        if self.available == 0:
             return False
         self._tokens -= 1.0
+        if self._rows_left is not None:
+            self._rows_left -= 1
         return True
 
-    def wait_s(self) -> float:
-        """Seconds until there is a token."""
+    @property
+    def available(self) -> int:
+        """Rows that may go now."""
         self._fill()
-        return max(0.0, (1.0 - self._tokens) / self.rate_per_s)
+        tokens = int(self._tokens)
+        return tokens if self._rows_left is None else min(tokens, self._rows_left)
+
+    def wait_s(self) -> float | None:
+        """Seconds until it is worth looking again: rows go by the handful, not one by one.
+
+        None where only a receipt brings more.
+        """
+        self._fill()
+        if self._rows_left == 0:
+            return None
+        wanted = max(1.0, self.rate_per_s * _HANDFUL_S)
+        return max(0.0, (wanted - self._tokens) / self.rate_per_s)
 
     def heard(self, delay_s: float | None) -> None:
         """A receipt came; ``delay_s`` is the age of the youngest row it covered, None: unknown."""
         self._fill()
         self._heard = self._clock.mono()
+        self._rows_left = None
         if delay_s is None:
             return
         if delay_s > self._pace.target_delay_s:
@@ -85,6 +105,8 @@ class Pacer:
             self._heard = now
             self._fill()
             self._give_way()
+            if self._rows_left is not None:
+                self._rows_left = max(self._rows_left, 1)  # what went may be lost: ask again
 
     def _give_way(self) -> None:
         self._is_probing = False

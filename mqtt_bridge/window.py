@@ -9,9 +9,12 @@ from random import SystemRandom
 from contract.clock import Clock, SystemClock
 from mqtt_bridge.ports import OutboxRow
 
-PROBE = 20
+PROBE = 5
 """Rows sent again while nobody receipts anything. A central that is away for an hour must not find
 its broker full of copies; a few rows are enough to learn that it is back."""
+
+_PROBE_GROWTH = 4
+"""When a probe was answered and it is silent again, so many times more go: they seem to be lost."""
 
 _JITTER = 0.5
 _MAX_DOUBLINGS = 16
@@ -42,8 +45,10 @@ class Window:
     """Rows that were published and that no receipt covers yet: at most so many and so many bytes.
 
     A row is due again ``min_s`` after it was sent, then after twice that and so on up to ``max_s``,
-    each time with up to half as much again of jitter (but never more than ``max_s``). While nothing
-    at all is receipted only the first :data:`PROBE` due rows go again.
+    each time with up to half as much again of jitter (but never more than ``max_s``). It goes only
+    if rows sent later were receipted. While receipts come, however late, what they have not reached
+    yet is on its way: copies of it would make the queue longer. After ``min_s`` without any receipt
+    the first :data:`PROBE` rows go again, then after twice that time, and so on.
     """
 
     def __init__(
@@ -66,6 +71,12 @@ class Window:
         self._flights: dict[int, _Flight] = {}
         self._next_due_us: int | None = None
         self._receipted_us = -1
+        self._forget_probes()
+
+    def _forget_probes(self) -> None:
+        self._quiet_since_us = self._probe_us = 0
+        self._unanswered = self._probed = 0
+        self._probe_rows = PROBE
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -102,6 +113,7 @@ class Window:
         self.size_bytes = 0
         self._next_due_us = None
         self._receipted_us = -1
+        self._forget_probes()
 
     def keep_only(self, seqs: Iterable[int]) -> Landed:
         """Forget the rows that the outbox no longer holds; returns what that says."""
@@ -112,6 +124,9 @@ class Window:
         once = [f.sent_us for f in gone if f.tries == 1]
         if gone:
             self._receipted_us = max(self._receipted_us, *(f.first_us for f in gone))
+            self._quiet_since_us = int(self._clock.mono())
+            self._probe_rows = self._probed * _PROBE_GROWTH or self._probe_rows
+            self._unanswered = self._probed = 0
         delay_s = (self._clock.mono() - max(once)) / 1e6 if once else None
         return Landed(len(gone), delay_s)
 
@@ -148,7 +163,7 @@ class Window:
     def due(self) -> Sequence[OutboxRow]:
         """Rows to send again now, in order of seq. What is not sent now is due again later.
 
-        A row that others, sent later, have overtaken goes again. Where nothing was receipted since,
+        A row that others, sent later, have overtaken goes again. Where nothing at all is receipted,
         only a few go, to find out.
         """
         now = int(self._clock.mono())
@@ -158,11 +173,25 @@ class Window:
         overtaken = [f for f in due if f.sent_us < self._receipted_us]
         for flight in overtaken:
             flight.passes += 1
-        going = overtaken or due[:PROBE]
+        going = overtaken or self._probe(now)
         for flight in due:  # sent() sets the time of those that go
             flight.due_us = now + self._wait_us(flight.tries)
         self._next_due_us = min((f.due_us for f in self._flights.values()), default=None)
         return [flight.row for flight in going]
+
+    def _probe(self, now: int) -> list[_Flight]:
+        """Return the oldest rows if it is silent and time to ask again."""
+        quiet_us = round(self._min_s * 1e6)
+        if now < self._probe_us or now - self._quiet_since_us < quiet_us:
+            return []
+        if self._unanswered:
+            self._probe_rows = PROBE
+        self._unanswered += 1
+        self._probe_us = now + self._wait_us(self._unanswered)
+        waited = [f for f in self._flights.values() if now - f.sent_us >= quiet_us]
+        going = sorted(waited, key=_seq_of)[: self._probe_rows]
+        self._probed = len(going)
+        return going
 
     def passes(self, seq: int) -> int:
         """How often a row was overtaken by others, each time a full wait after it was sent."""

@@ -25,7 +25,9 @@ EXTRA_OF = {
     "iso8583": "atm",
     "websockets": "atm",
     "babel": "central",
+    "argon2": "central",
     "fastapi": "central",
+    "segno": "central",
     "jinja2": "central",
     "sqlalchemy": "central",
     "starlette": "central",
@@ -45,6 +47,9 @@ def _agent(args: argparse.Namespace) -> int:
 
 
 def _central(args: argparse.Namespace) -> int:
+    if args.config is None:
+        print("qianshao central: --config FILE is needed", file=sys.stderr)
+        return EXIT_USAGE
     from central.app import main_central
     from qianshao.logs import configure_logs
 
@@ -110,6 +115,12 @@ def _verify(args: argparse.Namespace) -> int:
     return main_verify(args)
 
 
+def _atm_open(args: argparse.Namespace) -> int:
+    from qianshao.atm import main_open
+
+    return main_open(args)
+
+
 def _atm_simulate(args: argparse.Namespace) -> int:
     from qianshao.atm import main_simulate
 
@@ -120,6 +131,36 @@ def _evaluate(args: argparse.Namespace) -> int:
     from qianshao.face_evaluate import main_evaluate
 
     return main_evaluate(args)
+
+
+def _compare_faces(args: argparse.Namespace) -> int:
+    from qianshao.face_compare import main_compare
+
+    return main_compare(args)
+
+
+def _extras(args: argparse.Namespace) -> int:
+    from qianshao.face_extras import main_extras
+
+    return main_extras(args)
+
+
+def _enrol_faces(args: argparse.Namespace) -> int:
+    from qianshao.face_enrol import main_enrol
+
+    return main_enrol(args)
+
+
+def _serve_templates(args: argparse.Namespace) -> int:
+    from qianshao.face_serve import main_serve
+
+    return main_serve(args)
+
+
+def _camera(args: argparse.Namespace) -> int:
+    from qianshao.face_camera import main_camera
+
+    return main_camera(args)
 
 
 def _calibrate(args: argparse.Namespace) -> int:
@@ -153,8 +194,15 @@ def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         ("central", "run the central: broker, ingest, store and the officers' page", _central),
     ):
         parser = commands.add_parser(name, help=sentence, description=sentence)
-        parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="TOML file")
         parser.set_defaults(run=run)
+        is_central = name == "central"
+        parser.add_argument(
+            "--config", type=Path, required=not is_central, metavar="FILE", help="TOML file"
+        )
+        if is_central:
+            from qianshao.central_admin import add_commands
+
+            add_commands(parser)
 
 
 def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -228,7 +276,12 @@ def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from qianshao.face import add_verify_arguments
+    from qianshao.face_camera import add_camera_arguments
+    from qianshao.face_compare import add_compare_arguments
+    from qianshao.face_enrol import add_enrol_arguments
     from qianshao.face_evaluate import add_calibrate_arguments, add_evaluate_arguments
+    from qianshao.face_extras import add_extras_arguments
+    from qianshao.face_serve import add_serve_arguments
 
     face = commands.add_parser("face", help="the face factor: compare pictures")
     kinds = face.add_subparsers(required=True, metavar="WHAT")
@@ -244,10 +297,30 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     calibrate = kinds.add_parser("calibrate", help=sentence, description=sentence)
     add_calibrate_arguments(calibrate)
     calibrate.set_defaults(run=_calibrate)
+    sentence = "this engine beside OpenCV's own and face_recognition on the same pairs"
+    compare = kinds.add_parser("compare", help=sentence, description=sentence)
+    add_compare_arguments(compare)
+    compare.set_defaults(run=_compare_faces)
+    sentence = "what several frames and a cohort gain on a set"
+    extras = kinds.add_parser("extras", help=sentence, description=sentence)
+    add_extras_arguments(extras)
+    extras.set_defaults(run=_extras)
+    sentence = "reference templates in bulk from portraits that the bank holds"
+    enrol = kinds.add_parser("enrol", help=sentence, description=sentence)
+    add_enrol_arguments(enrol)
+    enrol.set_defaults(run=_enrol_faces)
+    sentence = "what the engine sees at a camera, live: box, quality, score, prompt"
+    camera = kinds.add_parser("camera", help=sentence, description=sentence)
+    add_camera_arguments(camera)
+    camera.set_defaults(run=_camera)
+    sentence = "a small reference of the bank's template service, mutual TLS"
+    serve = kinds.add_parser("serve-templates", help=sentence, description=sentence)
+    add_serve_arguments(serve)
+    serve.set_defaults(run=_serve_templates)
 
 
 def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from qianshao.atm import add_simulate_arguments
+    from qianshao.atm import add_open_arguments, add_simulate_arguments
 
     atm = commands.add_parser("atm", help="the withdrawal: simulate it under every fault")
     kinds = atm.add_subparsers(required=True, metavar="WHAT")
@@ -255,6 +328,10 @@ def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     simulate = kinds.add_parser("simulate", help=sentence, description=sentence)
     add_simulate_arguments(simulate)
     simulate.set_defaults(run=_atm_simulate)
+    sentence = "put a machine that an alarm closed back into service, in a person's name"
+    opens = kinds.add_parser("open", help=sentence, description=sentence)
+    add_open_arguments(opens)
+    opens.set_defaults(run=_atm_open)
 
 
 def _add_assertion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -321,7 +398,18 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "what",
         nargs="?",
         default="all",
-        choices=["outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size", "all"],
+        choices=[
+            "outbox",
+            "ingest",
+            "envelope",
+            "face",
+            "rf",
+            "spectrum",
+            "board",
+            "size",
+            "central",
+            "all",
+        ],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
     bench.set_defaults(run=_bench)

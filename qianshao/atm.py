@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
+from contract.clock import SystemClock
+from contract.settings import ConfigError
+from edge_agent.atm.closure import Closure
+from edge_agent.config import load_config
 from qianshao.atm_simulation import Report, run_simulation
 
 SAMPLE_RUNS = 300
@@ -31,6 +36,24 @@ def main_simulate(args: argparse.Namespace) -> int:
     report = run_simulation(sample=sample, folder=args.folder)
     print(json.dumps(to_json(report), ensure_ascii=False) if args.json else to_text(report))
     return 1 if report.violations else 0
+
+
+def add_open_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options of ``atm open``."""
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="the ATM's own")
+    parser.add_argument("--by", required=True, metavar="NAME", help="who looked at the machine")
+
+
+def main_open(args: argparse.Namespace) -> int:
+    """Put a closed machine back into service: 0 done, 1 it was open, 2 configuration."""
+    try:
+        state_dir = load_config(args.config).state_dir
+        why = Closure(state_dir).open(args.by, SystemClock())
+    except (ConfigError, OSError) as error:
+        print(f"qianshao atm open: {error}", file=sys.stderr)
+        return 2
+    print("it was open" if why is None else f"opened by {args.by}; it was closed for: {why}")
+    return 1 if why is None else 0
 
 
 def to_json(report: Report) -> dict[str, object]:

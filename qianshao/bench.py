@@ -156,7 +156,7 @@ def _bench_outbox() -> list[Row]:
             peer.append(_one_commit_each(place / "peer.sqlite3", pycose))
     name = "pycose + sqlite3 (WAL, synchronous=FULL), one commit a message"
     medians = statistics.median(ours), statistics.median(peer)
-    return [_less_is_better("outbox_put_durable", *medians, name, "us", RUNS), _bench_groups()]
+    return [_less_is_better("outbox_put_durable", *medians, name, "us", RUNS), *_bench_groups()]
 
 
 def _one_commit_each(path: Path, pycose: _Pycose) -> float:
@@ -180,11 +180,26 @@ def _more_is_better(
     return Row(name, round(ours, 1), round(peer, 1), peer_name, round(ours / peer, 2), unit, runs)
 
 
-def _bench_groups() -> Row:
-    from qianshao.bench_delivery import enqueue_groups, fsync_us
+def _bench_groups() -> list[Row]:
+    """On this disk, and where its commits are quick on one that takes 3 ms longer.
 
-    name = f"one commit each (fdatasync of 4 KiB: {fsync_us():.0f} us here)"
-    return _less_is_better("outbox_put_100_together", *enqueue_groups(), name, "us", DELIVERY_RUNS)
+    Then the parts: the store alone with signed messages, and the signing.
+    """
+    from qianshao import bench_enqueue as b
+
+    def row(name: str, pair: tuple[float, float], peer: str) -> Row:
+        return _less_is_better(name, *pair, peer, "us", DELIVERY_RUNS)
+
+    fsync_us = b.fsync_us()
+    here = f"one by one; here fdatasync of 4 KiB takes {fsync_us:.0f} us"
+    rows = [row("outbox_put_100", b.enqueue_groups(), here)]
+    if fsync_us < b.SLOW_FROM_US:
+        slow = f"one by one; {b.SLOW_DISK_S * 1e3:.0f} ms slept in each commit"
+        pair = b.enqueue_groups(slower_s=b.SLOW_DISK_S)
+        rows.append(row("outbox_put_100_slow_disk", pair, slow))
+    rows.append(row("outbox_store_signed_100", b.store_groups(), "signed already, one by one"))
+    rows.append(row("outbox_sign", b.signing(), "the bare Ed25519 signature"))
+    return rows
 
 
 def _bench_ingest() -> list[Row]:
@@ -205,7 +220,7 @@ def _bench_ingest() -> list[Row]:
 
 def _bench_face() -> list[Row]:
     """Processor time of one thread, so that a loaded machine does not count."""
-    from qianshao.bench_samples import face_steps
+    from qianshao.bench_samples import face_steps, window_step
 
     steps = face_steps()
     spent: dict[str, list[float]] = {name: [] for name in steps}
@@ -219,13 +234,26 @@ def _bench_face() -> list[Row]:
         "opencv": "OpenCV FaceDetectorYN + FaceRecognizerSF called directly",
         "face_recognition": "face_recognition 1.3.0 on dlib, as its readme says",
     }
-    modes = {"ours": "plain", "ours_steady": "steady", "ours_full": "full"}
+    modes = {
+        "ours": "decision",
+        "ours_closer": "closer_look",
+        "ours_steady": "steady",
+        "ours_full": "full",
+    }
     rows = [
         _less_is_better(f"face_{mode}_{key}", medians[step], medians[key], name, "cpu-ms", 4 * RUNS)
         for key, name in names.items()
         for step, mode in modes.items()
     ]
-    return rows + _first_decision()
+    step, times = window_step(), []
+    for _ in range(20 * RUNS):
+        started = time.perf_counter()
+        step()
+        times.append((time.perf_counter() - started) * 1e3)
+    target = _less_is_better(
+        "face_window_10000", statistics.median(times), 1.0, "target", "ms", len(times)
+    )
+    return [*rows, target, *_first_decision()]
 
 
 _FIRST_DECISION = """
@@ -351,6 +379,36 @@ def _bench_rf() -> list[Row]:
     return rows
 
 
+def _bench_central() -> list[Row]:
+    from qianshao.bench_central import ALERTS, OBSERVATIONS, measure
+
+    found = measure()
+    full = f"{ALERTS} alerts, {OBSERVATIONS} observations"
+    kept = found.ingest_meanwhile / found.ingest_alone
+    return [
+        _less_is_better(
+            "central_list_page_p95",
+            found.page_p95_ms,
+            300.0,
+            f"target; {full}; slowest {found.slowest_page}",
+            "ms",
+            1,
+        ),
+        _less_is_better(
+            "central_first_page", found.first_page_bytes / 1000, 200.0, "target", "kB", 1
+        ),
+        Row(
+            "central_ingest_meanwhile",
+            round(found.ingest_meanwhile, 1),
+            round(found.ingest_alone, 1),
+            "ingest with nobody at the pages (target 0.8)",
+            round(kept, 2),
+            "1/s",
+            3,
+        ),
+    ]
+
+
 BENCHES: dict[str, Callable[[], list[Row]]] = {
     "envelope": _bench_envelope,
     "outbox": _bench_outbox,
@@ -360,6 +418,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "rf": _bench_rf,
     "board": _bench_board,
     "size": _bench_size,
+    "central": _bench_central,
 }
 
 

@@ -29,17 +29,18 @@ from edge_agent.outbox import Outbox
 from mqtt_bridge.ports import BrokerAddress, Delivery, TlsFiles
 from mqtt_bridge.uplink import Uplink
 from qianshao.bench import DELIVERY_RUNS as RUNS
-from qianshao.bench_raw import make_client, publish_all
-from qianshao.bench_samples import open_outbox, sample_bodies
+from qianshao.bench_raw import make_client, publish_for
 from qianshao.fleet.site import TENANT, FleetSite, prepare
 from qianshao.fleet.traffic import made_up
 
 Pair = tuple[float, float]
 """Ours and the peer's."""
 
-MESSAGES = 6000
-_HAND_OVER = 200
-_GROUP = 100
+SECONDS = 20.0
+"""Length of a steady state."""
+_WARM_UP_S = 4.0
+_WAITING = 3000
+_HAND_OVER = 100
 _WIRE_BYTES = 500
 """Length of these observations, signed."""
 _PATIENCE_S = 120.0
@@ -112,17 +113,40 @@ class Sender:
         )
         self.uplink.start()
 
-    def send(self, bodies: Sequence[tuple[Body, Lane]]) -> float:
-        """Hand everything over; seconds until the last receipt is in."""
-        started = time.perf_counter()
-        for first in range(0, len(bodies), _HAND_OVER):
-            for done in self.outbox.put_many(bodies[first : first + _HAND_OVER]):
-                done.result(_PATIENCE_S)
+    def rate(self, seconds: float, run: int) -> float:
+        """Receipted messages a second, from one receipt to another some seconds later.
+
+        The outbox is kept filled with less than the central takes between two receipts, so that
+        neither end waits for work. What is on its way at both moments cancels out.
+        """
+        number, began, ends = (run + 1) * 10_000_000, None, None
+        last = self.uplink.status().rows_receipted
+        until = time.perf_counter() + _PATIENCE_S + seconds
+        while time.perf_counter() < until:
+            if self.outbox.stats().depth < _WAITING:
+                for done in self.outbox.put_many(observations(_HAND_OVER, number)):
+                    done.result(_PATIENCE_S)
+                number += _HAND_OVER
+            else:
+                time.sleep(0.002)
+            now, receipted = time.perf_counter(), self.uplink.status().rows_receipted
+            if receipted == last:
+                continue
+            last = receipted
+            began = began or (now + _WARM_UP_S, 0)
+            if began[1] == 0 and now > began[0]:
+                began, ends = (now, receipted), now + seconds
+            elif ends is not None and now > ends:
+                return (receipted - began[1]) / (now - began[0])
+        raise TimeoutError("no receipts come")
+
+    def drain(self) -> None:
+        """Wait until everything is receipted."""
+        until = time.perf_counter() + _PATIENCE_S
         while depth := self.outbox.stats().depth:
-            if time.perf_counter() - started > _PATIENCE_S:
+            if time.perf_counter() > until:
                 raise TimeoutError(f"{depth} messages are without a receipt")
-            time.sleep(0.01)
-        return time.perf_counter() - started
+            time.sleep(0.05)
 
     def close(self) -> None:
         """Stop sending and close the store."""
@@ -134,65 +158,33 @@ def _no_state(presence: Presence) -> bytes:
     return presence.value.encode()
 
 
-def sustained(broker: str = "nats", messages: int = MESSAGES, runs: int = RUNS) -> Pair:
-    """Messages a second: sign, enqueue, publish, receipt; and raw paho QoS 1 of the same size."""
+def sustained(broker: str = "nats", seconds: float = SECONDS, runs: int = RUNS) -> Pair:
+    """Messages a second: sign, enqueue, publish, receipt; and raw paho QoS 1 of the same size.
+
+    Both in a steady state of the same length, one after the other.
+    """
     ours, peer = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         site = Site(folder, broker)
         try:
             sender = Sender(site, folder / "outbox.sqlite3")
-            sender.send(observations(200, run=-1))
             files = site.papers("peer-1")
-            payloads = [os.urandom(_WIRE_BYTES)] * messages
+            payload = os.urandom(_WIRE_BYTES)
             for run in range(runs):
-                ours.append(messages / sender.send(observations(messages, run)))
+                ours.append(sender.rate(seconds, run))
+                sender.drain()
                 raw = make_client("peer-1", files.ca, files.certificate, files.private_key)
-                took = publish_all(raw, site.fleet.broker.port, site.topic, payloads)
-                peer.append(messages / took)
+                peer.append(publish_for(raw, site.fleet.broker.port, site.topic, payload, seconds))
             sender.close()
         finally:
             site.close()
     return statistics.median(ours), statistics.median(peer)
 
 
-def observations(count: int, run: int) -> list[tuple[Body, Lane]]:
+def observations(count: int, first: int) -> list[tuple[Body, Lane]]:
     """Different detections that raise no alert, as most of what a station says."""
-    first = (run + 2) * 1_000_000
     return [(made_up("station-1", first + n), Lane.EVIDENCE) for n in range(count)]
-
-
-def enqueue_groups(messages: int = 1000, singles: int = 100, runs: int = RUNS) -> Pair:
-    """Microseconds a message: durably enqueued a hundred together, and each by itself."""
-    ours, peer = [], []
-    for run in range(runs):
-        with tempfile.TemporaryDirectory() as name:
-            outbox = open_outbox(Path(name) / "outbox.sqlite3")
-            bodies = sample_bodies(messages + singles, run)
-            started = time.perf_counter()
-            for first in range(0, messages, _GROUP):
-                for done in outbox.put_many(bodies[first : first + _GROUP]):
-                    done.result(_PATIENCE_S)
-            middle = time.perf_counter()
-            for body, lane in bodies[messages:]:
-                outbox.put(body, lane).result(_PATIENCE_S)
-            peer.append((time.perf_counter() - middle) / singles * 1e6)
-            ours.append((middle - started) / messages * 1e6)
-            outbox.close()
-    return statistics.median(ours), statistics.median(peer)
-
-
-def fsync_us() -> float:
-    """Microseconds that this disk takes to make 4 KiB durable."""
-    times = []
-    with tempfile.NamedTemporaryFile() as file:
-        for _ in range(50):
-            started = time.perf_counter()
-            file.write(bytes(4096))
-            file.flush()
-            os.fdatasync(file.fileno())
-            times.append((time.perf_counter() - started) * 1e6)
-    return statistics.median(times)
 
 
 class _Arriving:
@@ -223,7 +215,7 @@ def ingest(messages: int = 2000, runs: int = RUNS) -> Pair:
     gc.set_threshold(*GC_THRESHOLD)  # as in the central
     try:
         for run in range(runs):
-            raws = _chain(key, [body for body, _ in observations(messages, run)])
+            raws = _chain(key, [body for body, _ in observations(messages, run * messages)])
             started = time.process_time()
             for raw in raws:
                 open_envelope(raw, tenant="demo", find_key=lambda kid: known)

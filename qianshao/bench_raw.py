@@ -30,10 +30,18 @@ def make_client(name: str, ca: Path, certificate: Path, private_key: Path) -> pa
     return client
 
 
-def publish_all(client: paho.Client, port: int, topic: str, payloads: list[bytes]) -> float:
-    """Publish everything; seconds from the first hand-over to the last PUBACK."""
-    acked, is_up = threading.Semaphore(0), threading.Event()
-    client.on_publish = lambda *_: acked.release()
+def publish_for(
+    client: paho.Client, port: int, topic: str, payload: bytes, seconds: float
+) -> float:
+    """Publish for so long; PUBACKs a second, with the window full all the time."""
+    room, is_up, acked = threading.Semaphore(2 * WINDOW), threading.Event(), 0
+
+    def on_publish(*_: object) -> None:
+        nonlocal acked
+        acked += 1
+        room.release()
+
+    client.on_publish = on_publish
     client.on_connect = lambda *_: is_up.set()
     client.connect("127.0.0.1", port)
     client.loop_start()
@@ -41,13 +49,12 @@ def publish_all(client: paho.Client, port: int, topic: str, payloads: list[bytes
         if not is_up.wait(_PATIENCE_S):
             raise TimeoutError("the broker does not answer the peer")
         started = time.perf_counter()
-        for payload in payloads:
+        while time.perf_counter() - started < seconds:
+            if not room.acquire(timeout=_PATIENCE_S):
+                raise TimeoutError("the broker keeps its PUBACKs")
             if client.publish(topic, payload, qos=1).rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 raise ConnectionError("the peer lost its broker")
-        for _ in payloads:
-            if not acked.acquire(timeout=_PATIENCE_S):
-                raise TimeoutError("the broker keeps its PUBACKs")
-        return time.perf_counter() - started
+        return acked / (time.perf_counter() - started)
     finally:
         client.disconnect()
         client.loop_stop()

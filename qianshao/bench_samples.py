@@ -93,17 +93,21 @@ def open_outbox(path: Path) -> Outbox:
 def face_steps() -> dict[str, Callable[[], None]]:
     """One decision over a 640 x 480 picture of somebody at a machine: detect, encode, compare.
 
-    ``ours``: one detection, one encoding; ``ours_steady``: landmarks read four times;
-    ``ours_full``, the default: the mirrored crop encoded too. ``opencv``: YuNet and SFace called
-    directly; ``face_recognition``: as its readme says.
+    ``ours``: the owner, whom a glance settles; ``ours_closer``: somebody else, who gets glance and
+    closer look; ``ours_steady`` and ``ours_full``: the extras of the closer look one by one and
+    without a glance. ``opencv``: YuNet and SFace called directly; ``face_recognition``: as its
+    readme says.
     """
     import cv2
     import numpy as np
 
+    from atm_face.decision import likeness
+    from atm_face.engines.interface import Template
     from atm_face.engines.sface import SFACE, SFaceEngine
     from atm_face.engines.weights import carried_folder
     from atm_face.engines.yunet import YUNET
     from atm_face.images import Image
+    from atm_face.simulated import made_up_template
     from hardware.simulators.portraits import portrait
 
     face_recognition: Any = import_module("face_recognition")
@@ -113,13 +117,21 @@ def face_steps() -> dict[str, Callable[[], None]]:
     # Head and shoulders of the portrait, so that the face is as large as at an arm's length.
     pixels = cv2.resize(whole[0:240, 64:384], (640, 480)).astype(np.uint8, copy=False)
     image = Image("portrait", np.ascontiguousarray(pixels))
-    engine = SFaceEngine(is_steady=False, is_mirrored=False)
+    engine = SFaceEngine()
     enrolled = engine.encode(image, engine.detect(image)[0])
+    stranger = made_up_template(engine, "somebody else")
 
     def ours() -> None:
-        engine.compare(enrolled, engine.encode(image, engine.detect(image)[0]))
+        decide(enrolled)
 
-    steady, full = SFaceEngine(is_mirrored=False), SFaceEngine()
+    def ours_closer() -> None:
+        decide(stranger)
+
+    def decide(reference: Template) -> None:
+        face = engine.detect(image)[0]
+        likeness(engine, reference, image, face, threshold=engine.default_threshold)
+
+    steady, full = SFaceEngine(is_mirrored=False), engine
 
     def ours_steady() -> None:
         engine.compare(enrolled, steady.encode(image, steady.detect(image)[0]))
@@ -144,8 +156,28 @@ def face_steps() -> dict[str, Callable[[], None]]:
 
     return {
         "ours": ours,
+        "ours_closer": ours_closer,
         "ours_steady": ours_steady,
         "ours_full": ours_full,
         "opencv": opencv,
         "face_recognition": peer,
     }
+
+
+def window_step() -> Callable[[], None]:
+    """One visit searched exactly among 10,000 recent ones, and remembered."""
+    from atm_face.engines.sface import SFaceEngine
+    from atm_face.recent_visits import CAPACITY, RecentVisits
+    from atm_face.simulated import made_up_template
+
+    engine = SFaceEngine()
+    visits = RecentVisits(engine, threshold=engine.default_threshold)
+    for number in range(CAPACITY):
+        card = number.to_bytes(32, "big")
+        visits.add(made_up_template(engine, f"visitor {number}"), card, number)
+    probe = made_up_template(engine, "visitor 77")
+
+    def step() -> None:
+        visits.add(probe, b"card" * 8, CAPACITY)
+
+    return step

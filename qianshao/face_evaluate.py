@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import json
+import math
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from itertools import combinations
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qianshao.face_pictures import (
+    Encoded,
+    Pair,
+    PairsError,
+    all_impostors,
+    compare,
+    encode_all,
+    person,
+    pictures_of,
+    read_pairs,
+)
+
 if TYPE_CHECKING:
-    from atm_face.engines.interface import FaceEngine, Template
+    from atm_face.engines.interface import FaceEngine
     from atm_face.evaluation import Comparison
     from atm_face.pad_evaluation import Presentation
-    from qianshao.face_work import WorkFile
 
 SCHEMA = "qianshao.face_evaluate/1"
-MISSED = -1.0
-"""Score of a comparison without a usable face: never a match."""
-
-
-class PairsError(Exception):
-    """A pair list that cannot be used, with the line."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """One line of the pair list."""
-
-    a: str
-    b: str
-    group: str
-
-
-@dataclass(slots=True)
-class Encoded:
-    """Templates by picture, and what it took to make them."""
-
-    templates: dict[str, Template | None] = field(default_factory=dict)
-    spent_ms: list[float] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
 
 
 def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +44,11 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--models", type=Path, help="folder of the weights; for onnx the model's card"
+    )
+    parser.add_argument(
+        "--gate",
+        action="store_true",
+        help="count a picture as missed where a machine would ask for a better one",
     )
     parser.add_argument(
         "--presentations", type=Path, metavar="TSV", help="attacks and what the machine answered"
@@ -78,27 +68,6 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_pairs(path: Path) -> list[Pair]:
-    """Read a pair list; raises PairsError with the line. The person is the first path segment."""
-    try:
-        rows = list(csv.DictReader(path.read_text("utf-8").splitlines(), delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PairsError(f"{path}: {error}") from error
-    pairs = []
-    for line, row in enumerate(rows, start=2):
-        a, b, same = row.get("a"), row.get("b"), row.get("same")
-        if not a or not b or same not in {"0", "1"}:
-            raise PairsError(f"{path} line {line}: needs a, b, and same as 0 or 1")
-        if any(PurePosixPath(name).is_absolute() or ".." in name.split("/") for name in (a, b)):
-            raise PairsError(f"{path} line {line}: a picture outside --images")
-        if (person(a) == person(b)) != (same == "1"):
-            raise PairsError(f"{path} line {line}: same={same}, but the folders say otherwise")
-        pairs.append(Pair(a, b, row.get("group") or ""))
-    if not pairs:
-        raise PairsError(f"{path}: no pairs")
-    return pairs
-
-
 def read_presentations(path: Path) -> list[Presentation]:
     """Read tab-separated ``species answer``; raises PairsError with the line."""
     from atm_face.pad_evaluation import Presentation
@@ -115,54 +84,6 @@ def read_presentations(path: Path) -> list[Presentation]:
             raise PairsError(f"{path} line {line}: needs species, and {', '.join(answers)}")
         found.append(Presentation(species, answers[answer]))
     return found
-
-
-def person(picture: str) -> str:
-    """First path segment."""
-    return picture.split("/", 1)[0]
-
-
-def encode_all(
-    engine: FaceEngine, folder: Path, pictures: list[str], work: WorkFile | None = None
-) -> Encoded:
-    """Encode every picture once; None where no usable face was found."""
-    from atm_face.engines.interface import Template
-    from atm_face.faces import template_of
-    from atm_face.images import ImageError, decode_image, read_encoded
-
-    done = Encoded()
-    known = work.known if work else {}
-    for number, name in enumerate(pictures, start=1):
-        show_progress("encode", number, len(pictures))
-        try:
-            raw = read_encoded(folder / name)
-            digest = hashlib.sha256(raw).digest()
-            if digest in known:
-                done.templates[name] = known[digest]
-                continue
-            image = decode_image(raw, str(folder / name))
-        except ImageError as error:
-            done.templates[name] = None
-            done.unreadable.append(str(error))
-            continue
-        started = time.perf_counter()
-        result = template_of(engine, image)
-        done.spent_ms.append((time.perf_counter() - started) * 1e3)
-        template = result if isinstance(result, Template) else None
-        done.templates[name] = template
-        if work:
-            work.add(digest, template)
-    return done
-
-
-def show_progress(what: str, number: int, total: int) -> None:
-    """Draw a bar on a terminal; elsewhere nothing, so that logs stay readable."""
-    if not sys.stderr.isatty() or (number % 10 and number != total):
-        return
-    filled = 30 * number // total
-    end = "\n" if number == total else ""
-    bar = "#" * filled + "." * (30 - filled)
-    print(f"\r{what} [{bar}] {number}/{total}", end=end, file=sys.stderr, flush=True)
 
 
 def main_evaluate(args: argparse.Namespace) -> int:
@@ -207,8 +128,8 @@ def _run(args: argparse.Namespace) -> tuple[int, dict[str, Any] | None]:
     except (PairsError, WorkFileError, EngineError) as error:
         print(f"{command}: {error}", file=sys.stderr)
         return (1 if isinstance(error, EngineError) else 2), None
-    pictures = sorted({name for pair in pairs for name in (pair.a, pair.b)})
-    encoded = encode_all(engine, args.images, pictures, work)
+    encoded = encode_all(engine, args.images, pictures_of(pairs), work)
+    encoded.is_gated = args.gate
     for problem in encoded.unreadable:
         print(f"{command}: {problem}", file=sys.stderr)
     result, curve = report(engine, pairs, encoded, is_all=args.all_impostors)
@@ -234,20 +155,18 @@ def report(
 
     from qianshao.face_report import det_curve
 
-    listed = [_compare(engine, encoded, pair.a, pair.b) for pair in pairs]
+    listed = [compare(engine, encoded, pair.a, pair.b) for pair in pairs]
     used = list(listed)
     if is_all:
         used = [item for item in listed if item.is_genuine]
-        used += list(_all_impostors(engine, encoded))
+        used += list(all_impostors(engine, encoded))
     right = sum((item.score >= engine.default_threshold) == item.is_genuine for item in listed)
-    missed = sum(template is None for template in encoded.templates.values())
-    rates = _rates(used)
+    rates = rates_of(used)
     groups = {
         group: _group_rates(
-            [c for c, p in zip(listed, pairs, strict=True) if p.group == group],
-            rates["fnmr_at_fmr"]["1e-3"]["threshold"],
+            comparisons, rates["fnmr_at_fmr"]["1e-3"]["threshold"], engine.default_threshold
         )
-        for group in sorted({pair.group for pair in pairs} - {""})
+        for group, comparisons in _by_group(engine, pairs, encoded, listed, is_all=is_all).items()
     }
     latency = np.quantile(encoded.spent_ms, [0.5, 0.99]) if encoded.spent_ms else (None, None)
     card = getattr(engine, "card", None)
@@ -257,10 +176,11 @@ def report(
         "model_sha256": engine.model_sha256.hex(),
         "weights_sha256": engine.model_sha256.hex() if card is None else card.sha256,
         "pairs": len(pairs),
-        "people": len({person(name) for name in encoded.templates}),
+        "people": len({person(name) for name in encoded.looked}),
         **rates,
         "accuracy": right / len(listed),
-        "failure_to_enrol": missed / len(encoded.templates),
+        **failures(encoded),
+        "at_default_threshold": errors_at(used, engine.default_threshold),
         "groups": groups,
         "worst_group": _worst(groups),
         "latency_ms": {
@@ -272,53 +192,90 @@ def report(
     return result, det_curve(same, [item.score for item in used if not item.is_genuine])
 
 
-def _group_rates(comparisons: list[Comparison], threshold: float | None) -> dict[str, Any]:
-    """A group's own rates, and its rates at the threshold that was set over everybody."""
-    rates = _rates(comparisons)
-    found: dict[str, float | None] = {"fmr": None, "fnmr": None}
-    if threshold is not None:
+def failures(encoded: Encoded) -> dict[str, Any]:
+    """Pictures without a template, and why; what a machine would refuse is told beside it."""
+    count = len(encoded.looked)
+    prompts = [one.prompt for one in encoded.looked.values() if one.template and one.prompt]
+    return {
+        "failure_to_enrol": encoded.not_enrolled / count,
+        "failures": {
+            "pictures": count,
+            "unreadable": encoded.count("unreadable"),
+            "no_face": encoded.count("no_face"),
+            "would_be_refused": {name: prompts.count(name) for name in sorted(set(prompts))},
+            "is_refusal_a_miss": encoded.is_gated,
+        },
+    }
+
+
+def _by_group(
+    engine: FaceEngine,
+    pairs: Sequence[Pair],
+    encoded: Encoded,
+    listed: Sequence[Comparison],
+    *,
+    is_all: bool,
+) -> dict[str, list[Comparison]]:
+    """Comparisons within each group; with all impostors, every pair of two people of the group.
+
+    A person belongs to a group if every labelled pair of theirs does.
+    """
+    names = sorted({pair.group for pair in pairs} - {""})
+    found = {
+        name: [one for one, pair in zip(listed, pairs, strict=True) if pair.group == name]
+        for name in names
+    }
+    if not is_all:
+        return found
+    labels: dict[str, set[str]] = {}
+    for pair in pairs:
+        for picture in (pair.a, pair.b):
+            labels.setdefault(person(picture), set()).add(pair.group)
+    for name, comparisons in found.items():
+        people = frozenset(who for who, seen in labels.items() if seen == {name})
+        same = [one for one in comparisons if one.is_genuine]
+        found[name] = same + list(all_impostors(engine, encoded, people))
+    return found
+
+
+def _group_rates(
+    comparisons: Sequence[Comparison], threshold: float | None, default: float | None = None
+) -> dict[str, Any]:
+    """A group's own rates, and its errors at thresholds that were set over everybody."""
+    return rates_of(comparisons) | {
+        "at_overall_threshold": errors_at(comparisons, threshold),
+        "at_default_threshold": errors_at(comparisons, default),
+    }
+
+
+def errors_at(comparisons: Sequence[Comparison], threshold: float | None) -> dict[str, Any]:
+    """Both error rates at one threshold, with their counts; None where nothing was compared."""
+    found: dict[str, Any] = {"threshold": threshold, "fmr": None, "fnmr": None}
+    if threshold is not None and math.isfinite(threshold):
         for name, is_genuine in (("fmr", False), ("fnmr", True)):
             scores = [one.score for one in comparisons if one.is_genuine is is_genuine]
-            if scores:
-                errors = sum((score >= threshold) != is_genuine for score in scores)
-                found[name] = errors / len(scores)
-    return rates | {"at_overall_threshold": found | {"threshold": threshold}}
+            errors = sum((score >= threshold) != is_genuine for score in scores)
+            found[name] = errors / len(scores) if scores else None
+            found["false_matches" if name == "fmr" else "misses"] = errors
+    return found
 
 
 def _worst(groups: dict[str, dict[str, Any]]) -> str | None:
-    """The group with most false matches at the common threshold."""
-    known = {
-        name: rates["at_overall_threshold"]["fmr"]
-        for name, rates in groups.items()
-        if rates["at_overall_threshold"]["fmr"] is not None
-    }
-    return max(known, key=lambda name: known[name]) if known else None
+    """The group with most false matches at the common threshold, or at the engine's own."""
+    for at in ("at_overall_threshold", "at_default_threshold"):
+        known = {name: rates[at]["fmr"] for name, rates in groups.items()}
+        known = {name: fmr for name, fmr in known.items() if fmr is not None}
+        if known:
+            return max(known, key=lambda name: float(known[name]))
+    return None
 
 
-def _compare(engine: FaceEngine, encoded: Encoded, a: str, b: str) -> Comparison:
-    from atm_face.evaluation import Comparison
+def rates_of(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Counts, equal error rate and operating points of a list of comparisons."""
+    from atm_face.evaluation import Scores, equal_error_rate, operating_points
 
-    first, second = encoded.templates[a], encoded.templates[b]
-    score = MISSED if first is None or second is None else engine.compare(first, second)
-    return Comparison(person(a), person(b), score)
-
-
-def _all_impostors(engine: FaceEngine, encoded: Encoded) -> Iterator[Comparison]:
-    """Every pair of different people, the first picture of each."""
-    first: dict[str, str] = {}
-    for name in sorted(encoded.templates):
-        first.setdefault(person(name), name)
-    for a, b in combinations(first.values(), 2):
-        yield _compare(engine, encoded, a, b)
-
-
-def _rates(comparisons: list[Comparison]) -> dict[str, Any]:
-    import numpy as np
-
-    from atm_face.evaluation import equal_error_rate, operating_points
-
-    genuine = np.array([item.score for item in comparisons if item.is_genuine])
-    impostor = np.array([item.score for item in comparisons if not item.is_genuine])
+    scores = Scores.of(comparisons)
+    genuine, impostor = scores.genuine, scores.impostors
     has_both = len(genuine) > 0 and len(impostor) > 0
     return {
         "genuine": len(genuine),
@@ -332,8 +289,6 @@ def _rates(comparisons: list[Comparison]) -> dict[str, Any]:
                 "ci95": None if point.ci95 is None else list(point.ci95),
                 "impostor_comparisons": point.impostor_comparisons,
             }
-            for name, point in zip(
-                ("1e-2", "1e-3", "1e-4"), operating_points(comparisons), strict=True
-            )
+            for name, point in zip(("1e-2", "1e-3", "1e-4"), operating_points(scores), strict=True)
         },
     }

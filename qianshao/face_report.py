@@ -51,7 +51,7 @@ def page(result: dict[str, Any], curve: Sequence[tuple[float, float]]) -> str:
         f"<p>In the terms of ISO/IEC 19795-1. {escape(LIMITS)}</p>"
         f"<p>{result['people']} people, {result['genuine']} comparisons of one person,"
         f" {result['impostor']} of two. Failure to enrol: {_rate(result['failure_to_enrol'])}."
-        f" Equal error rate: {_rate(result['eer'])}."
+        f"{_failures(result)}{_shipped(result)} Equal error rate: {_rate(result['eer'])}."
         f" Weights SHA-256 <code>{escape(result['model_sha256'])}</code>.</p>"
         "<h2>Operating points</h2><table><tr><th>FMR at most<th>threshold<th>FNMR<th>misses"
         f"<th>95 % by person<th>comparisons of two people</tr>{points}</table>"
@@ -59,12 +59,38 @@ def page(result: dict[str, Any], curve: Sequence[tuple[float, float]]) -> str:
         + (
             "<h2>Groups</h2><p>FMR of each group at the threshold set over all."
             f" Worst: {escape(str(worst))}.</p><table><tr><th>group<th>same<th>different"
-            f"<th>FMR at 1e-3<th>FNMR at 1e-3</tr>{groups}</table>"
+            f"<th>FMR at 1e-3<th>FNMR at 1e-3<th>FMR as shipped"
+            f"<th>FNMR as shipped</tr>{groups}</table>"
             if groups
             else "<p>No group labels were given: whether a group fares worse was not measured.</p>"
         )
         + _pad(result.get("pad"))
         + "</html>\n"
+    )
+
+
+def _failures(result: dict[str, Any]) -> str:
+    """Why pictures have no template, and which a machine would have refused."""
+    found = result["failures"]
+    refused = "".join(
+        f"; {count} where a machine would ask {escape(name)}"
+        for name, count in found["would_be_refused"].items()
+    )
+    end = ", counted as missed" if refused and found["is_refusal_a_miss"] else ""
+    return (
+        f" Of {found['pictures']} pictures {found['no_face']} show no face and"
+        f" {found['unreadable']} cannot be read{refused}{end}."
+    )
+
+
+def _shipped(result: dict[str, Any]) -> str:
+    """Errors at the threshold that the engine decides by unless told otherwise."""
+    at = result["at_default_threshold"]
+    if at["fmr"] is None:
+        return ""
+    return (
+        f" At the engine's own threshold of {at['threshold']:.3f}: FMR {100 * at['fmr']:.4f} %,"
+        f" FNMR {_rate(at['fnmr'])}."
     )
 
 
@@ -101,10 +127,11 @@ def _point_row(rate: str, point: dict[str, Any]) -> str:
 
 
 def _group_row(name: str, rates: dict[str, Any]) -> str:
-    at = rates["at_overall_threshold"]
+    at, shipped = rates["at_overall_threshold"], rates["at_default_threshold"]
     return (
         f"<tr><td>{escape(name)}<td>{rates['genuine']}<td>{rates['impostor']}"
-        f"<td>{_rate(at['fmr'])}<td>{_rate(at['fnmr'])}</tr>"
+        f"<td>{_rate(at['fmr'])}<td>{_rate(at['fnmr'])}"
+        f"<td>{_rate(shipped['fmr'])}<td>{_rate(shipped['fnmr'])}</tr>"
     )
 
 

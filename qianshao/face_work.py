@@ -1,7 +1,8 @@
-"""Work of a long evaluation that was stopped: templates by picture, sealed, erased at the end."""
+"""Work of a long evaluation that was stopped: what each picture offered, sealed; erased after."""
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import struct
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 if TYPE_CHECKING:
     from atm_face.engines.interface import FaceEngine, Template
+    from qianshao.face_pictures import Looked
 
 _NONCE_BYTES = 12
 _DIGEST_BYTES = 32
@@ -36,7 +38,7 @@ class WorkFile:
         self._cipher = AESGCM(key)
         self._engine = engine.name
         self._model = engine.model_sha256
-        self.known: dict[bytes, Template | None] = {}
+        self.known: dict[bytes, Looked] = {}
 
     @classmethod
     def open(cls, folder: Path, engine: FaceEngine) -> WorkFile:
@@ -59,11 +61,11 @@ class WorkFile:
             raise WorkFileError(f"{folder}: {error.strerror}") from error
         return work
 
-    def add(self, digest: bytes, template: Template | None) -> None:
-        """Keep what was computed from one picture."""
-        vector = () if template is None else template.vector
+    def add(self, digest: bytes, seen: Looked) -> None:
+        """Keep what one picture offered."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        plain = struct.pack(f">{len(vector)}d", *vector)
+        vectors = [None if one is None else one.vector for one in (seen.template, seen.glance)]
+        plain = json.dumps([seen.finding, seen.prompt, *vectors]).encode()
         sealed = self._cipher.encrypt(nonce, plain, self._bound_to(digest))
         record = digest + nonce + sealed
         with self._path.open("ab") as file:
@@ -79,7 +81,7 @@ class WorkFile:
         return b"|".join((self._engine.encode(), self._model, digest))
 
     def _load(self) -> None:
-        from atm_face.engines.interface import Template
+        from qianshao.face_pictures import Looked
 
         raw = self._path.read_bytes() if self._path.exists() else b""
         offset = 0
@@ -95,12 +97,16 @@ class WorkFile:
                 plain = self._cipher.decrypt(nonce, sealed, self._bound_to(digest))
             except InvalidTag as error:
                 raise WorkFileError(f"{self._path} is of another engine or damaged") from error
-            vector = struct.unpack(f">{len(plain) // 8}d", plain)
-            self.known[digest] = (
-                Template(engine=self._engine, model_sha256=self._model, vector=vector)
-                if vector
-                else None
-            )
+            finding, prompt, *vectors = json.loads(plain)
+            template, glance = (self._template(vector) for vector in vectors)
+            self.known[digest] = Looked(finding, prompt, template, glance)
         if offset < len(raw):  # killed while it wrote
             with self._path.open("r+b") as file:
                 file.truncate(offset)
+
+    def _template(self, vector: list[float] | None) -> Template | None:
+        from atm_face.engines.interface import Template
+
+        if vector is None:
+            return None
+        return Template(engine=self._engine, model_sha256=self._model, vector=tuple(vector))

@@ -166,14 +166,14 @@ def _desk(config: Path) -> Iterator[EnrolmentDesk]:
     from central.authority import Authority, AuthorityError
     from central.config import load_settings
     from central.enrolment import EnrolmentDesk
-    from central.store import open_sqlite
     from central.store.interface import StoreUnavailableError
+    from central.store.opening import open_store
     from contract.keys import public_pem
 
     settings = load_settings(config)
     try:
         authority = Authority.load(settings.folder / "ca")
-        store = open_sqlite(settings.store_path)
+        store = open_store(settings.store_path, settings.store_url)
     except (AuthorityError, StoreUnavailableError) as error:
         raise EnrolmentError(f"{error}; was 'qianshao ca init' run?") from error
     try:

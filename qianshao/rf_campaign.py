@@ -92,14 +92,14 @@ def quiet_day(seed: int, hours: float = 24.0) -> Day:
 
 
 def blaster_passes(
-    plan: SurveyPlan, plmn: str, passes: int, baselines: dict[int, Baseline]
+    plan: SurveyPlan, plmn: str, passes: int, baselines: dict[int, Baseline], first_seed: int = 0
 ) -> Passes:
-    """Let a blaster pass so many times and see when it is found."""
+    """Let a blaster pass so many times and see when it is found; seeds count up from the first."""
     waits: list[float] = []
     sights: list[float] = []
     decoded = false_alerts = 0
-    for seed in range(passes):
-        city = seed % CITIES
+    for seed in range(first_seed, first_seed + passes):
+        city = first_seed + seed % CITIES
         if city not in baselines:
             baselines[city] = learned(city)
         context = CellContext(baseline=baselines[city])
@@ -164,6 +164,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--days", type=int, default=20, help="quiet days (default 20)")
     parser.add_argument("--hours", type=float, default=24.0, help="hours of each (default 24)")
     parser.add_argument("--passes", type=int, default=100, help="passes a plan (default 100)")
+    parser.add_argument(
+        "--first-seed",
+        type=int,
+        default=0,
+        help="seeds count up from here (default 0): a rule tuned on some seeds is judged on others",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
 
 
@@ -175,7 +181,7 @@ def main_campaign(args: argparse.Namespace) -> int:
 def run(args: argparse.Namespace, out: TextIO) -> int:
     """Print each day and each survey plan as it is done."""
     false_alerts = readings = 0
-    for seed in range(args.days):
+    for seed in range(args.first_seed, args.first_seed + args.days):
         day = quiet_day(seed, args.hours)
         false_alerts, readings = false_alerts + len(day.alerts), readings + day.readings
         out.write(_line(args.json, day, _day_text(day)))
@@ -186,7 +192,7 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
     baselines: dict[int, Baseline] = {}
     for plan in PLANS if args.passes else ():
         for plmn in ("460-00", "460-01"):
-            found = blaster_passes(plan, plmn, args.passes, baselines)
+            found = blaster_passes(plan, plmn, args.passes, baselines, args.first_seed)
             out.write(_line(args.json, found, _pass_text(found)))
             out.flush()
     return 0

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.postgresql import PostgresServer, find_binaries
 
 settings.register_profile("soak", max_examples=5000, deadline=None)
 
@@ -75,6 +78,16 @@ def softhsm() -> str:
         _missing("SoftHSM is not installed (Debian package softhsm2)")
         raise AssertionError
     return found[0]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """Debian's PostgreSQL, started for these tests in a folder of its own."""
+    if find_binaries() is None:
+        _missing("PostgreSQL is not installed (Debian package postgresql)")
+        raise AssertionError
+    with PostgresServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -40,13 +40,30 @@ def aligned(image: Image, face: Face) -> NDArray[np.uint8]:
     matrix = similarity_to(points, np.array(LAYOUT))
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     if scale < 0.5:
-        size = (round(image.width * scale * 1.5) or 1, round(image.height * scale * 1.5) or 1)
+        pixels, corner = _part(pixels, matrix)
+        height, width = pixels.shape[:2]
+        size = (round(width * scale * 1.5) or 1, round(height * scale * 1.5) or 1)
         pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        points = points * (np.array(size) / (image.width, image.height))
+        points = (points - corner) * (np.array(size) / (width, height))
         matrix = similarity_to(points, np.array(LAYOUT))
     return cv2.warpAffine(pixels, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR).astype(
         np.uint8, copy=False
     )
+
+
+def _part(
+    pixels: NDArray[np.uint8], matrix: NDArray[np.float64]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """The part that the crop will be taken from, and its corner: the rest need not be shrunk."""
+    import numpy as np
+
+    ends = np.array([(0, 0), (SIDE, 0), (SIDE, SIDE), (0, SIDE)], dtype=float)
+    sources = (ends - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
+    margin = 4 / float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    size = np.array(pixels.shape[1::-1])
+    low = np.clip(np.floor(sources.min(axis=0) - margin), 0, size - 1).astype(int)
+    high = np.clip(np.ceil(sources.max(axis=0) + margin), low + 1, size).astype(int)
+    return pixels[low[1] : high[1], low[0] : high[0]], low.astype(float)
 
 
 def similarity_to(points: NDArray[np.float64], layout: NDArray[np.float64]) -> NDArray[np.float64]:

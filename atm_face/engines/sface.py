@@ -102,6 +102,11 @@ class SFaceEngine:
             raw = raw + self._feature(crop[:, ::-1])
         return unit_template(NAME, self._model_sha256, raw, image.file)
 
+    def glance(self, image: Image, face: Face) -> Template:
+        """Template from one encoding of the face as it was detected; compares with full ones."""
+        raw = self._feature(aligned(image, face))
+        return unit_template(NAME, self._model_sha256, raw, image.file)
+
     def compare(self, reference: Template, probe: Template) -> float:
         """Cosine of two SFace templates, -1..1."""
         return cosine(reference, probe)

@@ -155,7 +155,7 @@ class YunetDetector:
             rows = cast("NDArray[np.float32] | None", self._detector.detect(pixels)[1])
         if rows is None:
             return ()
-        return tuple(_face(row, scale) for row in rows if _is_plausible(row, width, height))
+        return tuple(face_of_row(row, scale) for row in rows if _is_plausible(row, width, height))
 
 
 def _around(image: Image, face: Face, sides: float) -> tuple[int, int, Image | None]:
@@ -214,7 +214,7 @@ def _mean(faces: Sequence[Face]) -> Face:
     return _with_points(faces[0], points)
 
 
-def _face(row: NDArray[np.float32], scale: float) -> Face:
+def face_of_row(row: NDArray[np.float32], scale: float) -> Face:
     """Build a face from the detector's row of 15 numbers, in the full picture's pixels."""
     values = [float(value) / scale for value in row[:14]]
     points = [(values[i], values[i + 1]) for i in range(4, 14, 2)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,9 +11,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from central.store import tables as t
-from contract.keys import CENTRAL, KnownKey, key_id, load_public_pem
+from contract.keys import CENTRAL, KnownKey, PublicKey, key_id, load_public_pem
 from contract.topics import check_id
 from contract.words import DeviceKind
+
+_ANY_KEY = (
+    sa.select(t.device_keys.c.device, t.device_keys.c.public_pem)
+    .join(t.devices)
+    .where(t.device_keys.c.kid == sa.bindparam("at_kid"))
+)
+_VALID_KEY = _ANY_KEY.where(t.device_keys.c.revoked_at.is_(None), t.devices.c.revoked_at.is_(None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,26 +214,26 @@ class IdentityQueries:
 
     def find_key(self, kid: bytes) -> KnownKey | None:
         """Return the key that may sign now; None if unknown or revoked."""
-        return self._key(
-            kid, t.device_keys.c.revoked_at.is_(None), t.devices.c.revoked_at.is_(None)
-        )
+        return self._key(_VALID_KEY, kid)
 
     def known_key(self, kid: bytes) -> KnownKey | None:
         """Return the key whether or not it was revoked since: for evidence already stored."""
-        return self._key(kid)
+        return self._key(_ANY_KEY, kid)
 
     def key_revoked_at(self, kid: bytes) -> int | None:
         """Return when a key was revoked; None if it was not."""
         row = self._one(sa.select(t.device_keys.c.revoked_at).where(t.device_keys.c.kid == kid))
         return None if row is None else row.revoked_at
 
-    def _key(self, kid: bytes, *conditions: sa.ColumnElement[bool]) -> KnownKey | None:
-        row = self._one(
-            sa.select(t.device_keys.c.device, t.device_keys.c.public_pem)
-            .join(t.devices)
-            .where(t.device_keys.c.kid == kid, *conditions)
-        )
-        return None if row is None else KnownKey(row.device, load_public_pem(row.public_pem))
+    def _key(self, query: sa.Select[Any], kid: bytes) -> KnownKey | None:
+        with self._reading() as connection:
+            row = connection.execute(query, {"at_kid": kid}).one_or_none()
+        return None if row is None else KnownKey(row.device, _public(row.public_pem))
+
+
+@functools.lru_cache(maxsize=4096)
+def _public(pem: str) -> PublicKey:
+    return load_public_pem(pem)
 
 
 def _check_name(device: str) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
-from contract import Refusal
+from central.allow import Allowance
+from contract import Detection, Refusal
 from contract.keys import KnownKey
 from contract.messages import OrderResult
 from contract.topics import Lane
@@ -74,6 +75,8 @@ class Device:
     receipt_at: int | None = None
     duplicates: int = 0
     refused: int = 0
+    area: str = ""
+    """Administrative division in which it stands; empty: the central's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +140,24 @@ class AlertRow:
     risen_at: int
     """Raised or escalated last: the order of the list."""
     updated_at: int
+    is_technical: bool = False
+    area: str = ""
+    """Administrative division of the device that raised it."""
+    version: int = 0
+    """Grows with what people do, not with the count."""
+    handler: str | None = None
+    """Who acknowledged it first."""
+    reason_code: str | None = None
+    closed_at: int | None = None
+    """When it was dismissed or closed."""
+    snoozed_until: int | None = None
+    merged_into: int | None = None
+    follows: int | None = None
+    """A closed alert of the same subject."""
+    escalation: int = 0
+    """How many calls went out while nobody acknowledged it."""
+    escalate_at: int | None = None
+    """When the next one is due; None: somebody has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,6 +272,9 @@ class Transaction(Protocol):
     def update_device(self, device: str, **changes: Any) -> None:
         """Change named columns of a device."""
 
+    def update_devices(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change named columns of devices."""
+
     def expect(
         self, seqs: Mapping[str, Collection[int]], detections: Collection[tuple[str, bytes]]
     ) -> None:
@@ -288,6 +312,24 @@ class Transaction(Protocol):
 
     def alert_by_key(self, key: str) -> AlertRow | None:
         """The alert of one kind and subject."""
+
+    def alert_by_id(self, alert_id: int) -> AlertRow | None:
+        """One alert, as this transaction sees it."""
+
+    def retire_alert(self, row: AlertRow) -> None:
+        """Let a closed alert give its key free for the next one of the same subject."""
+
+    def route(self, key: str, device: str) -> str:
+        """The key to which a split sent what one device says of a subject; else the same."""
+
+    def allowances(self) -> Sequence[Allowance]:
+        """What is known to be harmless and was not taken back."""
+
+    def count_allowance(self, allowance_id: int, at: int) -> None:
+        """Note that an allowance kept a claim from becoming an alert."""
+
+    def add_observation(self, device: str, seq: int, detection: Detection) -> None:
+        """Note which message carried which revision of a detection."""
 
     def put_alert(self, row: AlertRow) -> AlertRow:
         """Store an alert (id 0: a new one) and return it with its id."""
@@ -342,6 +384,9 @@ class Store(Protocol):
         evidence before its telemetry may have a hundred thousand.
         """
 
+    def stored_by(self, came: Mapping[str, Collection[int]]) -> dict[str, Stored]:
+        """The same for several devices at once, each with what came of it."""
+
     def note_receipts(self, at: int, up_to: dict[str, int]) -> None:
         """Remember which receipts were published."""
 
@@ -360,7 +405,7 @@ class Store(Protocol):
     def alert(self, alert_id: int) -> AlertRow | None:
         """One alert."""
 
-    def detections_of(self, alert_id: int) -> Sequence[DetectionRow]:
+    def detections_of(self, alert_id: int, limit: int = 200) -> Sequence[DetectionRow]:
         """Detections behind an alert, newest first."""
 
     def decision(self, device: str, seq: int) -> DecisionRow | None:

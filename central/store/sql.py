@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
 from central.store import tables as t
+from central.store.audit import AuditQueries
+from central.store.cases import CaseQueries
 from central.store.identities import IdentityQueries
 from central.store.interface import (
     AlertRow,
     DecisionRow,
-    DetectionRow,
     Device,
     Dropped,
     Event,
@@ -28,6 +29,8 @@ from central.store.interface import (
     Transaction,
 )
 from central.store.orders import OrderQueries
+from central.store.people import PeopleQueries
+from central.store.triage import TriageQueries
 from central.store.write import SqlTransaction
 from contract import Refusal
 
@@ -40,6 +43,10 @@ _LATENCIES = 10_000  # alerts whose latency the totals look at, newest first
 _FAR_APART = 2000
 """Sequence numbers further apart did not come together."""
 _NEAR_RUNS = 4000
+_LOOKED_AT = 40
+"""Messages looked at for one that is asked for by its type."""
+_AT_ONCE = 500
+"""Devices that one statement asks for."""
 
 
 @contextmanager
@@ -55,7 +62,9 @@ def _speaking_plainly() -> Iterator[None]:
         raise StoreUnavailableError(str(error)) from error
 
 
-class SqlStore(IdentityQueries, OrderQueries):
+class SqlStore(
+    IdentityQueries, OrderQueries, PeopleQueries, AuditQueries, TriageQueries, CaseQueries
+):
     """See :class:`central.store.interface.Store`."""
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -75,6 +84,10 @@ class SqlStore(IdentityQueries, OrderQueries):
     def _reading(self) -> Iterator[sa.Connection]:
         with _speaking_plainly(), self._engine.connect() as connection, connection.begin():
             yield connection
+
+    def reading(self) -> AbstractContextManager[sa.Connection]:
+        """Look at the store from one moment, without holding up a writer."""
+        return self._reading()
 
     def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         with self._reading() as connection:
@@ -96,34 +109,19 @@ class SqlStore(IdentityQueries, OrderQueries):
         ``came`` asks only for the islands around some sequence numbers.
         """
         with self._reading() as connection:
-            start = connection.execute(
-                sa.select(t.devices.c.chain_start).where(t.devices.c.device == device)
-            ).scalar()
-            # The first message of all may be one that was dropped.
-            prefix = _run_at(connection, device, start or 1)
-            if came is None:
-                runs = _runs(connection, device)
-            else:
-                runs = _runs_near(connection, device, came)
-            if prefix is None:
-                return Stored(0, b"", tuple(runs))
-            m = t.messages.c
-            # What was dropped has no hash here: the receipt names the last message that has one.
-            newest = connection.execute(
-                sa.select(m.seq, m.digest)
-                .where(m.device == device, m.seq.between(prefix.first, prefix.last))
-                .order_by(m.seq.desc())
-                .limit(1)
-            ).one_or_none()
-        beyond = tuple(r for r in runs if r.first > prefix.last)
-        up_to, head = (0, b"") if newest is None else (newest.seq, newest.digest)
-        return Stored(up_to, head, beyond)
+            return _stored(connection, {device: came})[device]
+
+    def stored_by(self, came: Mapping[str, Collection[int]]) -> dict[str, Stored]:
+        """The same for several devices at once, each with what came of it."""
+        with self._reading() as connection:
+            return _stored(connection, came)
 
     def note_receipts(self, at: int, up_to: dict[str, int]) -> None:
         """Remember which receipts were published."""
         with self.transaction() as tx:
-            for device, seq in up_to.items():
-                tx.update_device(device, receipt_up_to=seq, receipt_at=at)
+            tx.update_devices(
+                {d: {"receipt_up_to": seq, "receipt_at": at} for d, seq in up_to.items()}
+            )
 
     # -- what pages read ----------------------------------------------------------------------
 
@@ -176,13 +174,6 @@ class SqlStore(IdentityQueries, OrderQueries):
         row = self._one(sa.select(t.alerts).where(t.alerts.c.id == alert_id))
         return None if row is None else AlertRow(**row._mapping)
 
-    def detections_of(self, alert_id: int) -> Sequence[DetectionRow]:
-        """Detections behind an alert, newest first."""
-        d = t.detections.c
-        query = sa.select(t.detections).where(d.alert_id == alert_id)
-        rows = self._all(query.order_by(d.received_at.desc(), d.device, d.seq.desc()))
-        return [DetectionRow(**row._mapping) for row in rows]
-
     def decision(self, device: str, seq: int) -> DecisionRow | None:
         """Return the decision that a message carried."""
         d = t.decisions.c
@@ -194,6 +185,27 @@ class SqlStore(IdentityQueries, OrderQueries):
         m = t.messages.c
         row = self._one(sa.select(t.messages).where(m.device == device, m.seq == seq))
         return None if row is None else Message(**row._mapping)
+
+    def messages_of_type(self, device: str, kind: str, limit: int) -> Sequence[Message]:
+        """Stored messages of one type of a device, the newest first; only the latest are looked at.
+
+        A device sends a report every ten seconds: those of an hour are among its last thousands.
+        """
+        m = t.messages.c
+        latest = (
+            sa.select(t.messages)
+            .where(m.device == device)
+            .order_by(m.seq.desc())
+            .limit(limit * _LOOKED_AT)
+            .subquery()
+        )
+        rows = self._all(
+            sa.select(latest)
+            .where(latest.c.type == kind)
+            .order_by(latest.c.seq.desc())
+            .limit(limit)
+        )
+        return [Message(**row._mapping) for row in rows]
 
     def devices(self) -> Sequence[Device]:
         """All devices by id."""
@@ -230,7 +242,8 @@ class SqlStore(IdentityQueries, OrderQueries):
             .group_by(d.lane, d.reason)
             .order_by(d.lane, d.reason)
         )
-        return [Dropped(**row._mapping) for row in rows]
+        # PostgreSQL sums whole numbers to a decimal
+        return [Dropped(**{**row._mapping, "messages": int(row.messages)}) for row in rows]
 
     def refusals(self, limit: int, device: str | None = None) -> Sequence[RefusalRow]:
         """Latest refusals, of all or of one claimed device."""
@@ -279,6 +292,62 @@ class SqlStore(IdentityQueries, OrderQueries):
     def close(self) -> None:
         """Let go of the files."""
         self._engine.dispose()
+
+
+def _prefixes() -> sa.Select[Any]:
+    """Query of the run that holds each device's chain start, with its newest message.
+
+    What was dropped has no hash here: a receipt names the last message that has one.
+    """
+    d, r, m = t.devices, t.runs, t.messages
+    below, within = t.runs.alias(), t.messages.alias()
+    # The first message of all may be one that was dropped.
+    start = sa.func.coalesce(sa.func.nullif(d.c.chain_start, 0), 1)
+    first = sa.select(sa.func.max(below.c.first)).where(
+        below.c.device == d.c.device, below.c.first <= start
+    )
+    newest = sa.select(sa.func.max(within.c.seq)).where(
+        within.c.device == d.c.device, within.c.seq.between(r.c.first, r.c.last)
+    )
+    run = r.c.device == d.c.device, r.c.first == first.scalar_subquery(), r.c.last >= start
+    message = m.c.device == d.c.device, m.c.seq == newest.correlate(d, r).scalar_subquery()
+    return (
+        sa.select(d.c.device, r.c.last, m.c.seq, m.c.digest)
+        .select_from(d.join(r, sa.and_(*run)).outerjoin(m, sa.and_(*message)))
+        .where(d.c.device.in_(sa.bindparam("at_devices", expanding=True)))
+    )
+
+
+_PREFIXES = _prefixes()
+
+
+def _stored(
+    connection: sa.Connection, came: Mapping[str, Collection[int] | None]
+) -> dict[str, Stored]:
+    devices, found = list(came), dict[str, Any]()
+    for at in range(0, len(devices), _AT_ONCE):
+        rows = connection.execute(_PREFIXES, {"at_devices": devices[at : at + _AT_ONCE]})
+        found.update((row.device, row) for row in rows)
+    return {
+        device: _stored_of(connection, device, seqs, found.get(device))
+        for device, seqs in came.items()
+    }
+
+
+def _stored_of(
+    connection: sa.Connection, device: str, came: Collection[int] | None, prefix: Any
+) -> Stored:
+    last = 0 if prefix is None else prefix.last
+    if came is None:
+        runs = _runs(connection, device)
+    elif came and max(came) <= last:
+        runs = []  # the usual case: nothing came from beyond the prefix
+    else:
+        runs = _runs_near(connection, device, came)
+    beyond = tuple(run for run in runs if run.first > last)
+    if prefix is None or prefix.seq is None:
+        return Stored(0, b"", beyond)
+    return Stored(prefix.seq, prefix.digest, beyond)
 
 
 def _runs(connection: sa.Connection, device: str) -> list[Run]:

@@ -108,6 +108,7 @@ devices = _table(
     _may("receipt_at", sa.BigInteger),
     _need("duplicates", sa.BigInteger),
     _need("refused", sa.BigInteger),
+    _need("area", sa.Text, server_default=""),
 )
 
 device_keys = _table(
@@ -177,7 +178,23 @@ alerts = _table(
     _need("raised_at", sa.BigInteger),
     _need("risen_at", sa.BigInteger),
     _need("updated_at", sa.BigInteger),
+    _need("is_technical", sa.Boolean),
+    _need("area", sa.Text),
+    _need("version", sa.BigInteger),
+    _may("handler", sa.Text),
+    _may("reason_code", sa.Text),
+    _may("closed_at", sa.BigInteger),
+    _may("snoozed_until", sa.BigInteger),
+    _may("merged_into", sa.BigInteger, sa.ForeignKey("alerts.id")),
+    _may("follows", sa.BigInteger, sa.ForeignKey("alerts.id")),
+    _need("escalation", sa.BigInteger),
+    _may("escalate_at", sa.BigInteger),
 )
+sa.Index("alerts_by_rise", alerts.c.is_technical, alerts.c.risen_at, alerts.c.id)
+sa.Index("alerts_by_state", alerts.c.is_technical, alerts.c.state, alerts.c.risen_at, alerts.c.id)
+sa.Index("alerts_counted", alerts.c.is_technical, alerts.c.state, alerts.c.severity, alerts.c.area)
+sa.Index("alerts_by_call", alerts.c.escalate_at)
+sa.Index("alerts_merged", alerts.c.merged_into)
 
 detections = _table(
     "detections",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
-from collections.abc import Collection, Mapping
-from dataclasses import fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
 import sqlalchemy as sa
 
+from central.allow import Allowance, AllowanceKind
+from central.store import alert_tables as at_
 from central.store import tables as t
 from central.store.interface import (
     AlertRow,
@@ -25,11 +27,14 @@ from central.store.interface import (
     RefusalRow,
 )
 from contract.envelope import NO_PREVIOUS
-from contract.messages import OrderResult
+from contract.messages import Detection, OrderResult
 from contract.words import OrderOutcome
 
 _NEAR = 64
 """Sequence numbers of one batch that are no further apart are looked up together."""
+
+_AT_ONCE = 500
+"""Devices that one statement asks for."""
 
 KEPT_REFUSALS = 500
 """Rows kept for each claimed device; the counters go on for ever."""
@@ -41,6 +46,14 @@ _TO: sa.BindParameter[int] = sa.bindparam("to_seq", type_=sa.BigInteger)
 
 # Statements of the hot path are built once: building costs more than SQLite's work.
 _DEVICE = sa.select(t.devices).where(t.devices.c.device == _AT)
+_DEVICES = sa.select(t.devices).where(
+    t.devices.c.device.in_(sa.bindparam("at_devices", expanding=True))
+)
+_AGAIN = (
+    t.devices.update()
+    .where(t.devices.c.device == _AT)
+    .values(duplicates=t.devices.c.duplicates + 1)
+)
 _LINKS = sa.select(t.messages.c.seq, t.messages.c.digest, t.messages.c.prev).where(
     t.messages.c.device == _AT, t.messages.c.seq.between(_FROM, _TO)
 )
@@ -66,7 +79,22 @@ _DETECTIONS = sa.select(t.detections).where(
 )
 _ADD_DETECTION = t.detections.insert()
 _ALERT = sa.select(t.alerts).where(t.alerts.c.key == sa.bindparam("at_key"))
+_ALERT_BY_ID = sa.select(t.alerts).where(t.alerts.c.id == sa.bindparam("at_id"))
 _ADD_EVENT = t.events.insert()
+_ADD_OBSERVATION = at_.observations.insert()
+_ROUTES = sa.select(at_.alert_routes)
+_ALLOWANCES = (
+    sa.select(at_.allowances)
+    .where(at_.allowances.c.removed_at.is_(None))
+    .order_by(at_.allowances.c.id)
+)
+
+
+@functools.cache
+def _update(names: tuple[str, ...]) -> sa.Update:
+    """Statement that changes some columns of a device."""
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names}
+    return t.devices.update().where(t.devices.c.device == _AT).values(**values)
 
 
 def columns(row: Any) -> dict[str, Any]:
@@ -85,6 +113,8 @@ class SqlTransaction:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self._devices: dict[str, Device] = {}
+        """Devices that were read ahead and are unchanged since."""
         self._links: dict[str, dict[int, Link]] = defaultdict(dict)
         self._read: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self._messages: list[Message] = []
@@ -92,6 +122,9 @@ class SqlTransaction:
         self._new_detections: dict[tuple[str, bytes], DetectionRow] = {}
         self._alerts: dict[str, AlertRow | None] = {}
         self._changed_alerts: dict[str, AlertRow] = {}
+        self._observations: dict[tuple[str, int], dict[str, Any]] = {}
+        self._routes: dict[tuple[str, str], str] | None = None
+        self._hits: dict[int, tuple[int, int]] = {}
 
     def flush(self) -> None:
         """Write what was gathered: many rows in one statement cost a fraction of one at a time."""
@@ -100,6 +133,19 @@ class SqlTransaction:
             rows = [columns(row) for row in self._new_detections.values()]
             self._connection.execute(_ADD_DETECTION, rows)
             self._new_detections.clear()
+        if self._observations:
+            self._connection.execute(_ADD_OBSERVATION, list(self._observations.values()))
+            self._observations.clear()
+        self._flush_alerts()
+        for allowance_id, (hits, at) in self._hits.items():
+            self._connection.execute(
+                at_.allowances.update()
+                .where(at_.allowances.c.id == allowance_id)
+                .values(hits=at_.allowances.c.hits + hits, last_hit_at=at)
+            )
+        self._hits.clear()
+
+    def _flush_alerts(self) -> None:
         for row in self._changed_alerts.values():
             values = columns(row)
             del values["id"]
@@ -123,6 +169,7 @@ class SqlTransaction:
             for first, last in _groups(seqs, apart=1):
                 self._cover(device, first, last)
         for device, seq in starts.items():
+            self._devices.pop(device, None)
             start = sa.func.coalesce(t.devices.c.chain_start, 0)
             self._connection.execute(
                 t.devices.update()
@@ -134,6 +181,9 @@ class SqlTransaction:
         self, seqs: Mapping[str, Collection[int]], detections: Collection[tuple[str, bytes]]
     ) -> None:
         """Read together what a batch will ask for one by one."""
+        for some in _chunks(list(seqs)):
+            found = self._connection.execute(_DEVICES, {"at_devices": some})
+            self._devices.update((row.device, Device(**row._mapping)) for row in found)
         for device, numbers in seqs.items():
             for first, last in _groups(numbers, apart=_NEAR):
                 here = {"at_device": device, "from_seq": first - 1, "to_seq": last + 1}
@@ -158,14 +208,25 @@ class SqlTransaction:
 
     def device(self, device: str) -> Device | None:
         """Return the device as this transaction sees it."""
+        if device in self._devices:
+            return self._devices[device]
         row = self._one(_DEVICE, at_device=device)
         return None if row is None else Device(**row._mapping)
 
     def update_device(self, device: str, **changes: Any) -> None:
         """Change named columns of a device."""
-        self._connection.execute(
-            t.devices.update().where(t.devices.c.device == device).values(**changes)
-        )
+        self.update_devices({device: changes})
+
+    def update_devices(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change named columns of devices; those that change the same share a statement."""
+        alike: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+        for device, values in changes.items():
+            if values:
+                self._devices.pop(device, None)
+                bound = {f"new_{name}": value for name, value in values.items()}
+                alike[tuple(values)].append({"at_device": device, **bound})
+        for names, rows in alike.items():
+            self._connection.execute(_update(names), rows)
 
     # -- the chain ----------------------------------------------------------------------------
 
@@ -226,11 +287,8 @@ class SqlTransaction:
 
     def count_duplicate(self, device: str) -> None:
         """Note that a stored message came again."""
-        self._connection.execute(
-            t.devices.update()
-            .where(t.devices.c.device == device)
-            .values(duplicates=t.devices.c.duplicates + 1)
-        )
+        self._devices.pop(device, None)
+        self._connection.execute(_AGAIN, {"at_device": device})
 
     def add_refusal(self, refusal: RefusalRow) -> None:
         """Note and count a message that was not taken, and drop the oldest beyond the limit."""
@@ -254,6 +312,7 @@ class SqlTransaction:
         self._count_refusal(refusal)
 
     def _count_refusal(self, refusal: RefusalRow) -> None:
+        self._devices.pop(refusal.device, None)
         c = t.refusal_counts.c
         here = (c.device == refusal.device, c.reason == refusal.reason)
         counted = self._connection.execute(
@@ -310,6 +369,53 @@ class SqlTransaction:
             self._alerts[key] = None if row is None else AlertRow(**row._mapping)
         return self._alerts[key]
 
+    def alert_by_id(self, alert_id: int) -> AlertRow | None:
+        """Return one alert, as this transaction sees it."""
+        known = next((r for r in self._alerts.values() if r is not None and r.id == alert_id), None)
+        if known is not None:
+            return known
+        row = self._one(_ALERT_BY_ID, at_id=alert_id)
+        if row is None:
+            return None
+        found = AlertRow(**row._mapping)
+        self._alerts[found.key] = found
+        return found
+
+    def retire_alert(self, row: AlertRow) -> None:
+        """Let a closed alert give its key free for the next one of the same subject."""
+        self._flush_alerts()
+        former = replace(row, key=f"{row.key}#{row.id}")
+        self._connection.execute(
+            t.alerts.update().where(t.alerts.c.id == row.id).values(key=former.key)
+        )
+        self._alerts[row.key] = None
+        self._alerts[former.key] = former
+
+    def route(self, key: str, device: str) -> str:
+        """Return the key to which a split sent what one device says of a subject."""
+        if self._routes is None:
+            rows = self._connection.execute(_ROUTES)
+            self._routes = {(row.key, row.device): row.to_key for row in rows}
+        return self._routes.get((key, device), key)
+
+    def allowances(self) -> Sequence[Allowance]:
+        """Return what is known to be harmless and was not taken back."""
+        return [read_allowance(row) for row in self._connection.execute(_ALLOWANCES)]
+
+    def count_allowance(self, allowance_id: int, at: int) -> None:
+        """Note that an allowance kept a claim from becoming an alert."""
+        self._hits[allowance_id] = self._hits.get(allowance_id, (0, 0))[0] + 1, at
+
+    def add_observation(self, device: str, seq: int, detection: Detection) -> None:
+        """Note which message carried which revision of a detection."""
+        self._observations[device, seq] = {
+            "device": device,
+            "seq": seq,
+            "detection_id": detection.detection_id,
+            "revision": detection.revision,
+            "last_seen": int(detection.last_seen),
+        }
+
     def put_alert(self, row: AlertRow) -> AlertRow:
         """Store an alert (id 0: a new one) and return it with its id."""
         if row.id:
@@ -326,6 +432,16 @@ class SqlTransaction:
         """Append to the stream."""
         added = self._connection.execute(_ADD_EVENT, {"at": at, "kind": kind, "data": data})
         return Event(_new_id(added), at, kind, data)
+
+
+def _chunks(names: list[str]) -> list[list[str]]:
+    """Names in groups that a statement can take."""
+    return [names[at : at + _AT_ONCE] for at in range(0, len(names), _AT_ONCE)]
+
+
+def read_allowance(row: sa.Row[Any]) -> Allowance:
+    """Return an allowance from its row."""
+    return Allowance(**{**row._mapping, "kind": AllowanceKind(row.kind)})
 
 
 def _groups(numbers: Collection[int], *, apart: int) -> list[tuple[int, int]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import statistics
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Path, Query
+from fastapi import APIRouter, FastAPI, HTTPException, Path, Query, Request
 
+from central.actor import Actor
+from central.people.permissions import Permission
 from central.store.interface import Device
 from central.views import (
     alert_json,
@@ -16,18 +18,30 @@ from central.views import (
     gaps,
     refusal_json,
 )
+from central.web.access import needs, needs_account
+from central.web.problems import PROBLEMS
 from central.web.site import SiteOf
 from contract.words import Presence
 
+Reader = Annotated[Actor, needs(Permission.ALERTS_READ)]
+FleetReader = Annotated[Actor, needs(Permission.DEVICES_READ)]
 _MAX_ID = 2**63 - 1
 _SHOWN_REFUSALS = 100
 
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api", responses=PROBLEMS)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def openapi(request: Request, actor: Annotated[Actor, needs_account()]) -> dict[str, Any]:
+    """Return the OpenAPI document of this API."""
+    app: FastAPI = request.app
+    return app.openapi()
 
 
 @router.get("/alerts")
 def alerts(
     site: SiteOf,
+    actor: Reader,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
     before: Annotated[int | None, Query(ge=1, le=_MAX_ID)] = None,
 ) -> dict[str, Any]:
@@ -42,7 +56,9 @@ def alerts(
 
 
 @router.get("/alerts/{alert_id}")
-def alert(site: SiteOf, alert_id: Annotated[int, Path(ge=1, le=_MAX_ID)]) -> dict[str, Any]:
+def alert(
+    site: SiteOf, actor: Reader, alert_id: Annotated[int, Path(ge=1, le=_MAX_ID)]
+) -> dict[str, Any]:
     """One alert with the detections behind it."""
     row = site.store.alert(alert_id)
     if row is None:
@@ -56,7 +72,7 @@ def alert(site: SiteOf, alert_id: Annotated[int, Path(ge=1, le=_MAX_ID)]) -> dic
 
 
 @router.get("/devices")
-def devices(site: SiteOf) -> dict[str, Any]:
+def devices(site: SiteOf, actor: FleetReader) -> dict[str, Any]:
     """All devices."""
     return {
         "schema": "qianshao-devices/1",
@@ -65,7 +81,7 @@ def devices(site: SiteOf) -> dict[str, Any]:
 
 
 @router.get("/devices/{device}")
-def device(site: SiteOf, device: str) -> dict[str, Any]:
+def device(site: SiteOf, actor: FleetReader, device: str) -> dict[str, Any]:
     """One device with its gaps and refusals."""
     row = site.store.device(device)
     if row is None:
@@ -82,7 +98,9 @@ def device(site: SiteOf, device: str) -> dict[str, Any]:
 
 
 @router.get("/status")
-def status(site: SiteOf) -> dict[str, Any]:
+def status(
+    site: SiteOf, actor: Annotated[Actor, needs(Permission.OVERVIEW_READ)]
+) -> dict[str, Any]:
     """Health and totals of the central."""
     totals = site.store.totals()
     ingest = None if site.ingest_status is None else site.ingest_status()

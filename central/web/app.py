@@ -4,47 +4,94 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from http import HTTPStatus
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.staticfiles import StaticFiles
 
+from central.audit import AuditLog
 from central.config import CentralSettings
 from central.hub import Hub
 from central.ingest import IngestStatus
-from central.store.interface import Store, StoreUnavailableError
-from central.web import api, pages, stream
-from central.web.security import LOCAL_NAMES, SecurityHeaders
+from central.people.desk import PeopleDesk
+from central.store.interface import StoreUnavailableError
+from central.store.sql import SqlStore
+from central.web import (
+    account,
+    alerts,
+    allow,
+    api,
+    cases,
+    chart,
+    exports,
+    features,
+    fleet,
+    office,
+    pages,
+    stream,
+    told,
+)
+from central.web.access import NotSignedInError, rules
+from central.web.limits import Limiter
+from central.web.security import LOCAL_NAMES, BodyLimit, SecurityHeaders
 from central.web.site import STATIC, Site, site_of
+from central.webhooks import Courier
+from contract.clock import Clock, SystemClock
+from contract.keys import KeySigner
 
 
 def create_app(
-    store: Store,
+    store: SqlStore,
     hub: Hub,
     settings: CentralSettings,
     ingest_status: Callable[[], IngestStatus] | None = None,
+    *,
+    clock: Clock | None = None,
+    signer: KeySigner | None = None,
+    couriers: tuple[Courier, ...] = (),
 ) -> FastAPI:
-    """Return the application; it serves loopback only until there is a login (`check_bind`)."""
+    """Return the application; raises UndeclaredRouteError for a route without a permission."""
+    clock = clock or SystemClock()
     app = FastAPI(
         title="Qianshao",
         docs_url=None,  # both would fetch their scripts from another site
         redoc_url=None,
-        openapi_url="/api/openapi.json",
+        openapi_url=None,  # `api.openapi` asks who wants it
     )
-    app.state.site = Site(store, hub, settings, ingest_status)
-    app.include_router(pages.router)
-    app.include_router(api.router)
-    app.include_router(stream.router)
+    people = PeopleDesk(
+        store, clock, settings.folder, needs_second_factor=settings.needs_second_factor
+    )
+    audit = AuditLog(store, clock, signer)
+    sign_ins = Limiter(clock, burst=20, per_minute=20)
+    site = Site(store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers)
+    app.state.site = site
+    for module in (
+        *(pages, alerts, allow, cases, fleet, chart, office, account),
+        *(api, features, exports, stream),
+    ):
+        app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(StoreUnavailableError, _no_store)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(LOCAL_NAMES), www_redirect=False)
+    app.add_exception_handler(NotSignedInError, _not_signed_in)
+    told.install(app)
+    site.paths.update(rule.path for rule in rules(app))
+    app.add_middleware(BodyLimit)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_hosts(settings), www_redirect=False)
     app.add_middleware(SecurityHeaders)  # outermost: its headers are on refusals too
     return app
+
+
+def _hosts(settings: CentralSettings) -> list[str]:
+    """Host headers that are answered: with TLS also the names that stand in the configuration."""
+    if settings.http_tls is None:
+        return list(LOCAL_NAMES)
+    return [*LOCAL_NAMES, *(f"[{name}]" if ":" in name else name for name in settings.names)]
 
 
 def _answer(request: Request, status: int, detail: str) -> Response:
@@ -67,6 +114,16 @@ def _bad_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     places = [".".join(str(part) for part in e["loc"]) + ": " + e["msg"] for e in error.errors()]
     return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(places))
+
+
+def _not_signed_in(request: Request, error: Exception) -> Response:
+    is_page = request.method == "GET" and not request.url.path.startswith(("/api/", "/events"))
+    if is_page:
+        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(f"/sign-in?next={quote(asked, safe='')}", HTTPStatus.SEE_OTHER)
+    answer = _answer(request, HTTPStatus.UNAUTHORIZED, "sign in first: nobody is, or no longer")
+    answer.headers["www-authenticate"] = "Bearer"
+    return answer
 
 
 def _no_store(request: Request, error: Exception) -> Response:

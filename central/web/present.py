@@ -13,7 +13,8 @@ from urllib.parse import quote
 from central.store.interface import Event, EventKind, Json, Snapshot
 from central.views import alert_json, decision_json, device_json
 from central.web.words import Words
-from contract.codec import Scalar, Values
+from contract.clock import UnixMicros
+from contract.codec import Scalar, Values, rfc3339
 from contract.words import PartState, Presence, TimeBasis
 
 _RANK = {
@@ -46,6 +47,10 @@ class Presenter:
         except OverflowError:  # within a day of the calendar's end
             return text
         return local.strftime("%Y-%m-%d %H:%M:%S")
+
+    def moment(self, at: int) -> str:
+        """Local time of microseconds."""
+        return self.time(rfc3339(UnixMicros(at)))
 
     def value(self, value: Scalar) -> str:
         """One named value as text."""
@@ -80,7 +85,19 @@ class Presenter:
             "severity_text": w.word("severity", view["severity"]),
             "level": view["level"],
             "level_text": w.word("level", view["level"]),
+            "state": view["state"],
             "state_text": w.word("state", view["state"]),
+            "version": view["version"],
+            "is_technical": view["is_technical"],
+            "handler": view["handler"] or "",
+            "area": view["area"],
+            "reason_text": ""
+            if view["reason_code"] is None
+            else w.word("code", view["reason_code"]),
+            "snoozed_text": self.time(view["snoozed_until"]),
+            "merged_into": view["merged_into"],
+            "follows": view["follows"],
+            "escalation": view["escalation"],
             "subject": self.pairs(view["subject"]),
             "rules": view["rules"],
             "reasons": [w.word("rule", rule) for rule in view["rules"]],
@@ -156,7 +173,7 @@ class Presenter:
             "is_revoked": view["revoked_at"] is not None,
         }
 
-    def _part(self, name: str) -> str:
+    def part(self, name: str) -> str:
         """Name a part: ``sensor nas0`` keeps the sensor's own name behind the word."""
         kind, _, own = name.partition(" ")
         whole = self.words.word("part", name)
@@ -164,7 +181,7 @@ class Presenter:
 
     def _failing(self, health: Json | None) -> str:
         parts = (health or {}).get("parts", ())
-        return ", ".join(self._part(p["name"]) for p in parts if p["state"] != PartState.OK)
+        return ", ".join(self.part(p["name"]) for p in parts if p["state"] != PartState.OK)
 
     # -- whole pages --------------------------------------------------------------------------
 
@@ -213,7 +230,7 @@ class Presenter:
         return [
             {
                 **part,
-                "name_text": self._part(part["name"]),
+                "name_text": self.part(part["name"]),
                 "detail": self.words.word("detail", part["detail"]),
                 "state_text": self.words.word("part_state", part["state"]),
                 "pairs": self.pairs(part["counters"]),

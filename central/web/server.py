@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -29,16 +31,22 @@ class _Server(uvicorn.Server):
 class WebServer:
     """Serves an application from :meth:`start` to :meth:`stop`."""
 
-    def __init__(self, app: FastAPI, hub: Hub, host: str, port: int) -> None:
-        """Raise BindError for an address that is not loopback."""
-        self.host = check_bind(host)
+    def __init__(
+        self, app: FastAPI, hub: Hub, host: str, port: int, tls: tuple[Path, Path] | None = None
+    ) -> None:
+        """Raise BindError for an address that is not loopback where there is no TLS."""
+        self.host = check_bind(host, has_tls=tls is not None)
+        self._tls = tls
         config = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=_GRACE_S,
             server_header=False,
+            ssl_certfile=None if tls is None else tls[0],
+            ssl_keyfile=None if tls is None else tls[1],
         )
+        self._config = config
         self._server = _Server(config, hub)
         self._wanted_port = port
         self._socket: socket.socket | None = None
@@ -53,7 +61,8 @@ class WebServer:
     def url(self) -> str:
         """Address of the first page."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{host}:{self.port}/"
 
     @property
     def is_alive(self) -> bool:
@@ -61,7 +70,11 @@ class WebServer:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Listen, then serve in a thread; raises OSError if the port is taken."""
+        """Listen, then serve in a thread; raises OSError if the port or the certificate is not."""
+        if self._tls is not None:
+            self._config.load()
+            assert self._config.ssl is not None
+            self._config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         listener = socket.create_server((self.host, self._wanted_port), family=family, backlog=128)
         self._socket = listener

@@ -10,16 +10,27 @@ from typing import Annotated, Any, cast
 import jinja2
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
+from markupsafe import Markup
 
+from central.actor import Actor
+from central.audit import AuditLog
 from central.config import CentralSettings
 from central.hub import Hub
 from central.ingest import IngestStatus
-from central.store.interface import Store
+from central.people.desk import PeopleDesk, Visitor
+from central.people.permissions import may
+from central.store.sql import SqlStore
+from central.web.limits import Limiter
+from central.web.navigation import ENTRIES, Entry
 from central.web.present import Presenter
 from central.web.words import Language, Words, choose, named, read_catalogues
+from central.webhooks import Courier
+from contract.clock import Clock
 
 _HERE = Path(__file__).parent
 STATIC = _HERE / "static"
+VENDOR = STATIC / "vendor"
+"""Libraries of others, fetched by make setup; nothing of them is in the repository."""
 _COOKIE = "lang"
 _COOKIE_AGE_S = 365 * 24 * 3600
 
@@ -38,10 +49,17 @@ def _templates() -> jinja2.Environment:
 class Site:
     """Parts of one running central that its pages use."""
 
-    store: Store
+    store: SqlStore
     hub: Hub
     settings: CentralSettings
     ingest_status: Callable[[], IngestStatus] | None
+    people: PeopleDesk
+    audit: AuditLog
+    clock: Clock
+    sign_ins: Limiter
+    couriers: tuple[Courier, ...] = ()
+    paths: set[str] = field(default_factory=set)
+    """Pages that exist, for navigation."""
     catalogues: dict[Language, Words] = field(default_factory=read_catalogues)
     templates: jinja2.Environment = field(default_factory=_templates)
 
@@ -60,7 +78,7 @@ class Site:
         return Presenter(self.words(request), self.settings.utc_offset_minutes)
 
     def page(
-        self, request: Request, name: str, *, status_code: int = 200, **context: Any
+        self, request: Request, name: str, /, *, status_code: int = 200, **context: Any
     ) -> HTMLResponse:
         """Render a template; a language asked for by name is remembered."""
         presenter = self.presenter(request)
@@ -72,6 +90,7 @@ class Site:
             languages=[(Language.ZH_CN, "中文"), (Language.EN, "English")],
             utc_offset_minutes=self.settings.utc_offset_minutes,
             trouble=self._trouble(presenter.words),
+            **self._of_visitor(request),
             **context,
         )
         response = HTMLResponse(html, status_code=status_code)
@@ -82,6 +101,34 @@ class Site:
                 _COOKIE, asked.value, max_age=_COOKIE_AGE_S, httponly=True, samesite="lax"
             )
         return response
+
+    def entries(self, actor: Actor | None) -> list[Entry]:
+        """Pages that a person may open, in the order of the navigation."""
+        if actor is None:
+            return []
+        return [e for e in ENTRIES if e.path in self.paths and may(actor, e.permission)]
+
+    def home(self, actor: Actor) -> str:
+        """First page of a person."""
+        entries = self.entries(actor)
+        return entries[0].path if entries else "/account"
+
+    def _of_visitor(self, request: Request) -> dict[str, Any]:
+        """What every template may ask of whoever looks at it."""
+        visitor: Visitor | None = getattr(request.state, "visitor", None)
+        actor = None if visitor is None else visitor.actor
+        session = None if visitor is None else visitor.session
+        is_broken = session is not None and session.broken_until > self.clock.wall()
+        return {
+            "visitor": visitor,
+            "actor": actor,
+            "csrf_field": _csrf_field("" if visitor is None else visitor.csrf),
+            "csrf_token": "" if visitor is None else visitor.csrf,
+            "entries": self.entries(actor) if visitor is not None and visitor.is_strong else [],
+            "home": "/" if actor is None else self.home(actor),
+            "may": lambda permission: actor is not None and may(actor, permission),
+            "broken_reason": session.broken_reason if session is not None and is_broken else "",
+        }
 
     def _trouble(self, words: Words) -> list[str]:
         """What is wrong with the central itself, for every page to say."""
@@ -99,6 +146,11 @@ class Site:
                 words.text("No connection to the broker: devices keep what they have to say.")
             )
         return trouble
+
+
+def _csrf_field(token: str) -> Markup:
+    """Hidden field that every form of a page carries: ``{{ csrf_field }}``."""
+    return Markup('<input type="hidden" name="csrf" value="{}">').format(token)
 
 
 def site_of(request: Request) -> Site:

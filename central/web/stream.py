@@ -10,6 +10,9 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
+from central.actor import Actor
+from central.people.permissions import Permission
+from central.web.access import find_visitor, needs
 from central.web.pages import SHOWN_ALERTS, SHOWN_DECISIONS
 from central.web.present import Presenter
 from central.web.site import Site, SiteOf
@@ -19,6 +22,7 @@ MAX_CATCH_UP = 500
 
 _RETRY_MS = 2000
 _HEARTBEAT = ": still here\n\n"
+_SIGNED_OUT = "event: signed_out\ndata: {}\n\n"
 _MAX_DIGITS = 18
 
 router = APIRouter(include_in_schema=False)
@@ -42,26 +46,40 @@ def resume_point(header: str | None, query: str | None) -> int | None:
 async def events(
     request: Request,
     site: SiteOf,
+    actor: Annotated[Actor, needs(Permission.ALERTS_READ)],
     last_event_id: Annotated[str | None, Header()] = None,
     last: Annotated[str | None, Query()] = None,
 ) -> StreamingResponse:
     """Stream what happens: what was missed or a snapshot first, then live."""
     return StreamingResponse(
-        _stream(site, site.presenter(request), resume_point(last_event_id, last)),
+        _stream(site, request, site.presenter(request), resume_point(last_event_id, last)),
         media_type="text/event-stream",
         headers={"x-accel-buffering": "no"},
     )
 
 
-async def _stream(site: Site, presenter: Presenter, seen: int | None) -> AsyncIterator[str]:
-    """Subscribe before reading the store, so that nothing falls between the two."""
+async def _stream(
+    site: Site, request: Request, presenter: Presenter, seen: int | None
+) -> AsyncIterator[str]:
+    """Subscribe before reading the store, so that nothing falls between the two.
+
+    An open page counts as asking, so that a desk that only watches is not signed out; but where the
+    session has ended, so does the stream.
+    """
     subscription = site.hub.subscribe()
+    heartbeat_us = site.settings.stream_heartbeat_s * 1_000_000
+    asked = site.clock.mono()
     try:
         yield f"retry: {_RETRY_MS}\n\n"
         first, at = await run_in_threadpool(_first_frames, site, presenter, seen)
         if first:
             yield first
         while True:
+            if site.clock.mono() - asked >= heartbeat_us:
+                asked = site.clock.mono()
+                if await run_in_threadpool(find_visitor, request) is None:
+                    yield _SIGNED_OUT
+                    return
             try:
                 event = await subscription.next(site.settings.stream_heartbeat_s)
             except TimeoutError:

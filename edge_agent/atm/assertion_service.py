@@ -43,6 +43,7 @@ _STATUS = {
     Refusal.WRONG_STEP: 409,
     Refusal.BAD_VALUE: 400,
     Refusal.CAMERA: 503,
+    Refusal.CLOSED: 503,
 }
 _PHRASES = {
     200: "OK",

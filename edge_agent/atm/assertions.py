@@ -43,6 +43,8 @@ class Refusal(StrEnum):
     WRONG_STEP = "wrong_step"
     BAD_VALUE = "bad_value"
     CAMERA = "camera"
+    CLOSED = "closed"
+    """The machine is out of service, or a decision cannot be kept: no new assertion."""
 
 
 class CallRefusedError(Exception):
@@ -133,12 +135,18 @@ class AssertionDesk:
         state_of: Callable[[CardRef], AccountState],
         policy: Policy | None = None,
         on_decision: Callable[[WithdrawalDecision], None] = lambda decision: None,
+        on_allowed: Callable[[int, str], None] = lambda amount_fen, currency: None,
+        problem: Callable[[], str | None] = lambda: None,
     ) -> None:
         """``state_of`` says what holds the account and how fresh that knowledge is.
 
-        ``on_decision`` is given each decision as the message for the central.
+        ``on_decision`` is given each decision as the message for the central and may raise
+        CallRefusedError; ``on_allowed`` is told what may be dispensed once; ``problem`` says why
+        the machine is closed, if it is.
         """
         self._on_decision = on_decision
+        self._on_allowed = on_allowed
+        self._problem = problem
         self._device, self._tenant, self._terminal = device, tenant, terminal
         self._tenant_key = tenant_key
         self._signer = signer
@@ -151,6 +159,8 @@ class AssertionDesk:
 
     def begin(self, pan: str) -> Opened:
         """Open a session for the card in the reader; the number is forgotten at once."""
+        if (problem := self._problem()) is not None:
+            raise CallRefusedError(Refusal.CLOSED, problem)
         try:
             card = card_ref(pan, self._tenant_key)
         except ValueError:
@@ -187,6 +197,8 @@ class AssertionDesk:
         """Decide, and sign if it is allowed; either way the session is over (single use)."""
         found = self._find(session)
         self._session = None
+        if (problem := self._problem()) is not None:
+            raise CallRefusedError(Refusal.CLOSED, problem)
         seen = found.visit.examine()
         state = self._state_of(found.card)
         visit = Visit(
@@ -226,6 +238,7 @@ class AssertionDesk:
             is_simulated=seen.evidence.is_simulated,
         )
         self.counters["assertions"] += 1
+        self._on_allowed(asked.amount_fen, asked.currency)
         sealed = seal_assertion(assertion, self._tenant, self._signer)
         return Outcome(verdict=verdict, assertion=sealed, expires_at=expires)
 

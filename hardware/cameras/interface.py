@@ -29,6 +29,16 @@ class ChallengeKind(StrEnum):
     TURN_RIGHT = "turn_right"
 
 
+class FrameKind(StrEnum):
+    """What a frame's numbers are."""
+
+    RGB = "rgb"
+    IR = "ir"
+    """Brightness in near infrared, 8 bits."""
+    DEPTH = "depth"
+    """Distance in millimetres, PNG of 16 bits; 0: not measured. Aligned with the RGB frame."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One still picture. Its text form never shows the picture or the session's nonce."""
@@ -42,6 +52,7 @@ class Frame:
     nonce: bytes = field(repr=False)
     """Nonce of the session the picture was taken for."""
     is_simulated: bool
+    kind: FrameKind = FrameKind.RGB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

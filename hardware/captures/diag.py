@@ -13,8 +13,8 @@ import binascii
 import struct
 from collections.abc import Callable
 
+from hardware.captures.gsm_broadcast import BroadcastReader
 from hardware.captures.gsm_mm import decode_layer3
-from hardware.captures.gsm_rr import decode_associated, decode_system_information
 from hardware.captures.lapdm import Layer3
 from hardware.captures.lte_dcch import DL_CCCH, DL_DCCH, decode_downlink
 from hardware.captures.lte_rrc import decode_bcch, decode_mib
@@ -59,6 +59,7 @@ class DiagReader:
         self._first_us: int | None = None
         self._buffer = bytearray()
         self._frames = 0
+        self._broadcast = BroadcastReader()
 
     def feed(self, data: bytes, received_us: int | None = None) -> list[Item]:
         """Take the next bytes."""
@@ -86,7 +87,7 @@ class DiagReader:
                 raise Refused(f"DIAG log of {len(payload)} bytes")
             *_, code, ticks = _LOG_HEADER.unpack_from(payload)
             stamp = self._stamp(ticks, received_us)
-            return [_decode(code, payload[_LOG_HEADER.size :], stamp)]
+            return [_decode(code, payload[_LOG_HEADER.size :], stamp, self._broadcast)]
         except Refused as refused:
             return [refused.item(self._file, f"frame {self._frames}", frame)]
 
@@ -148,26 +149,26 @@ def crc_x25(data: bytes) -> int:
     return int(f"{value:016b}"[::-1], 2) ^ 0xFFFF
 
 
-def _decode(code: int, body: bytes, stamp: Stamp) -> Reading:
+def _decode(code: int, body: bytes, stamp: Stamp, broadcast: BroadcastReader) -> Reading:
     if code in _LTE_NAS:
         return decode_nas(body[_LTE_NAS_HEADER_BYTES:], stamp)
     if code == _LTE_RRC:
         return _lte_rrc(body, stamp)
     if code == _GSM_RR:
-        return _gsm_rr(body, stamp)
+        return _gsm_rr(body, stamp, broadcast)
     raise passed_over("DIAG log of another kind")
 
 
-def _gsm_rr(body: bytes, stamp: Stamp) -> Reading:
+def _gsm_rr(body: bytes, stamp: Stamp, broadcast: BroadcastReader) -> Reading:
     """Log 0x512F: channel, message type, length, the message; no ARFCN."""
     if len(body) < 3 or len(body) < 3 + body[2]:
         raise Refused("a GSM log shorter than it says")
     channel, is_uplink = body[0] & ~_DOWNLINK, not body[0] & _DOWNLINK
     message = body[3 : 3 + body[2]]
     if channel in {_BCCH, _CCCH} and not is_uplink:
-        return decode_system_information(message.ljust(23, b"\x2b"), stamp)
+        return broadcast.system_information(message.ljust(23, b"\x2b"), stamp)
     if channel == _SACCH and not is_uplink:
-        return decode_associated(message, message, stamp, arfcn=None, level_dbm=None)
+        return broadcast.associated(message, message, stamp, arfcn=None, level_dbm=None)
     if channel in _DEDICATED:
         return decode_layer3(Layer3(0, message), message, stamp, arfcn=None, is_uplink=is_uplink)
     raise passed_over("GSM channel other than BCCH, CCCH and the dedicated ones")

@@ -1,23 +1,26 @@
-"""Lists of GSM carriers in 16 octets (TS 44.018 sections 10.5.2.13 and 10.5.2.22)."""
+"""Lists of GSM carriers in 16 octets (TS 44.018 sections 10.5.2.1b, 10.5.2.22 and 10.5.2.22a)."""
 
 from __future__ import annotations
 
-from hardware.captures.refusal import Refused, passed_over
+from hardware.captures.refusal import Refused
 
 LIST_BYTES = 16
 _CHANNELS = 1024
 
 
-def neighbour_channels(description: bytes) -> tuple[int, ...]:
-    """Return the ARFCNs of a neighbour cell description, ascending.
+def is_continued(description: bytes) -> bool:
+    """Whether a list is said to go on in SI2bis or SI5bis (EXT-IND, section 10.5.2.22)."""
+    return bool(description and description[0] & 0x20)
 
-    Raises Refused for an unknown format, and passes over a list that is said to be continued
-    elsewhere (EXT-IND), for then its length is no length of the list.
+
+def carriers(description: bytes) -> tuple[int, ...]:
+    """Return the ARFCNs of a cell channel or neighbour cell description, ascending.
+
+    The bits beside the format (EXT-IND, BA-IND, multiband reporting) say nothing of it and are left
+    out of it. Raises Refused for an unknown format.
     """
     if len(description) < LIST_BYTES:
-        raise Refused(f"neighbour list of {len(description)} bytes, {LIST_BYTES} are needed")
-    if description[0] & 0x20:
-        raise passed_over("SI2 with a part of the neighbour list")
+        raise Refused(f"list of carriers of {len(description)} bytes, {LIST_BYTES} are needed")
     value = int.from_bytes(description[:LIST_BYTES])
     head = description[0]
     if head & 0xC0 == 0x00:  # bit map 0: ARFCN 124 to 1
@@ -33,7 +36,7 @@ def neighbour_channels(description: bytes) -> tuple[int, ...]:
     if form in {0x88, 0x8A, 0x8C}:  # ranges 512, 256 and 128, with ORIG-ARFCN
         size = {0x88: 512, 0x8A: 256, 0x8C: 128}[form]
         return _from_origin(origin, [0, *_range(_words(value, 111, size.bit_length() - 1), size)])
-    raise Refused(f"neighbour list of unknown format 0x{head:02x}")
+    raise Refused(f"list of carriers of unknown format 0x{head:02x}")
 
 
 def _from_origin(origin: int, offsets: list[int]) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from hardware.captures.gsm_rr import decode_system_information
+from hardware.captures.gsm_broadcast import BroadcastReader
 from hardware.captures.refusal import Refused
 from hardware.readings import Item, Stamp
 
@@ -31,6 +31,7 @@ def read_gsm_text(
     """
     lines = ((number, line.strip()) for number, line in enumerate(content.split(b"\n"), start=1))
     frames = ((number, line) for number, line in lines if line)
+    broadcast = BroadcastReader()
     for index, (number, line) in enumerate(frames):
         stamp = Stamp(
             at_us=(start_us or 0) + index * _LINE_US,
@@ -40,13 +41,13 @@ def read_gsm_text(
             place=f"line {number}",
         )
         try:
-            yield _read(line, stamp)
+            yield _read(line, stamp, broadcast)
         except Refused as refused:
             yield refused.item(file, stamp.place, line)
 
 
-def _read(line: bytes, stamp: Stamp) -> Item:
+def _read(line: bytes, stamp: Stamp, broadcast: BroadcastReader) -> Item:
     match = _FRAME.fullmatch(line)
     if match is None:
         raise Refused("no GSM frame of the form NUMBER COUNT: OCTETS")
-    return decode_system_information(bytes.fromhex(match[1].decode("ascii")), stamp)
+    return broadcast.system_information(bytes.fromhex(match[1].decode("ascii")), stamp)

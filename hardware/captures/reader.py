@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hardware.captures.gsm_broadcast import BroadcastReader
 from hardware.captures.gsm_mm import decode_layer3
-from hardware.captures.gsm_rr import decode_associated, decode_system_information
 from hardware.captures.gsmtap import GsmtapFrame, GsmtapType, unwrap
 from hardware.captures.lapdm import LinkName, Reassembly
 from hardware.captures.lte_dcch import DL_CCCH, DL_DCCH, decode_downlink
@@ -42,6 +42,7 @@ class CaptureReader:
         self._first_us: int | None = None
         self._packets = PcapReader(file)
         self._links = Reassembly()
+        self._broadcast = BroadcastReader()
 
     def feed(self, data: bytes, received_us: int | None = None) -> list[Item]:
         """Take the next bytes; ``received_us`` is the agent's wall time when they came in."""
@@ -90,7 +91,7 @@ class CaptureReader:
         if frame.type is GsmtapType.LTE_RRC:
             return _decode_rrc(frame, stamp)
         if frame.sub_type in _BROADCAST and not frame.is_uplink:
-            return decode_system_information(
+            return self._broadcast.system_information(
                 frame.payload, stamp, arfcn=frame.channel, level_dbm=frame.level_dbm
             )
         if frame.sub_type & ~_ACCH in _DEDICATED:
@@ -107,7 +108,7 @@ class CaptureReader:
         )
         layer3 = self._links.feed(payload, name)
         if is_associated and not frame.is_uplink and layer3.sapi == 0:
-            return decode_associated(
+            return self._broadcast.associated(
                 layer3.message, payload, stamp, arfcn=frame.channel, level_dbm=frame.level_dbm
             )
         return decode_layer3(layer3, payload, stamp, arfcn=frame.channel, is_uplink=frame.is_uplink)

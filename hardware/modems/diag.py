@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from hardware.captures.gsm_broadcast import BroadcastReader
 from hardware.captures.refusal import Refused
 from hardware.modems.diag_framing import Frame, FrameDecoder, encode
 from hardware.modems.diag_logs import (
@@ -53,6 +54,7 @@ class DiagReader:
         self._file = file
         self._frames = FrameDecoder()
         self._counters = DiagCounters()
+        self._broadcast = BroadcastReader()
 
     @property
     def counters(self) -> DiagCounters:
@@ -96,7 +98,7 @@ class DiagReader:
                 return None
             packet = parse_log(frame.payload)
             self.count(logs=1)
-            return decode_log(packet, stamp)
+            return decode_log(packet, stamp, self._broadcast)
         except Refused as refused:
             if refused.is_damage:
                 self.count(damaged=1)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from hardware.captures.gsm_rr import decode_system_information
+from hardware.captures.gsm_broadcast import BroadcastReader
 from hardware.captures.lte_rrc import decode_sib1
 from hardware.captures.nas_eps import decode_nas
 from hardware.captures.refusal import Refused, passed_over
@@ -79,10 +79,10 @@ def parse_log(payload: bytes) -> Log:
     return Log(code, ticks, body)
 
 
-def decode_log(log: Log, stamp: Stamp) -> Reading:
+def decode_log(log: Log, stamp: Stamp, broadcast: BroadcastReader) -> Reading:
     """Return what a log packet says; raises Refused, also for what nobody here reads."""
     if log.code == LogCode.GSM_RR:
-        return _decode_gsm(log.body, stamp)
+        return _decode_gsm(log.body, stamp, broadcast)
     if log.code == LogCode.LTE_RRC:
         return _decode_lte(log.body, stamp)
     if log.code in {LogCode.LTE_EMM_IN, LogCode.LTE_EMM_OUT}:
@@ -94,14 +94,14 @@ def decode_log(log: Log, stamp: Stamp) -> Reading:
     raise passed_over(f"log packet 0x{log.code:04X}, not asked for")
 
 
-def _decode_gsm(body: bytes, stamp: Stamp) -> Reading:
+def _decode_gsm(body: bytes, stamp: Stamp, broadcast: BroadcastReader) -> Reading:
     """Channel and direction, message type, length, then the layer 2 frame with pseudo length."""
     if len(body) < 3 or len(body) < 3 + body[2]:
         raise Refused(f"GSM RR log packet of {len(body)} bytes is cut short")
     channel, frame = body[0], body[3 : 3 + body[2]]
     if not channel & _DOWNLINK or channel & 0x7F not in {_BCCH, _CCCH}:
         raise passed_over("GSM channel other than BCCH and CCCH")
-    return decode_system_information(frame, stamp)
+    return broadcast.system_information(frame, stamp)
 
 
 # -- LTE RRC: the header and the numbers of the channels changed with the header's version --------

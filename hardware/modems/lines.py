@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from hardware.modems import messages
 from hardware.modems.at import (
     Line,
     LineKind,
@@ -16,7 +17,7 @@ from hardware.modems.at import (
 )
 from hardware.modems.cells import CellLine, LineError
 from hardware.modems.interface import Arrival, LongCommand
-from hardware.readings import Item, Stamp, Unreadable
+from hardware.readings import Item, MessageReading, Rat, Stamp, Unreadable
 
 _RAW_BYTES = 512
 _BARE_NUMBER = re.compile(rb"[0-9]{14,}F?")
@@ -41,6 +42,8 @@ class LineDialect:
     name = ""
     setup: tuple[bytes, ...] = ()
     """Commands sent once after the port was opened."""
+    messages_setup: tuple[bytes, ...] = (b"AT+CMGF=0\r", b"AT+CNMI=2,2,0,0,0\r")
+    """Short messages are printed as PDUs when they come, and stored nowhere (TS 27.005 3.4.1)."""
     round: tuple[bytes, ...] = ()
     """Commands of a survey round. What a model does not know it refuses: from the second round on
     only those are sent that a cell came from, if there are any."""
@@ -54,6 +57,8 @@ class LineDialect:
         self._rounds = 0
         self._useful: set[bytes] = set()
         self._forms: Counter[str] = Counter()
+        self._message_head: bytes | None = None
+        self._serving = Rat.GSM
 
     # -- what a dialect says ----------------------------------------------------------------------
 
@@ -80,7 +85,7 @@ class LineDialect:
         """Commands of the next round; see ModemDialect."""
         self._rounds += 1
         if self._rounds == 1:
-            return self.setup + self.round
+            return self.messages_setup + self.setup + self.round
         names = {command: _COMMAND_NAME.match(command) for command in self.round}
         useful = [c for c, name in names.items() if name and name.group(1) in self._useful]
         return tuple(useful) or self.round
@@ -98,6 +103,7 @@ class LineDialect:
         """A line without its end cannot be trusted: its last number may be half a number."""
         self._rounds = 0  # what is plugged in next may be in another mode
         self._useful.clear()
+        self._message_head = None
         return [
             self._refuse(line, "the stream breaks off within this line")
             for line in self._splitter.close()
@@ -109,6 +115,12 @@ class LineDialect:
         """Read a line; None for an echo, a final result and a state without a cell."""
         if line.is_overlong:
             return self._refuse(line, f"a line of {line.length} bytes")
+        head, self._message_head = self._message_head, None
+        if head is not None and kind_of(line.data) is not LineKind.NAMED:
+            return self._message(head, line, arrival)
+        if messages.is_head(line.data):
+            self._message_head = line.data
+            return None
         if not self.is_cell_line(line.data):
             return self._pass_over(line)
         try:
@@ -119,7 +131,29 @@ class LineDialect:
             return None
         self._useful.add(name_of(line.data))
         self._forms[cell.form] += 1
-        stamp = Stamp(
+        reading = cell.reading(self._stamp(line, arrival), line.data)
+        if reading.is_serving:
+            self._serving = reading.rat
+        return reading
+
+    def _message(self, head: bytes, line: Line, arrival: Arrival) -> Item:
+        """Read the line after +CMT; where it cannot be read, no word of it is kept."""
+        try:
+            heard = messages.read(head, line.data)
+        except LineError as problem:
+            return self._unreadable(line, str(problem), b"", is_damage=True)
+        return MessageReading(
+            stamp=self._stamp(line, arrival),
+            raw=heard.raw,
+            sender=heard.message.sender,
+            text=heard.message.text,
+            sent=heard.message.sent,
+            part=heard.message.part,
+            rat=self._serving,
+        )
+
+    def _stamp(self, line: Line, arrival: Arrival) -> Stamp:
+        return Stamp(
             at_us=arrival.at_us,
             time_basis=arrival.time_basis,
             sensor=self._sensor,
@@ -127,7 +161,6 @@ class LineDialect:
             place=f"line {line.number}",
             received_us=arrival.received_us,
         )
-        return cell.reading(stamp, line.data)
 
     def _pass_over(self, line: Line) -> Item | None:
         kind = kind_of(line.data)

@@ -49,8 +49,9 @@ class SimulatedHost:
         messages: Messages,
         decide: Callable[[Message], HostAct] = lambda message: HostAct(),
         make_token: Callable[[Message], str] = lambda message: "",
+        port: int = 0,
     ) -> None:
-        """``make_token`` writes the dispense token of an approval."""
+        """``make_token`` writes the dispense token of an approval. ``port`` 0: any."""
         self._messages = messages
         self._decide = decide
         self._make_token = make_token
@@ -69,7 +70,7 @@ class SimulatedHost:
             allow_reuse_address = True
             daemon_threads = True
 
-        self._server = Server(("127.0.0.1", 0), Handler)
+        self._server = Server(("127.0.0.1", port), Handler)
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}

@@ -248,6 +248,16 @@ def unwrap(text: str, kbpk: bytes) -> KeyBlock:
     return KeyBlock(header[5:7], header[7], header[8], header[11], plain[2 : 2 + bits // 8])
 
 
+def wrap_pin_key(key: bytes, kbpk: bytes) -> str:
+    """Return a version D block of a triple-DES PIN key (P0, encrypt): a key-loading ceremony."""
+    plain = (len(key) * 8).to_bytes(2, "big") + key
+    plain += secrets.token_bytes(-len(plain) % 16)
+    header = f"D{_HEADER_CHARS + 2 * len(plain) + 32:04}P0TE00E0000"
+    mac = cmac(_kdf(kbpk, 1, is_aes=True), header.encode() + plain, is_aes=True)
+    done = Cipher(AES(_kdf(kbpk, 0, is_aes=True)), CBC(mac)).encryptor()
+    return header + (done.update(plain) + done.finalize() + mac).hex().upper()
+
+
 def _header_chars(text: str) -> int:
     """End of the header with its optional blocks."""
     if len(text) < _HEADER_CHARS or not text[12:14].isdigit():

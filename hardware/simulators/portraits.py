@@ -183,6 +183,51 @@ def _depth(across: NDArray[np.float32], down: NDArray[np.float32]) -> NDArray[np
     return depth
 
 
+def depth_of_head(distance_mm: float = 500.0) -> bytes:
+    """Depth frame of a head in front of a wall, PNG of 16 bits; 1 unit of depth is 1.5 mm."""
+    import numpy as np
+
+    height, width = _pixels().shape[:2]
+    across, down = np.meshgrid(
+        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    )
+    return _depth_png(distance_mm + 80.0 - 1.5 * _depth(across, down))
+
+
+def depth_of_print(distance_mm: float = 500.0, tilt: float = 0.1, bend_mm: float = 0.0) -> bytes:
+    """Depth frame of a sheet: slanted by ``tilt`` mm a pixel, bent about its upright axis."""
+    import numpy as np
+
+    height, width = _pixels().shape[:2]
+    across, _ = np.meshgrid(np.arange(width, dtype=float), np.arange(height, dtype=float))
+    off = (across - _HEAD[0]) / _HEAD_HALF[0]
+    return _depth_png(distance_mm + tilt * (across - _HEAD[0]) + bend_mm * off**2)
+
+
+def dark_screen() -> bytes:
+    """What an infrared camera sees of a lit screen: nearly nothing."""
+    import numpy as np
+
+    return _png(np.full((512, 512, 3), 6, dtype=np.uint8))
+
+
+def infrared() -> bytes:
+    """The portrait in infrared: grey, and with the other lens a little to the side."""
+    import cv2
+    import numpy as np
+
+    grey = cv2.cvtColor(np.roll(_pixels(), 6, axis=1), cv2.COLOR_BGR2GRAY)
+    return _png(_uint8(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)))
+
+
+def _depth_png(distance_mm: object) -> bytes:
+    import cv2
+    import numpy as np
+
+    _, encoded = cv2.imencode(".png", np.asarray(distance_mm).round().astype(np.uint16))
+    return encoded.tobytes()
+
+
 def _uint8(pixels: object) -> Pixels:
     import numpy as np
 

@@ -84,8 +84,9 @@ class XfsAtm:
         pin_pad: PinPadProcess | None = None,
         has_security_element: bool = True,
         fault: Callable[[XfsMessage], XfsFault] = lambda message: XfsFault(),
+        port: int = 0,
     ) -> None:
-        """``pan``: what the card in the reader holds."""
+        """``pan``: what the card in the reader holds. ``port`` 0: any."""
         self.cash, self.slot = cash, slot
         self.dialect = dialect
         self.guard = DispenseGuard(token_key)
@@ -98,7 +99,7 @@ class XfsAtm:
         self._last_id = "0" * 64
         self._lock = threading.RLock()
         self._lines: dict[str, set[ServerConnection]] = {}
-        self._server = serve(self._serve, "127.0.0.1", 0, close_timeout=1)
+        self._server = serve(self._serve, "127.0.0.1", port, close_timeout=1)
         self.port = int(self._server.socket.getsockname()[1])
         self._thread = threading.Thread(target=self._server.serve_forever)
 
@@ -125,6 +126,11 @@ class XfsAtm:
     def url(self, service: str = "") -> str:
         """Address of the publisher, or of a service."""
         return f"ws://127.0.0.1:{self.port}{ROOT}" + (f"/{service}/" if service else "")
+
+    def insert(self, pan: str, slot: SimulatedCardSlot) -> None:
+        """A customer puts a card in."""
+        with self._lock:
+            self.slot, self._pan = slot, pan
 
     def power_up(self) -> None:
         """A power cut takes the nonce; the notes are where they were."""
@@ -218,6 +224,8 @@ class XfsAtm:
             return "success", {"vendorName": "Qianshao simulator", "services": services}, []
         if name == "Common.Capabilities":
             return "success", self._capabilities(service), []
+        if name == "Common.Status":
+            return "success", {"common": {"device": "online"}}, []
         handler = {
             (DISPENSER, "Common.GetCommandNonce"): self._nonce,
             (DISPENSER, "Common.ClearCommandNonce"): self._clear_nonce,
@@ -391,6 +399,7 @@ class XfsAtm:
             return ("success", {}, []) if is_kept else _card_error("mediaJam")
         result = self.slot.eject()
         if result is CardResult.TAKEN:
+            self._pan = ""
             return "success", {}, [self._event("CardReader.MediaRemovedEvent", None, {})]
         if result is CardResult.LEFT:
             return "success", {}, []

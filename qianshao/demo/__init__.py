@@ -53,7 +53,7 @@ class Demo:
         self.crew = Crew(self._on_death)
         self._began = time.monotonic()
         self._central_is_up = threading.Event()
-        self.witness = Witness(self.site.http_port, self.story.alert)
+        self.witness = Witness(self.site.http_port, self.site.visitor.key, self.story.alert)
 
     def _on_death(self, part: Part, status: int) -> None:
         self.story.tell(
@@ -79,7 +79,12 @@ class Demo:
         # nobody then sits out a back-off.
         self._central_is_up.wait(CENTRAL_WAIT_S)
         self.witness.start()
-        self.story.tell(f"PAGE    {self.site.url}")
+        self.story.tell(f"PAGE    {self.site.entry}")
+        visitor = self.site.visitor
+        self.story.tell(
+            f"        the link works once; later sign in at {self.site.url} "
+            f"as {visitor.name}, password {visitor.password}"
+        )
         self._start_van()
         self._start_atm()
         self._began = time.monotonic()
@@ -158,7 +163,7 @@ def _run(folder: Path, args: argparse.Namespace, story: Story) -> tuple[dict[str
     try:
         demo.start()
         if not args.headless and args.seconds is None and sys.stdout.isatty():
-            webbrowser.open(demo.site.url)
+            webbrowser.open(demo.site.entry)
         demo.tend()
         return demo.finish(), demo
     finally:

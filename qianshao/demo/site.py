@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from central.actor import Role
 from central.app import central_signer
+from central.audit import TERMINAL
 from central.authority import Authority
 from central.config import CentralSettings
 from central.enrolment import EnrolmentDesk
+from central.people.desk import WHOLE_COUNTRY, PeopleDesk
 from central.store import open_sqlite
 from central.web.enrol import EnrolmentServer
 from contract import SystemClock
@@ -32,6 +35,18 @@ BENIGN_BYTES_PER_S = 20_000
 
 
 @dataclass(frozen=True, slots=True)
+class Visitor:
+    """The one person of a demo, with every role and every area."""
+
+    name: str
+    password: str
+    link: str
+    """Token that signs in once."""
+    key: str
+    """For programs that look on: the demo's own witness, tests."""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """Where everything of one demo lies, and how it is reached."""
 
@@ -39,6 +54,7 @@ class Site:
     http_port: int
     broker_port: int
     enrol_port: int
+    visitor: Visitor
 
     @property
     def central_folder(self) -> Path:
@@ -54,6 +70,11 @@ class Site:
     def url(self) -> str:
         """Address of the page."""
         return f"http://127.0.0.1:{self.http_port}/"
+
+    @property
+    def entry(self) -> str:
+        """Address that signs in once and leads to the page."""
+        return f"{self.url}sign-in/link/{self.visitor.link}"
 
     def agent_folder(self, device: str) -> Path:
         """State of one agent."""
@@ -78,9 +99,11 @@ def field_data() -> Path | None:
 def prepare(folder: Path, http_port: int) -> Site:
     """Make authority, keys and enrolments in ``folder``, or take those of an earlier run."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    site = Site(folder, http_port or _free_port(), _free_port(), _free_port())
-    site.central_folder.mkdir(exist_ok=True, mode=0o700)
-    settings = CentralSettings(tenant=TENANT, folder=site.central_folder)
+    central_folder = folder / "central"
+    central_folder.mkdir(exist_ok=True, mode=0o700)
+    settings = CentralSettings(tenant=TENANT, folder=central_folder)
+    ports = http_port or _free_port(), _free_port(), _free_port()
+    site = Site(folder, *ports, _make_visitor(settings))
     authority_folder = site.central_folder / "ca"
     is_new = not authority_folder.exists()
     authority = Authority.create(authority_folder) if is_new else Authority.load(authority_folder)
@@ -111,6 +134,8 @@ def prepare(folder: Path, http_port: int) -> Site:
             'folder = "central"',
             "[http]",
             f"port = {site.http_port}",
+            "[people]",
+            "second_factor = false",
             "[broker]",
             f"port = {site.broker_port}",
             "[enrolment]",
@@ -118,6 +143,21 @@ def prepare(folder: Path, http_port: int) -> Site:
         ],
     )
     return site
+
+
+def _make_visitor(settings: CentralSettings) -> Visitor:
+    """Make the person who looks at the demo, with a fresh password, link and key for this run."""
+    store = open_sqlite(settings.store_path)
+    try:
+        desk = PeopleDesk(store, SystemClock(), settings.folder)
+        name, password = "demo", secrets.token_urlsafe(12)
+        if store.person(name) is None:
+            desk.create(name, Role, [WHOLE_COUNTRY], shown="Demo 演示")
+        desk.set_password(name, password, by=TERMINAL)
+        key = desk.make_key(name, "the demo's witness", days=7)
+        return Visitor(name, password, desk.make_link(name), key)
+    finally:
+        store.close()
 
 
 def _enrol(

@@ -22,8 +22,11 @@ _SILENT_S = 40.0  # the stream's heartbeat comes every 15 s
 class Witness:
     """A client of ``/events`` that reconnects with Last-Event-ID until it is stopped."""
 
-    def __init__(self, port: int, on_alert: Callable[[dict[str, Any], float | None], None]) -> None:
+    def __init__(
+        self, port: int, key: str, on_alert: Callable[[dict[str, Any], float | None], None]
+    ) -> None:
         self._port = port
+        self._key = key
         self._on_alert = on_alert
         self._last_id: str | None = None
         self._stopping = threading.Event()
@@ -48,7 +51,7 @@ class Witness:
 
     def _watch(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_SILENT_S)
-        headers = {"Accept-Language": "en"}
+        headers = {"Accept-Language": "en", "Authorization": f"Bearer {self._key}"}
         if self._last_id is not None:
             headers["Last-Event-ID"] = self._last_id
         try:

@@ -12,6 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from contract.clock import Clock
 from contract.keyfiles import check_private
+from edge_agent.atm.closure import Closure
+from edge_agent.atm_config import AtmConfig
 from edge_agent.config import AgentConfig
 from edge_agent.identity import (
     EVIDENCE_KEY_FILE,
@@ -64,8 +66,29 @@ def agent_checks(config: AgentConfig, clock: Clock) -> list[tuple[str, Check]]:
     for name in ("outbox", "orders"):
         store = config.state_dir / f"{name}.sqlite3"
         checks.append((name, partial(check_store, name, store, is_expected=False)))
+    if config.atm is not None:
+        checks.append(("atm", partial(_atm, config.atm, config.state_dir)))
     checks += [(f"sensor {s.name}", partial(_sensor, s.name, s.url)) for s in config.sensors]
     return checks
+
+
+def _atm(atm: AtmConfig, state_dir: Path) -> Iterator[Finding]:
+    """Look whether the machine is open, and whether what it leans on is there."""
+    problem = Closure(state_dir).problem()
+    if problem is not None:
+        yield failed("atm", f"closed: {problem}", "look at the machine, then qianshao atm open")
+    if atm.gate is not None:
+        parts = urlsplit(atm.gate.upstream)
+        if listens(parts.hostname or "", parts.port or 80):
+            yield ok("atm gate", f"{atm.gate.upstream} answers")
+        else:
+            yield failed("atm gate", f"{atm.gate.upstream} does not answer", "are the services up?")
+    tls = atm.assertion
+    for path in () if tls is None else (tls.ca, tls.certificate, tls.private_key):
+        if path is not None and not os.access(path, os.R_OK):
+            yield failed("atm assertion", f"{path} cannot be read")
+    if problem is None:
+        yield ok("atm", "open for customers")
 
 
 def _keys(config: AgentConfig) -> Iterator[Finding]:

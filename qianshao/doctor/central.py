@@ -8,7 +8,7 @@ from functools import partial
 
 from central.authority import Authority, AuthorityError
 from central.config import BrokerKind, CentralSettings
-from central.store import open_sqlite
+from central.store.opening import open_store
 from contract.clock import Clock
 from mqtt_bridge.brokers.interface import BrokerMissingError
 from mqtt_bridge.brokers.mosquitto import find_mosquitto
@@ -46,7 +46,10 @@ def central_checks(settings: CentralSettings, clock: Clock) -> list[tuple[str, C
             checks.append(
                 (what, partial(check_certificate, what, path, clock, remedy, is_renewed=True))
             )
-    checks.append(("store", partial(check_store, "store", settings.store_path, is_expected=False)))
+    if settings.store_url is None:
+        checks.append(
+            ("store", partial(check_store, "store", settings.store_path, is_expected=False))
+        )
     checks.append(("broker program", partial(_program, settings)))
     checks.append(("ports", partial(_ports, settings)))
     checks.append(("devices", partial(_devices, settings, clock)))
@@ -103,9 +106,9 @@ def _ports(settings: CentralSettings) -> Iterator[Finding]:
 
 def _devices(settings: CentralSettings, clock: Clock) -> Iterator[Finding]:
     """Whose certificate has run out, or soon will?"""
-    if not settings.store_path.exists():
+    if settings.store_url is None and not settings.store_path.exists():
         return
-    store = open_sqlite(settings.store_path)
+    store = open_store(settings.store_path, settings.store_url)
     try:
         soon = int(clock.wall()) + int(_SOON.total_seconds() * 1e6)
         enrolled = [d.device for d in store.devices() if d.revoked_at is None]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from atm_face.evaluation import (
     Comparison,
+    Scores,
     can_carry,
+    draws,
     equal_error_rate,
     operating_points,
+    paired,
     threshold_at,
 )
 
@@ -46,3 +50,41 @@ def test_equal_error_rate_of_a_known_overlap() -> None:
     genuine = np.array([0.2] + [0.9] * 9)
     impostors = np.array([0.95] + [0.1] * 9)
     assert abs(equal_error_rate(genuine, impostors) - 0.1) < 1e-9
+
+
+def by_hand(people: int, missed: set[int], cut: float = 0.1) -> list[Comparison]:
+    items = [Comparison(f"p{n}", f"p{n}", 0.0 if n in missed else 0.9) for n in range(people)]
+    return items + [Comparison(f"p{a}", f"p{b}", cut) for a in range(people) for b in range(a)]
+
+
+def test_two_engines_are_compared_pair_by_pair() -> None:
+    ours, other = Scores.of(by_hand(30, {1, 2})), Scores.of(by_hand(30, {2, 3, 4, 5}))
+    (found,) = paired(ours, other, (1e-2,))
+    assert (found.misses, found.found_again, found.newly_missed) == ((2, 4), 3, 1)
+    assert found.difference == pytest.approx(-2 / 30)
+    assert found.ci95[0] <= found.difference <= found.ci95[1]
+    assert paired(ours, other, (1e-4,)) == ()
+    with pytest.raises(ValueError, match="the same pairs"):
+        paired(ours, Scores.of(by_hand(29, set())), (1e-2,))
+
+
+def test_one_pass_over_ranked_impostors_gives_the_weighted_threshold() -> None:
+    generator = np.random.default_rng(5)
+    items = [
+        Comparison(f"p{a:02}", f"p{b:02}", float(generator.normal()))
+        for a in range(40)
+        for b in range(a)
+    ]
+    items += [Comparison(f"p{n:02}", f"p{n:02}", float(generator.normal(1))) for n in range(40)]
+    scores = Scores.of(items)
+    counts = next(draws(40))
+    copies = [  # every comparison as often as its people were drawn
+        item.score
+        for item in items
+        for _ in range(int(counts[int(item.person_a[1:])] * counts[int(item.person_b[1:])]))
+        if not item.is_genuine
+    ]
+    cut = threshold_at(np.array(copies), 1e-2)
+    own = [(item.score < cut, counts[int(item.person_a[1:])]) for item in items if item.is_genuine]
+    expected = sum(weight for missed, weight in own if missed) / sum(weight for _, weight in own)
+    assert scores.fnmr(1e-2, counts) == pytest.approx(expected)

@@ -21,6 +21,7 @@ from atm_face.images import (
     decode_image,
     load_image,
 )
+from hardware.simulators import portraits
 
 GRADIENT = np.linspace(0, 255, 24 * 32 * 3).reshape(24, 32, 3).astype(np.uint8)
 
@@ -41,6 +42,9 @@ def chunk(kind: bytes, body: bytes) -> bytes:
 def png_of_size(width: int, height: int) -> bytes:
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+MAY_MOVE = "GIF and WebP pictures may be animated: JPEG, PNG or BMP is needed"
 
 
 @pytest.mark.parametrize("extension", sorted(SOUND))
@@ -88,7 +92,9 @@ def test_any_changed_byte_of_a_png_is_noticed() -> None:
     ("raw", "reason"),
     [
         (b"", "the file is empty"),
-        (b"GIF89a" + bytes(40), "not a JPEG, PNG or BMP picture"),
+        (b"GIF89a" + bytes(40), MAY_MOVE),
+        (b"RIFF\x28\0\0\0WEBPVP8X" + bytes(30), MAY_MOVE),
+        (b"II*\0" + bytes(40), "not a JPEG, PNG or BMP picture"),
         (bytes(MAX_BYTES + 1), "larger than 32 MiB"),
         (png_of_size(100_000, 100_000), "announces 100000 x 100000 pixels, more than 40000000"),
         (png_of_size(0, 5), "announces 0 x 5 pixels"),
@@ -187,3 +193,18 @@ def test_every_offset_of_a_jpeg_header_may_be_zeroed() -> None:
         raw = bytearray(whole)
         raw[offset] = value
         read_or_refuse(bytes(raw))
+
+
+def test_an_animated_png_is_refused() -> None:
+    raw = portraits.nobody()
+    body = b"acTL" + struct.pack(">II", 2, 0)
+    chunk = struct.pack(">I", 8) + body + struct.pack(">I", zlib.crc32(body))
+    with pytest.raises(ImageError, match="animated PNG"):
+        decode_image(raw[:33] + chunk + raw[33:], "moving.png")
+
+
+def test_a_picture_for_printing_is_refused() -> None:
+    raw = portraits.portrait_jpeg()
+    frame = raw.index(b"\xff\xc0")
+    with pytest.raises(ImageError, match="CMYK"):
+        decode_image(raw[: frame + 9] + b"\x04" + raw[frame + 10 :], "print.jpg")

@@ -110,6 +110,19 @@ def reasons_that_hold(visit: Visit, floor: Pad) -> Iterator[str]:
         yield "LIST_STALE"
 
 
+OF_THE_FORMAT = {
+    "STOP_PAYMENT",
+    "FROZEN",
+    "PIN_BLOCKED",
+    "PIN_INVALID",
+    "NOT_ENROLLED",
+    "FACE_COVERED",
+    "LIVENESS_UNAVAILABLE",
+    "LIVENESS_FAILED",
+    "FACE_MISMATCH",
+    "NONCOUNTER_OUTFLOW_SUSPENDED",
+    "LIST_STALE",
+}
 REFERRED = {"NOT_ENROLLED", "FACE_COVERED", "LIVENESS_UNAVAILABLE", "LIST_STALE"}
 
 
@@ -135,11 +148,72 @@ def test_over_all_combinations_the_first_row_that_holds_decides(floor: Pad) -> N
             referred = expected in REFERRED
             assert verdict.decision is (Decision.REFER_TO_COUNTER if referred else Decision.DENY)
         seen.add(verdict.reason)
-    assert seen == {None, *DecisionReason}
+    assert seen == {None, *OF_THE_FORMAT}
 
 
 def test_the_table_has_every_reason_once_in_the_order_of_the_contract() -> None:
-    assert [row.reason for row in TABLE] == list(DecisionReason)
+    own = [row.reason for row in TABLE if row.reason in OF_THE_FORMAT]
+    assert own == [reason for reason in DecisionReason if reason in OF_THE_FORMAT]
+    assert [row.reason for row in TABLE[: len(own)]] == own  # nothing of ours comes before
+    assert [row.reason for row in TABLE] == list(DecisionReason)[: len(TABLE)]
+    # The rest is what the machine meets after the table: clock, devices, host.
+    assert {reason.value for reason in list(DecisionReason)[len(TABLE) :]} == {
+        "CLOCK_UNTRUSTED",
+        "OUT_OF_SERVICE",
+        "HOST_DECLINED",
+        "HOST_SILENT",
+        "DEVICE_FAULT",
+    }
+
+
+OWN_TERMS: list[tuple[dict[str, Any], DecisionReason]] = [
+    ({"is_dormant": True}, DecisionReason.DORMANT),
+    ({"needs_step_up": True}, DecisionReason.STEP_UP_REQUIRED),
+    (
+        {"is_payee_listed": True, "business": Business.TRANSFER_OTHER},
+        DecisionReason.LISTED_PAYEE,
+    ),
+    ({"amount_fen": 300_001}, DecisionReason.LIMIT_EXCEEDED),
+    ({"amount_fen": 1, "day_fen": 500_000}, DecisionReason.LIMIT_EXCEEDED),
+]
+
+
+@pytest.mark.parametrize(("change", "reason"), OWN_TERMS)
+def test_a_banks_own_terms_come_after_everything_of_the_format(
+    change: dict[str, Any], reason: DecisionReason
+) -> None:
+    policy = Policy(max_once_fen=300_000, max_day_fen=500_000)
+    verdict = decide(a_visit(**change), policy)
+    assert verdict.reason is reason
+    assert verdict.decision in {Decision.DENY, Decision.REFER_TO_COUNTER}
+    stale = a_visit(**change, list_mode=ListMode.OFFLINE_STALE)
+    assert decide(stale, policy).reason is DecisionReason.LIST_STALE
+
+
+def test_limits_hold_to_the_fen_and_only_for_money_that_goes_out() -> None:
+    policy = Policy(max_once_fen=300_000, max_day_fen=500_000)
+    assert decide(a_visit(amount_fen=300_000, day_fen=200_000), policy).reason is None
+    assert decide(a_visit(amount_fen=300_000, day_fen=200_001), policy).reason is not None
+    deposit = a_visit(business=Business.DEPOSIT, amount_fen=9_000_000, day_fen=9_000_000)
+    assert decide(deposit, policy).reason is None
+    assert decide(a_visit(amount_fen=9_000_000), Policy()).reason is None
+    assert policy.version.endswith("/once<=300000/day<=500000")
+    for key in ("max_once_fen", "max_day_fen"):
+        with pytest.raises(PolicyError):
+            Policy(**{key: 0})  # type: ignore[arg-type]
+
+
+def test_a_payee_on_the_list_is_about_transfers_to_others_alone() -> None:
+    for business in (Business.WITHDRAW, Business.DEPOSIT, Business.TRANSFER_OWN):
+        assert decide(a_visit(is_payee_listed=True, business=business), Policy()).reason is None
+
+
+def test_the_question_before_money_goes() -> None:
+    asked = (Prompt.ANTI_FRAUD_VOICE_ZH,)
+    assert decide(a_visit(business=Business.TRANSFER_OTHER), Policy()).prompts == asked
+    assert decide(a_visit(is_warned=True), Policy()).prompts == asked
+    assert decide(a_visit(), Policy()).prompts == ()
+    assert decide(a_visit(is_warned=True, business=Business.DEPOSIT), Policy()).prompts == ()
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,16 @@ import itertools
 import pytest
 
 from atm_face.policy import Business, PolicyError, SanctionRegime
-from atm_face.sanctions import REGIMES, Ground, Holds, holds_of, regime_on, until, until_again
+from atm_face.sanctions import (
+    REGIMES,
+    Ground,
+    Holds,
+    holds_of,
+    is_listed_payee,
+    regime_on,
+    until,
+    until_again,
+)
 from contract.account_list import Listed, ListedFor, Regime
 
 DAY = dt.date
@@ -88,3 +97,20 @@ def test_an_unknown_regime_is_the_strictest() -> None:
     regime = holds_of(Listed(ListedFor.SANCTION, Regime.NONE), DAY(2026, 1, 1)).sanction
     assert regime is not None
     assert all(regime.forbids(business) for business in Business)
+
+
+def test_dormant_step_up_and_a_warning_are_read_and_end_with_their_day() -> None:
+    end = DAY(2026, 12, 9)
+    listed = Listed(ListedFor.DORMANT | ListedFor.STEP_UP | ListedFor.WARNED, Regime.NONE, end)
+    wanted = Holds(is_dormant=True, needs_step_up=True, is_warned=True)
+    assert holds_of(listed, end - dt.timedelta(days=1)) == wanted
+    assert holds_of(listed, end) == Holds()
+
+
+def test_who_may_not_be_paid() -> None:
+    end = DAY(2026, 12, 9)
+    assert is_listed_payee(Listed(ListedFor.LISTED_PAYEE), end)
+    assert is_listed_payee(Listed(ListedFor.FREEZE), end)
+    assert not is_listed_payee(Listed(ListedFor.WATCH | ListedFor.DORMANT), end)
+    assert not is_listed_payee(Listed(ListedFor.LISTED_PAYEE, Regime.NONE, end), end)
+    assert not is_listed_payee(None, end)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from central.store.opening import open_store
 from tests.central.kit import Central, Station
 
 
@@ -20,3 +21,15 @@ def central(tmp_path: Path) -> Iterator[Central]:
 @pytest.fixture
 def van(central: Central) -> Station:
     return central.enrol(Station())
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Central]:
+    """The same central over each kind of database."""
+    if request.param == "sqlite":
+        made = Central(tmp_path)
+    else:
+        url = request.getfixturevalue("postgresql").new_database()
+        made = Central(tmp_path, store=open_store(tmp_path / "unused", url))
+    yield made
+    made.store.close()

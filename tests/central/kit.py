@@ -170,9 +170,11 @@ class Station:
 class Central:
     """Store, ingest and clock of one central, ready to be fed."""
 
-    def __init__(self, folder: Path, intake: MemoryIntake | None = None) -> None:
+    def __init__(
+        self, folder: Path, intake: MemoryIntake | None = None, store: SqlStore | None = None
+    ) -> None:
         self.path = folder / "central.sqlite3"
-        self.store: SqlStore = open_sqlite(self.path, busy_timeout_s=0.1)
+        self.store: SqlStore = store or open_sqlite(self.path, busy_timeout_s=0.1)
         self.intake = intake or MemoryIntake()
         self.clock = VirtualClock(START, MonoMicros(5_000_000))
         self.events: list[Event] = []

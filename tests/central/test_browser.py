@@ -38,6 +38,7 @@ from tests.central.kit import (
     an_attack,
     settings,
 )
+from tests.central.signing import browser_cookie
 from tests.samples import a_detection
 
 pytestmark = pytest.mark.browser
@@ -166,12 +167,12 @@ def town(central: Central, van: Station) -> Town:
 def desk(central: Central, browser: Browser) -> Iterator[Desk]:
     hub = Hub()
     central.ingest = central.new_ingest(on_events=hub.publish)
-    server = WebServer(
-        create_app(central.store, hub, settings(central.path.parent)), hub, "127.0.0.1", 0
-    )
+    app = create_app(central.store, hub, settings(central.path.parent))
+    server = WebServer(app, hub, "127.0.0.1", 0)
     server.start()
     context = browser.new_context(locale="en-GB", viewport={"width": 1440, "height": 900})
     context.add_init_script(WATCH_POLICY)
+    context.add_cookies([browser_cookie(app, server.url)])
     page = context.new_page()
     made = Desk(central, server, page)
 
@@ -299,7 +300,8 @@ def test_the_page_tells_the_whole_story_without_javascript(
     browser: Browser, desk: Desk, town: Town
 ) -> None:
     town.day()
-    context = browser.new_context(java_script_enabled=False, locale="zh-CN")
+    state = desk.page.context.storage_state()
+    context = browser.new_context(java_script_enabled=False, locale="zh-CN", storage_state=state)
     page = context.new_page()
     page.goto(desk.server.url)
     expect(page.locator("#alerts > li")).to_have_count(3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 
 from central.hub import Hub
@@ -15,8 +14,8 @@ from contract import Gap, Refusal, SeqRange, UnixMicros
 from contract.envelope import message_digest
 from contract.topics import Lane
 from contract.words import GapReason
-from tests.central.in_process import InProcess
 from tests.central.kit import START, Central, Station, a_health, settings
+from tests.central.signing import client_as
 
 
 def a_gap(*spans: tuple[int, int], **changes: Any) -> Gap:
@@ -118,7 +117,7 @@ def test_people_see_what_was_given_up(central: Central, van: Station) -> None:
     fed(central, van, {2, 3}, 4, a_gap((2, 3)))
     hub = Hub(100)
     app = create_app(central.store, hub, settings(central.path.parent))
-    with httpx.Client(transport=InProcess(app), base_url="http://127.0.0.1:8470") as client:
+    with client_as(app) as client:
         body = client.get("/api/devices/van-1").json()
         page = client.get("/devices/van-1", headers={"accept-language": "en"}).text
     assert body["gaps"] == []

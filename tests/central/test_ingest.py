@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from central.receipts import MAX_RANGES, pick_ranges
 from central.store import EventKind, Run
 from central.views import gaps
-from contract import Refusal, UnixMicros
+from contract import Detection, Refusal, UnixMicros
+from contract.codec import plan, to_map
 from contract.envelope import NO_PREVIOUS, message_digest
 from contract.messages import Receipt
 from contract.topics import Lane
@@ -257,7 +258,8 @@ def test_messages_in_the_wrong_place_are_malformed(central: Central, van: Statio
 def test_a_signed_time_outside_the_calendar_is_refused_and_the_rest_goes_on(
     central: Central, van: Station
 ) -> None:
-    absurd = van.seal(a_detection(last_seen=UnixMicros(2**62)))
+    (last_seen,) = (f.key for f in plan(Detection) if f.name == "last_seen")
+    absurd = van.seal(a_detection(), packed={**to_map(a_detection()), last_seen: 2**62})
     central.take(van.topic(), absurd, van.next(a_health()))
     assert reasons(central) == {Refusal.MALFORMED: 1}
     assert central.store.totals().messages == 1

@@ -19,6 +19,13 @@ from contract.keys import KeySigner, public_pem
 from contract.words import DeviceKind
 from tests.central.kit import START, TENANT, Central, Station
 
+OLD_ALERT = (
+    "INSERT INTO alerts (id, key, kind, level, severity, state, subject, summary, device, seq,"
+    " count, first_seen, last_seen, time_basis, raised_at, risen_at, updated_at)"
+    " VALUES ({id}, 'k{id}', '{kind}', 'suspected', 'high', 'NEW', '{{}}', '{{}}', 'van-1', 1, 1,"
+    " 1, 1, 'live', 1, 1, 1)"
+)
+
 
 def test_the_core_tables_agree_with_the_migrated_file(tmp_path: Path) -> None:
     open_sqlite(tmp_path / "store").close()
@@ -51,6 +58,23 @@ def test_an_empty_file_is_brought_to_the_last_version_once(tmp_path: Path) -> No
         assert migrate(connection) == len(migrations())
         assert migrate(connection) == len(migrations())
         assert version_of(connection) == len(migrations())
+
+
+@pytest.mark.parametrize("old", range(1, len(migrations())))
+def test_each_old_version_is_brought_to_the_last_with_its_rows(tmp_path: Path, old: int) -> None:
+    with closing(sqlite3.connect(tmp_path / "store")) as connection:
+        assert migrate(connection, migrations()[:old]) == old
+        connection.execute("PRAGMA foreign_keys = ON")
+        with connection:
+            connection.execute(OLD_ALERT.format(id=1, kind="FAKE_BTS_SUSPECTED"))
+            connection.execute(OLD_ALERT.format(id=2, kind="CLOCK_SKEW"))
+            connection.execute("INSERT INTO events (at, kind, data) VALUES (1, 'device', '{}')")
+    store = open_sqlite(tmp_path / "store")
+    assert store.last_event_id() == 1
+    skew, fake = store.alerts(10)
+    assert (fake.is_technical, fake.state, fake.version, fake.area) == (False, "NEW", 0, "")
+    assert skew.is_technical is (old < 6)  # what is stored since says it itself
+    store.close()
 
 
 def test_a_step_that_fails_leaves_no_trace(tmp_path: Path) -> None:

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from central.authority import Authority
 from central.hub import Hub
 from central.store import Event, EventKind
+from central.store.people import end_sessions
 from central.web import BindError, WebServer, create_app
 from central.web.stream import MAX_CATCH_UP, resume_point
 from contract.topics import Lane
 from contract.words import AlertKind, Level, Presence, Severity
 from tests.central.kit import Central, Station, a_health, settings
+from tests.central.signing import sign_in
 from tests.samples import a_detection
 
 
@@ -42,7 +47,7 @@ def frames(response: httpx.Response) -> Iterator[Frame | str]:
             name, _, value = line.partition(": ")
             fields[name] = value
         elif "data" in fields:
-            yield Frame(int(fields["id"]), fields["event"], json.loads(fields["data"]))
+            yield Frame(int(fields.get("id", "0")), fields["event"], json.loads(fields["data"]))
             fields = {}
 
 
@@ -51,11 +56,14 @@ class Site:
     central: Central
     hub: Hub
     server: WebServer
+    cookie: str
 
     @contextmanager
     def listen(self, path: str = "/events", **headers: str) -> Iterator[Iterator[Frame | str]]:
         with (
-            httpx.Client(base_url=self.server.url, timeout=10) as client,
+            httpx.Client(
+                base_url=self.server.url, timeout=10, cookies={"session": self.cookie}
+            ) as client,
             client.stream("GET", path, headers={"accept-language": "en", **headers}) as response,
         ):
             assert response.status_code == 200
@@ -74,9 +82,10 @@ def site(central: Central) -> Iterator[Site]:
     hub = Hub(queue_events=8)
     central.ingest = central.new_ingest(on_events=hub.publish)
     chosen = settings(central.path.parent, stream_heartbeat_s=0.2)
-    server = WebServer(create_app(central.store, hub, chosen), hub, "127.0.0.1", 0)
+    app = create_app(central.store, hub, chosen)
+    server = WebServer(app, hub, "127.0.0.1", 0)
     server.start()
-    yield Site(central, hub, server)
+    yield Site(central, hub, server, sign_in(app)[0])
     server.stop()
     assert not server.is_alive
 
@@ -146,6 +155,14 @@ def test_an_idle_stream_beats(site: Site) -> None:
         assert next(stream) == ": still here"
 
 
+def test_a_stream_ends_with_its_session(site: Site) -> None:
+    with site.listen() as stream:
+        frame_of(stream)
+        with site.central.store.transaction() as tx:
+            end_sessions(tx._connection, "tester", 1)  # type: ignore[attr-defined]
+        assert all(isinstance(f, str) or f.kind == "signed_out" for f in stream)
+
+
 def test_the_language_of_the_stream_is_the_pages(site: Site, van: Station) -> None:
     site.central.take(van.topic(), van.next(a_detection()))
     with site.listen("/events?lang=zh") as stream:
@@ -177,6 +194,32 @@ def test_the_server_listens_on_loopback_only(site: Site) -> None:
         WebServer(app, site.hub, "0.0.0.0", 0)
     with pytest.raises(OSError, match="in use"):
         WebServer(app, site.hub, "127.0.0.1", site.server.port).start()
+
+
+def test_with_a_certificate_the_pages_speak_tls_under_their_names(
+    central: Central, tmp_path: Path
+) -> None:
+    authority = Authority.create(tmp_path / "ca")
+    files = authority.issue_server(tmp_path / "pages", names=("localhost",), addresses=())
+    tls = (files.certificate, files.private_key)
+    chosen = settings(central.path.parent, http_tls=tls, names=("central.example",))
+    hub = Hub()
+    app = create_app(central.store, hub, chosen)
+    server = WebServer(app, hub, "localhost", 0, tls)
+    server.start()
+    try:
+        assert server.url.startswith("https://localhost:")
+        context = ssl.create_default_context(cafile=str(files.ca))
+        cookie, _ = sign_in(app)
+        with httpx.Client(base_url=server.url, verify=context) as client:
+            answer = client.get("/account", headers={"cookie": f"__Host-session={cookie}"})
+            assert answer.status_code == 200
+            assert "strict-transport-security" in answer.headers
+            named = {"host": "central.example", "cookie": f"session={cookie}"}
+            assert client.get("/account", headers=named).status_code == 303  # not by the plain name
+            assert client.get("/account", headers={"host": "evil.example"}).status_code == 400
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,20 @@ from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
 
+from central.actor import Role
+from central.alert_states import AlertAction, AlertState, ReasonCode
+from central.alerts import TECHNICAL as TECHNICAL_KINDS
+from central.alerts import family
+from central.allow import AllowanceKind
+from central.case_desk import PART_KINDS, SOURCES
+from central.case_states import CaseAction, CaseReason, CaseState
+from central.places import Basis
 from central.technical import RULES as TECHNICAL
 from central.web import words as words_module
+from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
+from central.web.cases import GROUPS as GROUPS_OF_CASES
+from central.web.navigation import ENTRIES
+from central.web.told import STATUS
 from central.web.words import LOCALES, Language, Words, choose, read_catalogue
 from contract import Refusal
 from contract import words as w
@@ -46,7 +58,26 @@ GROUPS: dict[str, list[str]] = (
         if issubclass(closed, StrEnum)
     }
     | {"lane": [lane.name.lower() for lane in Lane]}
-    | {"rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED", *TECHNICAL], "state": ["NEW"]}
+    | {
+        "rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED", *TECHNICAL],
+        "state": [state.value for state in AlertState],
+        "action": [action.value for action in AlertAction],
+        "code": [code.value for codes in (ReasonCode, CaseReason) for code in codes],
+        "case_state": [state.value for state in CaseState],
+        "case_action": [action.value for action in CaseAction],
+        "case_group": list(GROUPS_OF_CASES),
+        "case_kind": [family(kind) for kind in w.AlertKind if kind not in TECHNICAL_KINDS],
+        "part_kind": list(PART_KINDS),
+        "source": list(SOURCES),
+        "allowance": [kind.value for kind in AllowanceKind],
+        "told": [headline for _, headline in STATUS.values()],
+        "alert_group": list(GROUPS_OF_ALERTS),
+        "page": [entry.name for entry in ENTRIES],
+        "role": [role.value for role in Role],
+        "certificate": ["valid", "ends_soon", "expired", "revoked"],
+        "outcome": ["done", "refused"],
+        "position": [basis.value for basis in Basis],
+    }
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from contract.accounts import CardRef, card_ref
 from contract.codec import (
     DecodeError,
     Key,
+    check_time,
     decode,
     encode,
     from_map,
@@ -99,6 +101,38 @@ def test_the_json_view_is_what_the_schema_says(name: str) -> None:
     broken.pop(next(iter(broken)))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(broken, schema)
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=3),
+    st.binary(max_size=40),
+    st.sampled_from([Presence.ONLINE, PartState.OK, SeqRange(first=1, last=1)]),
+    st.lists(st.integers() | st.text(max_size=2), max_size=2).map(tuple),
+    st.dictionaries(st.text(max_size=2) | st.integers(), st.floats() | st.integers(), max_size=2),
+)
+
+
+@given(st.sampled_from(sorted(SAMPLES)), st.data())
+def test_what_can_be_packed_can_be_read(name: str, data: st.DataObject) -> None:
+    """A message that its sender numbers and no reader takes would be a hole in a chain."""
+    field = data.draw(st.sampled_from(dataclasses.fields(SAMPLES[name])))
+    value: Any = data.draw(JUNK)
+    try:
+        packed = encode(to_map(dataclasses.replace(SAMPLES[name], **{field.name: value})))
+    except (ValueError, TypeError, AttributeError, ArithmeticError, cbor2.CBORError):
+        return  # refused where it is made
+    assert isinstance(from_map(type(SAMPLES[name]), decode(packed)), type(SAMPLES[name]))
+
+
+@pytest.mark.parametrize(("wall", "mono"), [(2**58, 0), (-(2**60), 0), (0, 2**63)])
+def test_a_moment_that_no_reader_takes_is_named(wall: int, mono: int) -> None:
+    check_time(1_700_000_000_000_000, 5)
+    with pytest.raises(ValueError, match="cannot be written"):
+        check_time(wall, mono)
 
 
 def test_unknown_fields_are_passed_over_and_missing_ones_named() -> None:

@@ -13,10 +13,11 @@ from pycose.headers import KID, Algorithm
 from pycose.keys import EC2Key, OKPKey
 from pycose.messages import CoseMessage, Sign1Message
 
-from contract import Envelope, EnvelopeError, Refusal, UnixMicros, open_envelope
-from contract.codec import encode
-from contract.envelope import message_digest
-from contract.keys import FindKey, KeySigner, KnownKey, PrivateKey
+from contract import Envelope, EnvelopeError, Refusal, UnixMicros, open_envelope, seal
+from contract.clock import ClockQuality, MonoMicros
+from contract.codec import encode, to_map
+from contract.envelope import MAX_SEQ, Payload, message_digest, message_id_of
+from contract.keys import FindKey, KeySigner, KnownKey, PrivateKey, verifies
 from contract.messages import detection_id
 from tests.samples import ED25519, P256, a_detection, sealed
 
@@ -42,6 +43,45 @@ def test_what_is_sealed_comes_back(key: PrivateKey) -> None:
     )
     assert envelope.payload.clock_error_ms == 3
     assert envelope.digest == message_digest(envelope.raw)
+
+
+@given(
+    seq=st.integers(0, MAX_SEQ - 1),
+    wall=st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999),
+    mono=st.integers(0, 2**63 - 1),
+    quality=st.builds(
+        ClockQuality,
+        is_synced=st.booleans(),
+        estimated_error_ms=st.none() | st.integers(-(2**31), 2**63 - 1),
+    ),
+    device=st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=300),
+)
+def test_what_is_written_by_hand_is_what_the_encoder_writes(
+    seq: int, wall: int, mono: int, quality: ClockQuality, device: str
+) -> None:
+    body, signer = a_detection(), KeySigner(ED25519)
+    place = {
+        "device": device,
+        "boot_id": bytes(16),
+        "seq": seq,
+        "wall": UnixMicros(wall),
+        "mono": MonoMicros(mono),
+        "prev": bytes(range(32)),
+    }
+    raw = seal(body, tenant="demo", quality=quality, signer=signer, **place)  # type: ignore[arg-type]
+    payload = Payload(
+        version=1,
+        message_id=message_id_of(body, device, seq, mono),
+        is_clock_synced=quality.is_synced,
+        clock_error_ms=quality.estimated_error_ms,
+        type="detection",
+        **place,  # type: ignore[arg-type]
+    )
+    protected, unprotected, content, signature = cbor2.loads(raw).value
+    assert content == encode({**to_map(payload), 11: to_map(body)})
+    assert raw == encode(cbor2.CBORTag(18, [protected, unprotected, content, signature]))
+    signed = encode(["Signature1", protected, b"qianshao/1\0demo", content])
+    assert verifies(ED25519.public_key(), -8, signed, signature)
 
 
 def test_the_same_message_has_the_same_bytes() -> None:

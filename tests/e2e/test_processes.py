@@ -92,9 +92,14 @@ def van_of(site: Site) -> Child:
     return Child(site.folder / "van.log", "agent", "--config", str(site.agent_config(VAN)))
 
 
+def get(site: Site, path: str) -> httpx.Response:
+    key = {"authorization": f"Bearer {site.visitor.key}"}
+    return httpx.get(f"{site.url}{path}", timeout=5, headers=key)
+
+
 def api(site: Site, path: str) -> object:
     try:
-        return httpx.get(f"{site.url}api/{path}", timeout=5).json()
+        return get(site, f"api/{path}").json()
     except httpx.TransportError:
         return {}
 
@@ -131,14 +136,14 @@ def test_a_tampered_message_is_refused_counted_and_shown(site: Site) -> None:
     tampered[len(raw) // 2] ^= 0x01
     with central_of(site) as central:
         central.wait_for("central_started")
-        page = f"{site.url}devices/{VAN}?lang=en"
+        page = f"devices/{VAN}?lang=en"
         insist(
             lambda: publish(site, identity, bytes(tampered)),
             lambda: "bad_signature" in str(api(site, f"devices/{VAN}")),
             "the refusal is told",
         )
         assert alerts(site) == []
-        assert "signature" in httpx.get(page, timeout=5).text.lower()
+        assert "signature" in get(site, page).text.lower()
         insist(  # the same message, whole, is taken all the same
             lambda: publish(site, identity, raw),
             lambda: len(alerts(site)) == 1,

@@ -295,3 +295,22 @@ def test_without_them_the_defaults_hold(file: Path) -> None:
     file.write_text(VAN)
     assert load_config(file).outbox == Quota()
     assert load_config(file).uplink == UplinkSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[atm.assertion]\nterminal = "ATM00001"\n', "atm.assertion.socket: set either socket"),
+        ('[atm.assertion]\nterminal = "A1"\nsocket = "a"\n', "eight letters or digits"),
+        ('[atm.assertion]\nterminal = "ATM00001"\nport = 1\n', "atm.assertion.ca: is missing"),
+        ('[atm.gate]\nupstream = "http://x"\nport = 1\n', "is no ws://HOST:PORT"),
+        ("[atm.screen]\nport = 0\n", "atm.screen.port: 0 is not within 1 to 65535"),
+        (
+            '[atm.machine]\nterminal = "ATM00001"\n[atm.machine.host]\nhost = "x"\nport = 1\n'
+            'profile = "iso99"\n',
+            "'iso99' is none of iso87-ascii",
+        ),
+    ],
+)
+def test_what_an_atm_serves_is_checked_with_its_key(file: Path, text: str, expected: str) -> None:
+    assert any(expected in line for line in problems(file, ATM + text))

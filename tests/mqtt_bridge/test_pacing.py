@@ -55,6 +55,33 @@ def test_silence_of_receipts_slows_down_and_never_stops() -> None:
     assert taken(pacer) >= 1
 
 
+def test_before_the_first_receipt_only_a_few_rows_go() -> None:
+    clock = VirtualClock()
+    pacer = Pacer(Pace(first_rows=3, first_per_s=100.0), clock)
+    pass_s(clock, 2)
+    assert taken(pacer) == 3
+    pass_s(clock, 2)
+    assert pacer.available == 0
+    assert pacer.wait_s() is None
+    pacer.check_silence(is_waiting=True)  # they may be lost: one more asks again
+    assert taken(pacer) == 1
+    pacer.heard(0.1)
+    assert pacer.wait_s() == 0.0
+    assert taken(pacer) > 3
+
+
+def test_rows_are_looked_for_by_the_handful() -> None:
+    clock = VirtualClock()
+    pacer = Pacer(Pace(first_per_s=1000.0), clock)
+    pacer.heard(None)
+    taken(pacer)
+    wait_s = pacer.wait_s()
+    assert wait_s is not None
+    assert 0.04 < wait_s < 0.06
+    pass_s(clock, wait_s)
+    assert taken(pacer) >= 40
+
+
 def test_no_rows_out_is_no_silence() -> None:
     clock = VirtualClock()
     pacer = Pacer(Pace(first_per_s=100.0), clock)

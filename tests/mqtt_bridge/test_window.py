@@ -67,6 +67,46 @@ def test_while_nothing_is_receipted_only_a_few_go_again() -> None:
     assert due(window) == []
     seconds(clock, 2)
     assert len(due(window)) == PROBE
+    seconds(clock, 2)
+    assert due(window) == []  # the third only after twice the time
+    seconds(clock, 2)
+    assert len(due(window)) == PROBE
+
+
+def test_while_receipts_come_late_nothing_goes_twice() -> None:
+    """Copies of what waits in a queue make the queue longer: a fleet once drowned in them."""
+    clock = VirtualClock()
+    window = Window(1000, min_s=2.0, max_s=30.0, clock=clock, random=lambda: 0.0)
+    copies = 0
+    for number in range(1, 200):  # a row each 0.1 s, a receipt each second, eight seconds late
+        window.sent(row(number))
+        seconds(clock, 0.1)
+        if number % 10 == 0 and number > 80:
+            window.keep_only(range(number - 79, number + 1))
+        again = window.due()
+        copies += len(again)
+        for late in again:
+            window.sent(late)
+    assert copies <= 3 * PROBE  # before the first receipt
+
+
+def test_rows_that_were_lost_all_together_go_again_by_and_by() -> None:
+    clock = VirtualClock()
+    window = Window(1000, min_s=2.0, max_s=30.0, clock=clock, random=lambda: 0.0)
+    for seq in range(1, 501):
+        window.sent(row(seq))
+    rounds = []
+    while len(window):
+        seconds(clock, 1)
+        again = window.due()
+        for lost in again:
+            window.sent(lost)
+        if again:
+            rounds.append(len(again))
+            gone = {lost.seq for lost in again}
+            window.keep_only([seq for seq in window.seqs if seq not in gone])
+    assert rounds == [PROBE, 4 * PROBE, 16 * PROBE, 64 * PROBE, 500 - 85 * PROBE]
+    assert clock.mono() < 30e6
 
 
 def test_a_row_that_later_ones_overtook_goes_again_and_that_is_counted() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from qianshao.bench_delivery import enqueue_groups, fsync_us, ingest
+from edge_agent.outbox_store import OutboxStore
+from qianshao.bench_delivery import ingest, sustained
+from qianshao.bench_enqueue import enqueue_groups, fsync_us, signing, store_groups
 
 
 def test_groups_and_single_commits_are_timed() -> None:
@@ -10,6 +12,22 @@ def test_groups_and_single_commits_are_timed() -> None:
     assert ours > 0
     assert peer > 0
     assert fsync_us() > 0
+    assert min(store_groups(messages=200, singles=5, runs=1)) > 0
+    ours, peer = signing(calls=20, runs=1)
+    assert ours > peer > 0
+
+
+def test_a_slow_disk_is_slow_for_each_commit_and_only_while_it_is_measured() -> None:
+    ours, peer = enqueue_groups(messages=200, singles=5, runs=1, slower_s=0.02)
+    assert peer > 20_000
+    assert 200 < ours < peer / 4
+    assert "slower" not in OutboxStore.transaction.__qualname__
+
+
+def test_a_steady_state_has_a_rate_at_both_ends() -> None:
+    ours, peer = sustained(seconds=1.0, runs=1)
+    assert ours > 0
+    assert peer > 0
 
 
 def test_everything_that_is_ingested_is_stored() -> None:

@@ -58,6 +58,7 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "assertion serve",
         "assertion verify",
         "atm",
+        "atm open",
         "atm simulate",
         "bench",
     }

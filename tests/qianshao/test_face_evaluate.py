@@ -11,15 +11,18 @@ import pytest
 
 from atm_face.engines.sface import SFaceEngine
 from atm_face.evaluation import Comparison
+from atm_face.simulated import made_up_template
 from hardware.simulators import portraits
 from qianshao.face_evaluate import (
     _group_rates,
     add_calibrate_arguments,
     add_evaluate_arguments,
-    encode_all,
     main_calibrate,
     main_evaluate,
+    report,
 )
+from qianshao.face_pictures import Encoded, Looked, Pair, encode_all
+from qianshao.face_report import page
 from qianshao.face_work import WorkFile
 
 
@@ -128,9 +131,9 @@ def test_stopped_work_goes_on_and_leaves_nothing(tmp_path: Path, engine: SFaceEn
         file.write(b"\0\0\0\x50torn")
     again = encode_all(engine, tmp_path, [*names, "owner/2.png"], WorkFile.open(folder, engine))
     assert len(again.spent_ms) == 1
-    assert again.templates["owner/1.png"] == first.templates["owner/1.png"]
-    assert again.templates["other/1.png"] is None
-    template = first.templates["owner/1.png"]
+    assert again.looked["owner/1.png"] == first.looked["owner/1.png"]
+    assert again.looked["other/1.png"].template is None
+    template = first.looked["owner/1.png"].template
     assert template is not None
     kept = (folder / "templates.sealed").read_bytes()
     assert struct.pack(">d", template.vector[0]) not in kept
@@ -156,6 +159,40 @@ def test_a_group_is_judged_at_the_common_threshold() -> None:
     group = [Comparison("a", "b", 0.5), Comparison("a", "c", 0.1), Comparison("a", "a", 0.3)]
     rates = _group_rates(group, 0.4)["at_overall_threshold"]
     assert (rates["fmr"], rates["fnmr"]) == (0.5, 1.0)
+    shipped = _group_rates(group, 0.4, 0.2)["at_default_threshold"]
+    assert (shipped["false_matches"], shipped["misses"], shipped["fnmr"]) == (1, 0, 0.0)
+
+
+def test_a_refusal_is_told_apart_from_a_face_that_was_not_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = write_people(tmp_path)
+    (tmp_path / "owner/2.png").write_bytes(portraits.blurred(4))
+    assert run(pairs, "--images", tmp_path, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    failures = result["failures"]
+    assert (failures["pictures"], failures["no_face"], failures["unreadable"]) == (3, 1, 0)
+    assert failures["would_be_refused"] == {"HOLD_STILL": 1}
+    assert result["failure_to_enrol"] == pytest.approx(1 / 3)
+    assert run(pairs, "--images", tmp_path, "--gate", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["failure_to_enrol"] == pytest.approx(2 / 3)
+    assert result["failures"]["is_refusal_a_miss"]
+
+
+def test_a_group_has_every_pair_of_its_own_people(engine: SFaceEngine) -> None:
+    template = made_up_template(engine, "one")
+    names = [f"{who}/{n}.png" for who in "abcd" for n in (1, 2)]
+    encoded = Encoded({name: Looked("face", None, template) for name in names})
+    pairs = [Pair(f"{who}/1.png", f"{who}/2.png", "east") for who in "abc"]
+    pairs.append(Pair("a/1.png", "d/1.png", "west"))
+    result, curve = report(engine, pairs, encoded, is_all=True)
+    assert "<tr><td>east<td>3<td>1<td>" in page(result, curve)
+    assert result["worst_group"] == "east"  # too few pairs for 1e-3: by the engine's own threshold
+    assert result["at_default_threshold"]["false_matches"] == 6
+    assert result["groups"]["east"]["genuine"] == 3
+    assert result["groups"]["east"]["impostor"] == 1  # b and c: a was labelled twice
+    assert result["impostor"] == 6
 
 
 def test_attacks_are_told_by_species(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,8 @@
 // The live page: keeps the server-rendered lists in step with the event stream.
 // Rows are cloned from <template>s and filled with textContent only; nothing is parsed as markup.
 
+import { announce } from "/static/own.js";
+
 const MAX_ALERTS = 100;
 const MAX_DECISIONS = 30;
 const AGE_TICK_MS = 5000;
@@ -153,6 +155,7 @@ function listen() {
     show(false);
     if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
   });
+  source.addEventListener("signed_out", () => location.reload());
   source.addEventListener("snapshot", (message) => {
     const data = JSON.parse(message.data);
     replaceAll("alert", data.alerts);
@@ -164,7 +167,10 @@ function listen() {
     const { alert, change } = JSON.parse(message.data);
     const isRisen = change !== "updated";
     const row = upsert("alert", alert, isRisen);
-    if (isRisen) highlight(row);
+    if (isRisen) {
+      highlight(row);
+      announce(alert);
+    }
     summarise();
   });
   source.addEventListener("decision", (message) => {

@@ -11,9 +11,10 @@ import pytest
 from contract import SystemClock, WithdrawalDecision
 from contract.settings import ConfigError
 from contract.words import Decision, DecisionReason, Pad, PartState
+from edge_agent.atm.booth import Booth
 from edge_agent.atm.counter import AtmCounter
 from edge_agent.atm.script import load_script
-from edge_agent.config import AtmConfig
+from edge_agent.atm_config import AtmConfig
 from edge_agent.desk import Desk
 from edge_agent.health import HealthBook
 from edge_agent.outbox import Outbox
@@ -68,7 +69,8 @@ def serve(folder: Path, outbox: Outbox, visits: str, count: int = 1) -> list[Wit
         threshold=None,
         models=None,
     )
-    counter = AtmCounter(config, state_dir=folder, clock=clock, desk=Desk(outbox, book), book=book)
+    booth = Booth(config, clock=clock, book=book)
+    counter = AtmCounter(booth, state_dir=folder, clock=clock, desk=Desk(outbox, book), book=book)
 
     async def play() -> None:
         task = asyncio.create_task(counter.run())

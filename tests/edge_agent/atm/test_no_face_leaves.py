@@ -49,7 +49,14 @@ def test_no_picture_and_no_template_is_written_or_printed(
         templates.append(encode(self, image, face))
         return templates[-1]
 
+    glance = SFaceEngine.glance
+
+    def glanced(self: SFaceEngine, image: Image, face: Face) -> Template:
+        templates.append(glance(self, image, face))
+        return templates[-1]
+
     monkeypatch.setattr(SFaceEngine, "encode", kept)
+    monkeypatch.setattr(SFaceEngine, "glance", glanced)
     serve(folder, outbox, VISIT, count=2)
     assert len(templates) >= 3
     written = {

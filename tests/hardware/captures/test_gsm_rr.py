@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hardware.captures.gsm_lists import neighbour_channels
+from hardware.captures.gsm_lists import carriers
 from hardware.captures.gsm_rr import decode_system_information
 from hardware.captures.plmn import plmn_from_bcd, plmn_to_bcd
 from hardware.captures.refusal import Refused
@@ -98,12 +98,7 @@ def test_a_network_code_without_digits_is_left_out() -> None:
     ],
 )
 def test_neighbours_are_counted_in_every_format(description: str, count: int) -> None:
-    assert len(neighbour_channels(bytes.fromhex(description))) == count
-
-
-def test_si2_gives_the_length_of_the_neighbour_list() -> None:
-    reading = decode(bytes.fromhex("59061a" + "00" * 15 + "03" + "78790000"))
-    assert (reading.neighbours, reading.channel, reading.plmns) == (2, 82, ())
+    assert len(carriers(bytes.fromhex(description))) == count
 
 
 @pytest.mark.parametrize(
@@ -111,12 +106,12 @@ def test_si2_gives_the_length_of_the_neighbour_list() -> None:
     [
         (b"", True),
         (si3()[:22], True),
-        (bytes.fromhex("59061a" + "c0" + "00" * 19), True),
-        (bytes.fromhex("59061a" + "20" + "00" * 19), False),
+        (bytes.fromhex("590619" + "c0" + "00" * 19), True),
+        (bytes.fromhex("590607" + "00" * 20), False),
         (bytes.fromhex("150621" + "2b" * 20), False),
         (bytes.fromhex("030301" + "2b" * 20), False),
     ],
-    ids=["empty", "short", "neighbour format", "a part of the list", "paging", "fill frame"],
+    ids=["empty", "short", "format of a list", "SI2quater", "paging", "fill frame"],
 )
 def test_what_is_no_system_information_is_refused(frame: bytes, is_damage: bool) -> None:
     with pytest.raises(Refused) as refusal:
@@ -125,7 +120,7 @@ def test_what_is_no_system_information_is_refused(frame: bytes, is_damage: bool)
 
 
 @given(
-    st.sampled_from([b"", b"\x59\x06\x1a", b"\x49\x06\x1b", b"\xfd\x06\x1c"]),
+    st.sampled_from([b"", b"\x59\x06\x19", b"\x49\x06\x1b", b"\xfd\x06\x1c"]),
     st.binary(max_size=30),
 )
 def test_any_bytes_are_a_reading_or_refused(head: bytes, tail: bytes) -> None:
@@ -167,13 +162,13 @@ def test_what_is_no_network_code_is_not_written(plmn: str) -> None:
     ],
 )
 def test_neighbours_are_named_in_every_format(description: str, channels: tuple[int, ...]) -> None:
-    assert neighbour_channels(bytes.fromhex(description)) == tuple(sorted(channels))
+    assert carriers(bytes.fromhex(description)) == tuple(sorted(channels))
 
 
 @given(st.binary(min_size=16, max_size=16))
 def test_any_list_is_read_or_refused(description: bytes) -> None:
     try:
-        channels = neighbour_channels(description)
+        channels = carriers(description)
     except Refused:
         return
     assert list(channels) == sorted(set(channels))

@@ -50,7 +50,7 @@ def refusals(items: list[Item]) -> list[Unreadable]:
 def test_the_table_of_dialects_makes_one_by_name() -> None:
     modem: ModemDialect = DIALECTS["quectel"](sensor="modem0", file="ttyUSB2")
     assert modem.name == "quectel"
-    assert modem.poll() == (b'AT+QENG="servingcell"\r', b'AT+QENG="neighbourcell"\r')
+    assert modem.poll()[-2:] == (b'AT+QENG="servingcell"\r', b'AT+QENG="neighbourcell"\r')
 
 
 def test_a_session_gives_its_cells_and_nothing_else() -> None:

@@ -34,7 +34,7 @@ def test_frames_are_taken_apart() -> None:
 
 def test_an_alert_counts_once_and_only_live_ones_are_timed() -> None:
     told: list[tuple[int, bool]] = []
-    witness = Witness(1, lambda alert, ms: told.append((alert["id"], ms is not None)))
+    witness = Witness(1, "key", lambda alert, ms: told.append((alert["id"], ms is not None)))
     for name, _, data in 2 * list(_frames(cast(Any, io.BytesIO(STREAM)))):
         witness._take(name, data)
     assert told == [(1, False), (2, True)]
@@ -44,7 +44,7 @@ def test_an_alert_counts_once_and_only_live_ones_are_timed() -> None:
 
 def test_an_escalation_is_told_again_but_not_timed_again() -> None:
     told: list[tuple[str, bool]] = []
-    witness = Witness(1, lambda alert, ms: told.append((alert["kind"], ms is not None)))
+    witness = Witness(1, "key", lambda alert, ms: told.append((alert["kind"], ms is not None)))
     for kind in ("FAKE_BTS_SUSPECTED", "FAKE_BTS_SUSPECTED", "FAKE_BTS_CONFIRMED"):
         alert = {"id": 7, "kind": kind, "fired_at": "2026-01-02T03:04:05.000000Z"}
         witness._take("alert", {"change": "updated", "alert": alert})

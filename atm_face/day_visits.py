@@ -1,0 +1,286 @@
+"""The day's visits, sealed on the machine, for a signed case order that links visits of one face.
+
+Who may ask: nobody without an order of the type ``cross_atm_link``, signed by two officers and in
+force, whose bytes are verified here each time. What leaves: the templates of visits with the cards
+the order names, sealed to one other ATM's key and bound to that order; there they are compared and
+dropped. What is stored: vectors sealed under a key of their hour, which is erased with the term.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import struct
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from atm_face.engines.interface import EngineError, FaceEngine, Template
+from atm_face.templates import KEY_BYTES, StoreError
+from contract.cosign import FindOrderKey, OrderError, open_order
+from contract.orders import CrossAtmLink
+from contract.words import DeviceKind, OrderType
+
+HOUR_US = 3600 * 1_000_000
+VISITS_MAX = 10_000
+_HEAD = struct.Struct(">q32s")
+_COUNT = struct.Struct(">H")
+
+
+class LinkError(EngineError):
+    """A link that is not allowed, or a parcel that is not for this machine and order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """How long visits are kept from a day on, and on what basis; a dated row, not a constant."""
+
+    in_force_from: date
+    hours: int
+    basis: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.hours <= 72:
+            raise ValueError(f"visits are kept for 0 to 72 hours, not {self.hours}")
+        if not self.basis.strip():
+            raise ValueError("a retention names its legal basis")
+
+
+DEFAULT_RETENTION = (
+    Retention(
+        in_force_from=date(2022, 12, 1),
+        hours=24,
+        basis="Anti-Telecom and Online Fraud Law, in force 2022-12-01; confirm with counsel",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedVisit:
+    """One visit of this machine that a parcel's face is linked with. Holds no template."""
+
+    case: str
+    visit: int
+    captured_us: int
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    number: int
+    captured_us: int
+    card: bytes
+    vector: tuple[float, ...]
+
+
+class DayVisits:
+    """Sealed visits of one machine in one SQLite file of mode 0600."""
+
+    def __init__(
+        self,
+        path: Path,
+        device_key: bytes,
+        engine: FaceEngine,
+        *,
+        device: str,
+        tenant: str,
+        find_key: FindOrderKey,
+        retention: Sequence[Retention] = DEFAULT_RETENTION,
+    ) -> None:
+        """Open or make the store; ``find_key`` looks officers' keys up. Raises StoreError."""
+        self._key, self._engine = device_key, engine
+        self._device, self._tenant, self._find_key = device, tenant, find_key
+        self._retention = sorted(retention, key=lambda row: row.in_force_from)
+        try:
+            path.touch(mode=0o600, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA secure_delete = ON")
+            self._db.execute("PRAGMA journal_mode = DELETE")
+            self._db.executescript(
+                "CREATE TABLE IF NOT EXISTS hour (hour INTEGER PRIMARY KEY, salt BLOB) STRICT;"
+                "CREATE TABLE IF NOT EXISTS visit (number INTEGER PRIMARY KEY AUTOINCREMENT,"
+                " hour INTEGER NOT NULL, model BLOB NOT NULL, sealed BLOB NOT NULL) STRICT;"
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"{path.name}: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def add(self, template: Template, card: bytes, now_us: int) -> int:
+        """Seal one visit; returns its number. Visits past their term are erased first."""
+        self.forget(now_us)
+        hour = now_us // HOUR_US
+        self._db.execute(
+            "INSERT OR IGNORE INTO hour VALUES (?, ?)", (hour, secrets.token_bytes(KEY_BYTES))
+        )
+        plain = _HEAD.pack(now_us, card) + _packed(template.vector)
+        nonce = secrets.token_bytes(12)
+        sealed = nonce + AESGCM(self._hour_key(hour)).encrypt(nonce, plain, template.model_sha256)
+        cursor = self._db.execute(
+            "INSERT INTO visit (hour, model, sealed) VALUES (?, ?, ?)",
+            (hour, template.model_sha256, sealed),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def forget(self, now_us: int) -> int:
+        """Erase hours past the term in force, keys first, and what exceeds 10,000 visits."""
+        before = (now_us - self._hours(now_us) * HOUR_US) // HOUR_US
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            # An hour goes as a whole, once its first minute is past its term. A clock set back
+            # leaves hours of the future: they can never be due again, so they go too.
+            ends = (before, now_us // HOUR_US)
+            self._db.execute("DELETE FROM hour WHERE hour <= ? OR hour > ?", ends)
+            return self._db.execute(
+                "DELETE FROM visit WHERE hour NOT IN (SELECT hour FROM hour) OR number <="
+                " (SELECT max(number) FROM visit) - ?",
+                (VISITS_MAX,),
+            ).rowcount
+
+    def count(self) -> int:
+        """Visits kept now."""
+        return int(self._db.execute("SELECT count(*) FROM visit").fetchone()[0])
+
+    def parcel(
+        self,
+        order: bytes,
+        to: X25519PublicKey,
+        *,
+        now_us: int,
+        ended: Collection[bytes] = (),
+    ) -> bytes:
+        """Templates of the visits whose cards the order names, sealed to another ATM's key.
+
+        ``ended``: ids of orders that were ended early. Raises LinkError.
+        """
+        link, digest = self._allowed(order, now_us, ended)
+        cards = {account.hmac for account in link.accounts}
+        found = [visit for visit in self._visits(now_us) if visit.card in cards]
+        if not found:
+            raise LinkError(f"no visit of the cards of case {link.case} is kept here")
+        vectors = b"".join(_packed(visit.vector) for visit in found[: 2**16 - 1])
+        ephemeral = X25519PrivateKey.generate()
+        public = ephemeral.public_key().public_bytes_raw()
+        key = _link_key(ephemeral.exchange(to), public, to.public_bytes_raw())
+        bound = digest + self._engine.model_sha256
+        return public + AESGCM(key).encrypt(bytes(12), _COUNT.pack(len(found)) + vectors, bound)
+
+    def linked(
+        self,
+        order: bytes,
+        parcel: bytes,
+        own: X25519PrivateKey,
+        *,
+        now_us: int,
+        ended: Collection[bytes] = (),
+    ) -> tuple[LinkedVisit, ...]:
+        """Visits here of the parcel's faces; what came is dropped with this call. LinkError."""
+        link, digest = self._allowed(order, now_us, ended)
+        device = own.public_key().public_bytes_raw()
+        try:
+            key = _link_key(
+                own.exchange(X25519PublicKey.from_public_bytes(parcel[:32])), parcel[:32], device
+            )
+            bound = digest + self._engine.model_sha256
+            plain = AESGCM(key).decrypt(bytes(12), parcel[32:], bound)
+            probes = [self._template(vector) for vector in _unpacked(plain)]
+        except (InvalidTag, ValueError, struct.error) as error:
+            raise LinkError("the parcel is for another machine, order or engine") from error
+        found = []
+        for visit in self._visits(now_us):
+            reference = self._template(visit.vector)
+            likeness = max(self._engine.compare(reference, probe) for probe in probes)
+            if likeness >= self._engine.default_threshold:
+                found.append(
+                    LinkedVisit(
+                        case=link.case,
+                        visit=visit.number,
+                        captured_us=visit.captured_us,
+                        similarity=likeness,
+                    )
+                )
+        return tuple(found)
+
+    def _allowed(
+        self, raw: bytes, now_us: int, ended: Collection[bytes]
+    ) -> tuple[CrossAtmLink, bytes]:
+        """The order's body and digest, if it is signed, in force, not ended, and for this ATM."""
+        try:
+            signed = open_order(raw, tenant=self._tenant, find_key=self._find_key)
+        except OrderError as error:
+            raise LinkError(f"the order does not hold: {error}") from error
+        order, body = signed.order, signed.body
+        if order.type is not OrderType.CROSS_ATM_LINK or not isinstance(body, CrossAtmLink):
+            raise LinkError(f"an order of type {order.type.value} links nothing")
+        if not order.is_for(self._device, DeviceKind.ATM):
+            raise LinkError("the order is for other machines")
+        if not order.not_before <= now_us < body.until:
+            raise LinkError(f"the order of case {body.case} is not in force now")
+        if order.order_id in ended:
+            raise LinkError(f"the order of case {body.case} was ended")
+        return body, signed.digest
+
+    def _visits(self, now_us: int) -> Iterator[_Visit]:
+        self.forget(now_us)
+        rows = self._db.execute(
+            "SELECT number, hour, sealed FROM visit WHERE model = ?", (self._engine.model_sha256,)
+        ).fetchall()
+        for number, hour, sealed in rows:
+            try:
+                plain = AESGCM(self._hour_key(hour)).decrypt(
+                    sealed[:12], sealed[12:], self._engine.model_sha256
+                )
+            except (InvalidTag, StoreError):
+                continue  # a damaged row shows nobody
+            captured_us, card = _HEAD.unpack_from(plain)
+            (vector,) = _unpacked(_COUNT.pack(1) + plain[_HEAD.size :])
+            yield _Visit(number, captured_us, card, vector)
+
+    def _template(self, vector: tuple[float, ...]) -> Template:
+        engine = self._engine
+        return Template(engine=engine.name, model_sha256=engine.model_sha256, vector=vector)
+
+    def _hour_key(self, hour: int) -> bytes:
+        row = self._db.execute("SELECT salt FROM hour WHERE hour = ?", (hour,)).fetchone()
+        if row is None:
+            raise StoreError("the key of this hour was erased")
+        info = b"qianshao/day-visits/1"
+        return HKDF(SHA256(), KEY_BYTES, salt=row[0], info=info).derive(self._key)
+
+    def _hours(self, now_us: int) -> int:
+        """Hours of the retention in force; before any is, nothing is kept."""
+        today = date.fromordinal(date(1970, 1, 1).toordinal() + now_us // (24 * HOUR_US))
+        rows = [row for row in self._retention if row.in_force_from <= today]
+        return rows[-1].hours if rows else 0
+
+
+def _packed(vector: Sequence[float]) -> bytes:
+    return _COUNT.pack(len(vector)) + struct.pack(f">{len(vector)}d", *vector)
+
+
+def _unpacked(raw: bytes) -> list[tuple[float, ...]]:
+    """Vectors of a counted list; raises struct.error or ValueError for anything else."""
+    (count,), offset = _COUNT.unpack_from(raw), _COUNT.size
+    vectors: list[tuple[float, ...]] = []
+    for _ in range(count):
+        (length,) = _COUNT.unpack_from(raw, offset)
+        offset += _COUNT.size
+        vectors.append(struct.unpack_from(f">{length}d", raw, offset))
+        offset += 8 * length
+    if offset != len(raw) or not vectors:
+        raise ValueError("bytes left over, or no vector")
+    return vectors
+
+
+def _link_key(shared: bytes, ephemeral: bytes, device: bytes) -> bytes:
+    info = b"qianshao/visit-link/1\0" + ephemeral + device
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(shared)

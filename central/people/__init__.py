@@ -1,0 +1,1 @@
+"""People of the central: what each role may do, passwords, second factors, sessions."""

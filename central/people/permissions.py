@@ -1,0 +1,120 @@
+"""What each role may do, as one table. What no row names is nobody's.
+
+Pages, the API, navigation, the table in ``docs/central.md`` and its test are all made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from central.actor import Actor, Role
+
+
+class Permission(StrEnum):
+    """Something a person may do; the value is its name in logs and documents."""
+
+    ACCOUNT = "account"
+    """One's own password, second factor and sessions."""
+    OVERVIEW_READ = "overview.read"
+    """Counts for the wall display: no subject, no person."""
+    ALERTS_READ = "alerts.read"
+    ALERTS_ACT = "alerts.act"
+    """Acknowledge, snooze, note."""
+    ALERTS_REVIEW = "alerts.review"
+    """Confirm, dismiss, merge, split."""
+    ALLOW_LISTS_EDIT = "allow_lists.edit"
+    MAP_READ = "map.read"
+    CASES_READ = "cases.read"
+    CASES_ACT = "cases.act"
+    """Open a case, tasks, members, inventory, tip-offs, owner."""
+    CASES_VERIFY = "cases.verify"
+    """Ask the operator or regulator, and write down the answer."""
+    CASES_ANSWER = "cases.answer"
+    """Answer for the operator or regulator that was asked."""
+    CASES_NOTIFY = "cases.notify"
+    """Confirm that the police are notified: a named person decides (law 7)."""
+    CASES_CLOSE = "cases.close"
+    DISPATCH_READ = "dispatch.read"
+    DISPATCH_ACT = "dispatch.act"
+    ORDERS_READ = "orders.read"
+    ORDERS_DRAFT = "orders.draft"
+    ORDERS_SIGN = "orders.sign"
+    ORDERS_ANSWER = "orders.answer"
+    """The bank's feedback on an order."""
+    SEALED_OPEN = "sealed.open"
+    """See a sealed account or number in full; audited."""
+    LISTS_READ = "lists.read"
+    LISTS_EDIT = "lists.edit"
+    LISTS_REVIEW = "lists.review"
+    STATISTICS_READ = "statistics.read"
+    EXPORT = "export"
+    """Take rows out as CSV, XLSX, GeoJSON or Cursor on Target."""
+    DEVICES_READ = "devices.read"
+    DEVICES_REVOKE = "devices.revoke"
+    AUDIT_READ = "audit.read"
+    PEOPLE_READ = "people.read"
+    PEOPLE_EDIT = "people.edit"
+    SETTINGS_READ = "settings.read"
+    SETTINGS_EDIT = "settings.edit"
+    METRICS_READ = "metrics.read"
+    BREAK_GLASS = "break_glass"
+    """Act for a while beyond one's areas, with a reason."""
+
+
+_DUTY, _REVIEWER, _COMMANDER = Role.DUTY_OFFICER, Role.REVIEWER, Role.COMMANDER
+_BANK, _CARRIER, _REGULATOR = Role.BANK, Role.CARRIER, Role.REGULATOR
+_AUDITOR, _ADMINISTRATOR = Role.AUDITOR, Role.ADMINISTRATOR
+_CENTRE = frozenset({_DUTY, _REVIEWER, _COMMANDER})
+_EVERYBODY = frozenset(Role)
+
+
+def _roles(*roles: Role) -> frozenset[Role]:
+    return frozenset(roles)
+
+
+P = Permission
+PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
+    {
+        P.ACCOUNT: _EVERYBODY,
+        P.OVERVIEW_READ: _EVERYBODY - {_BANK, _CARRIER},
+        P.ALERTS_READ: _CENTRE | {_AUDITOR},
+        P.ALERTS_ACT: _CENTRE,
+        P.ALERTS_REVIEW: _roles(_REVIEWER, _COMMANDER),
+        P.ALLOW_LISTS_EDIT: _roles(_REVIEWER, _COMMANDER),
+        P.MAP_READ: _CENTRE | {_AUDITOR},
+        P.CASES_READ: _CENTRE | {_AUDITOR},
+        P.CASES_ACT: _CENTRE,
+        P.CASES_VERIFY: _roles(_REVIEWER, _COMMANDER),
+        P.CASES_ANSWER: _roles(_CARRIER, _REGULATOR),
+        P.CASES_NOTIFY: _roles(_REVIEWER, _COMMANDER),
+        P.CASES_CLOSE: _roles(_COMMANDER),
+        P.DISPATCH_READ: _CENTRE | {_AUDITOR},
+        P.DISPATCH_ACT: _CENTRE,
+        P.ORDERS_READ: _CENTRE | {_AUDITOR, _BANK},
+        P.ORDERS_DRAFT: _CENTRE,
+        P.ORDERS_SIGN: _roles(_REVIEWER, _COMMANDER),
+        P.ORDERS_ANSWER: _roles(_BANK),
+        P.SEALED_OPEN: _roles(_REVIEWER, _COMMANDER),
+        P.LISTS_READ: _CENTRE | {_AUDITOR, _CARRIER},
+        P.LISTS_EDIT: _CENTRE,
+        P.LISTS_REVIEW: _roles(_REVIEWER, _COMMANDER),
+        P.STATISTICS_READ: _CENTRE | {_AUDITOR, _REGULATOR},
+        P.EXPORT: _CENTRE | {_AUDITOR},
+        P.DEVICES_READ: _CENTRE | {_AUDITOR, _ADMINISTRATOR},
+        P.DEVICES_REVOKE: _roles(_ADMINISTRATOR),
+        P.AUDIT_READ: _roles(_AUDITOR),
+        P.PEOPLE_READ: _roles(_AUDITOR, _ADMINISTRATOR),
+        P.PEOPLE_EDIT: _roles(_ADMINISTRATOR),
+        P.SETTINGS_READ: _roles(_AUDITOR, _ADMINISTRATOR),
+        P.SETTINGS_EDIT: _roles(_ADMINISTRATOR),
+        P.METRICS_READ: _roles(_AUDITOR, _ADMINISTRATOR),
+        P.BREAK_GLASS: _CENTRE,
+    }
+)
+
+
+def may(actor: Actor, permission: Permission) -> bool:
+    """Whether one of the person's roles carries the permission; an area is asked elsewhere."""
+    return not PERMISSIONS.get(permission, frozenset()).isdisjoint(actor.roles)

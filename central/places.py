@@ -1,0 +1,76 @@
+"""Where things are: positions of devices and alerts, WGS-84 degrees, and how each is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from central.store.interface import AlertRow, Device
+
+
+class Basis(StrEnum):
+    """How a position is known."""
+
+    EMITTER = "emitter"
+    """The alert itself states where its subject is."""
+    STATION = "station"
+    """Only the station that heard it is known: its subject is somewhere around."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A position."""
+
+    lat: float
+    lon: float
+    radius_m: float | None = None
+    """Within which it holds with 95 %; None: nobody said."""
+
+    def __post_init__(self) -> None:
+        if not (-90 <= self.lat <= 90 and -180 <= self.lon <= 180):
+            raise ValueError(f"{self.lat}, {self.lon} is no position")
+
+
+Places = Mapping[str, Place]
+"""Device to the place that the central's configuration gives it."""
+
+
+def _degrees(value: Any) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None
+
+
+def _stated(values: Mapping[str, Any]) -> Place | None:
+    """Read ``lat``, ``lon`` and ``radius_m``; nonsense is no position."""
+    lat, lon = _degrees(values.get("lat")), _degrees(values.get("lon"))
+    if lat is None or lon is None:
+        return None
+    radius_m = _degrees(values.get("radius_m"))
+    try:
+        return Place(lat, lon, radius_m if radius_m is not None and radius_m >= 0 else None)
+    except ValueError:
+        return None
+
+
+def place_of_device(row: Device, places: Places) -> Place | None:
+    """Position of a device: its own word of where it is now, else what the operator wrote down."""
+    for part in (row.health or {}).get("parts", ()):
+        counters = part.get("counters", {})
+        if part["name"] == "gnss" and {"lat_e7", "lon_e7"} <= counters.keys():
+            stated = {"lat": counters["lat_e7"] / 1e7, "lon": counters["lon_e7"] / 1e7}
+            return _stated(stated) or places.get(row.device)
+    return places.get(row.device)
+
+
+def place_of_alert(
+    row: AlertRow, devices: Mapping[str, Device], places: Places
+) -> tuple[Place, Basis] | None:
+    """Position of an alert's subject; without one that of the station, and it says so."""
+    stated = _stated(row.subject) or _stated(row.summary)
+    if stated is not None:
+        return stated, Basis.EMITTER
+    device = devices.get(row.device)
+    station = None if device is None else place_of_device(device, places)
+    return None if station is None else (station, Basis.STATION)

@@ -1,0 +1,274 @@
+"""Alerts as people work on them: pages of them, their history, what belongs to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from central.allow import Allowance
+from central.store import alert_tables as at_
+from central.store import tables as t
+from central.store.interface import AlertRow, DetectionRow, Json
+from central.store.write import columns, read_allowance
+from contract.words import AlertKind, Severity
+
+SHOWN_DETECTIONS = 200
+_COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertEvent:
+    """One line of an alert's history; it is never changed."""
+
+    id: int = 0
+    alert_id: int
+    at: int
+    actor: str
+    action: str
+    from_state: str
+    to_state: str
+    version: int
+    reason_code: str | None = None
+    note: str = ""
+    data: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertFilter:
+    """Which alerts a page asks for; None: all."""
+
+    areas: frozenset[str]
+    """The reader's; ``000000`` is the country."""
+    is_technical: bool = False
+    states: tuple[str, ...] = ()
+    severity: Severity | None = None
+    kind: AlertKind | None = None
+    device: str | None = None
+    text: str | None = None
+    """Part of a subject, an identity or a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPage:
+    """One page, and from where the next one goes on."""
+
+    rows: tuple[AlertRow, ...]
+    after: tuple[int, int] | None
+    """``risen_at`` and id of the last row; None: there is no next page."""
+
+
+def within(column: sa.ColumnElement[str], areas: frozenset[str]) -> sa.ColumnElement[bool]:
+    """Condition that a division lies in one of a person's areas, in a form that an index serves."""
+    ways = []
+    for area in sorted(areas):
+        level = next((n for n in (0, 2, 4) if area[n:] == "0" * (6 - n)), 6)
+        if level == 0:
+            return sa.true()
+        ways.append(column.between(area[:level], area[:level] + "9" * (6 - level)))
+    return sa.or_(*ways) if ways else sa.false()
+
+
+def _wanted(wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:
+    a = t.alerts.c
+    where: list[sa.ColumnElement[bool]] = [
+        a.is_technical == wanted.is_technical,
+        within(a.area, wanted.areas),
+    ]
+    if wanted.states:
+        where.append(a.state.in_(wanted.states))
+    if wanted.severity is not None:
+        where.append(a.severity == wanted.severity)
+    if wanted.kind is not None:
+        where.append(a.kind == wanted.kind)
+    if wanted.device:
+        where.append(a.device == wanted.device)
+    if wanted.text:
+        where.append(sa.cast(a.subject, sa.Text).icontains(wanted.text, autoescape=True))
+    return where
+
+
+class TriageQueries:
+    """The part of the store that knows what people do with alerts."""
+
+    def _all(self, query: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
+        raise NotImplementedError
+
+    def alert_page(
+        self, wanted: AlertFilter, limit: int, after: tuple[int, int] | None = None
+    ) -> AlertPage:
+        """Return alerts, the one that rose last first."""
+        a = t.alerts.c
+        query = sa.select(t.alerts).where(*_wanted(wanted))
+        if after is not None:
+            risen_at, last_id = after
+            query = query.where(
+                sa.or_(a.risen_at < risen_at, sa.and_(a.risen_at == risen_at, a.id < last_id))
+            )
+            query = query.where(a.risen_at <= risen_at)  # what an index can begin at
+        query = query.order_by(a.risen_at.desc(), a.id.desc()).limit(limit + 1)
+        rows = [AlertRow(**row._mapping) for row in self._all(query)]
+        page = tuple(rows[:limit])
+        more = len(rows) > limit
+        return AlertPage(page, (page[-1].risen_at, page[-1].id) if more and page else None)
+
+    def alert_counts(
+        self, areas: frozenset[str], *, is_technical: bool = False
+    ) -> dict[tuple[str, Severity], int]:
+        """Return how many alerts there are of each state and severity."""
+        a = t.alerts.c
+        query = (
+            sa.select(a.state, a.severity, sa.func.count().label("times"))
+            .where(a.is_technical == is_technical, within(a.area, areas))
+            .group_by(a.state, a.severity)
+        )
+        return {(row.state, row.severity): int(row.times) for row in self._all(query)}
+
+    def alert_events(self, alert_id: int) -> Sequence[AlertEvent]:
+        """Return an alert's history, oldest first."""
+        e = at_.alert_events
+        rows = self._all(sa.select(e).where(e.c.alert_id == alert_id).order_by(e.c.id))
+        return [AlertEvent(**row._mapping) for row in rows]
+
+    def merged_alerts(self, alert_id: int) -> Sequence[AlertRow]:
+        """Return the alerts that were merged into one."""
+        a = t.alerts
+        rows = self._all(sa.select(a).where(a.c.merged_into == alert_id).order_by(a.c.id))
+        return [AlertRow(**row._mapping) for row in rows]
+
+    def detections_of(self, alert_id: int, limit: int = SHOWN_DETECTIONS) -> Sequence[DetectionRow]:
+        """Return the newest detections behind an alert, those of merged alerts included."""
+        d, links = t.detections.c, at_.alert_detections.c
+        members = sa.select(t.alerts.c.id).where(
+            sa.or_(t.alerts.c.id == alert_id, t.alerts.c.merged_into == alert_id)
+        )
+        linked = sa.exists().where(
+            links.alert_id == alert_id,
+            links.device == d.device,
+            links.detection_id == d.detection_id,
+        )
+        own = sa.select(t.detections).where(d.alert_id.in_(members))
+        further = sa.select(t.detections).where(linked)
+        found: dict[tuple[str, bytes], DetectionRow] = {}
+        for query in (own, further):
+            newest = query.order_by(d.received_at.desc(), d.device, d.seq.desc()).limit(limit)
+            for row in self._all(newest):
+                found.setdefault((row.device, row.detection_id), DetectionRow(**row._mapping))
+        ordered = sorted(found.values(), key=lambda r: (-r.received_at, r.device, -r.seq))
+        return ordered[:limit]
+
+    def observations_of(
+        self, device: str, detection_id: bytes, limit: int = SHOWN_DETECTIONS
+    ) -> Sequence[tuple[int, int, int]]:
+        """Return the messages of a detection, newest first: seq, revision, last seen."""
+        o = at_.observations.c
+        query = (
+            sa.select(o.seq, o.revision, o.last_seen)
+            .where(o.device == device, o.detection_id == detection_id)
+            .order_by(o.seq.desc())
+            .limit(limit)
+        )
+        return [(row.seq, row.revision, row.last_seen) for row in self._all(query)]
+
+    def due_calls(self, now: int, limit: int) -> Sequence[int]:
+        """Return alerts that nobody has acknowledged and whose next call is due."""
+        a = t.alerts.c
+        query = sa.select(a.id).where(a.escalate_at <= now).order_by(a.escalate_at).limit(limit)
+        return [row.id for row in self._all(query)]
+
+    def all_allowances(self, limit: int = _COUNTED) -> Sequence[Allowance]:
+        """Return every allowance, those that were taken back too, newest first."""
+        a = at_.allowances
+        rows = self._all(sa.select(a).order_by(a.c.id.desc()).limit(limit))
+        return [read_allowance(row) for row in rows]
+
+
+def add_event(connection: sa.Connection, event: AlertEvent) -> None:
+    """Append to an alert's history."""
+    values = columns(event)
+    del values["id"]
+    connection.execute(at_.alert_events.insert().values(**values))
+
+
+def last_event(connection: sa.Connection, alert_id: int) -> AlertEvent | None:
+    """Return the newest line of an alert's history."""
+    e = at_.alert_events
+    query = sa.select(e).where(e.c.alert_id == alert_id).order_by(e.c.id.desc()).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else AlertEvent(**row._mapping)
+
+
+def add_allowance(connection: sa.Connection, allowance: Allowance) -> int:
+    """Store an allowance and return its id."""
+    values = columns(allowance)
+    del values["id"]
+    values["kind"] = allowance.kind.value
+    added = connection.execute(at_.allowances.insert().values(**values))
+    key = added.inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def remove_allowance(connection: sa.Connection, allowance_id: int, by: str, at: int) -> bool:
+    """Take an allowance back; False if it is not in force."""
+    a = at_.allowances.c
+    done = connection.execute(
+        at_.allowances.update()
+        .where(a.id == allowance_id, a.removed_at.is_(None))
+        .values(removed_by=by, removed_at=at)
+    )
+    return bool(done.rowcount)
+
+
+def send_elsewhere(connection: sa.Connection, former: AlertRow, new: AlertRow, device: str) -> int:
+    """Move what one device said from an alert to another, now and from now on; return how much."""
+    d = t.detections.c
+    moved = connection.execute(
+        t.detections.update()
+        .where(d.alert_id == former.id, d.device == device)
+        .values(alert_id=new.id)
+    )
+    routes = at_.alert_routes
+    connection.execute(routes.delete().where(routes.c.key == former.key, routes.c.device == device))
+    connection.execute(routes.insert().values(key=former.key, device=device, to_key=new.key))
+    return int(moved.rowcount)
+
+
+def newest_detection(
+    connection: sa.Connection, alert_id: int, *, device: str, is_other: bool
+) -> DetectionRow | None:
+    """Return an alert's newest detection of one device, or of any other device."""
+    d = t.detections.c
+    whose = d.device != device if is_other else d.device == device
+    row = connection.execute(
+        sa.select(t.detections)
+        .where(d.alert_id == alert_id, whose)
+        .order_by(d.received_at.desc(), d.seq.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else DetectionRow(**row._mapping)
+
+
+def repoint_merged(connection: sa.Connection, former: int, new: int) -> None:
+    """What was merged into one alert follows it into another."""
+    connection.execute(
+        t.alerts.update().where(t.alerts.c.merged_into == former).values(merged_into=new)
+    )
+
+
+def link_detection(
+    connection: sa.Connection, alert_id: int, device: str, detection_id: bytes
+) -> None:
+    """Let a detection support a further alert; the same link again adds nothing."""
+    links = at_.alert_detections
+    here = (
+        links.c.alert_id == alert_id,
+        links.c.device == device,
+        links.c.detection_id == detection_id,
+    )
+    if connection.execute(sa.select(links.c.alert_id).where(*here)).first() is None:
+        connection.execute(
+            links.insert().values(alert_id=alert_id, device=device, detection_id=detection_id)
+        )

@@ -1,0 +1,413 @@
+"""The pages of cases: the list, one case, the questions to units, what people told. Plain forms."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, HTTPException, Path, Query, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from central.actor import Actor
+from central.alert_states import SECOND_US, RuleError
+from central.alert_work import Seen
+from central.case_desk import PART_KINDS, SOURCES, CaseDesk
+from central.case_states import (
+    ENDED,
+    OPEN,
+    REWARD_MAX_FEN,
+    REWARD_MIN_FEN,
+    CaseAction,
+    CaseReason,
+    CaseState,
+    legs,
+)
+from central.case_work import SeenCase
+from central.people.permissions import Permission
+from central.store.cases import CaseFilter, CaseRow, TipOff
+from central.views import alert_json, time_or_none
+from central.web.access import needs
+from central.web.present import Presenter
+from central.web.site import Site, SiteOf
+
+PAGE_ROWS = 50
+_MAX_ID = 2**63 - 1
+
+router = APIRouter(include_in_schema=False)
+Reader = Annotated[Actor, needs(Permission.CASES_READ)]
+Officer = Annotated[Actor, needs(Permission.CASES_ACT)]
+Verifier = Annotated[Actor, needs(Permission.CASES_VERIFY)]
+Unit = Annotated[Actor, needs(Permission.CASES_ANSWER)]
+Notifier = Annotated[Actor, needs(Permission.CASES_NOTIFY)]
+Closer = Annotated[Actor, needs(Permission.CASES_CLOSE)]
+RowId = Annotated[int, Path(ge=1, le=_MAX_ID)]
+Version = Annotated[int, Form(ge=0, le=_MAX_ID)]
+Text = Annotated[str, Form(max_length=2000)]
+Line = Annotated[str, Form(max_length=200)]
+Area = Annotated[str, Form(pattern="^[0-9]{6}$")]
+Filter = Annotated[str, Query(max_length=80)]
+
+ACTS = frozenset({CaseAction.NOTE, CaseAction.STRIKE, CaseAction.SLEEP, CaseAction.WAKE})
+ENDS = frozenset({CaseAction.CLOSE, CaseAction.DISMISS})
+LEAD_KINDS = ("GOIP_DEN", "BLACK_BROADCAST", "FAKE_BTS")
+GROUPS: dict[str, tuple[CaseState, ...]] = {"open": OPEN, "ended": ENDED, "all": ()}
+
+
+def desk_of(site: Site) -> CaseDesk:
+    """Return the desk that changes cases and tells the open pages."""
+    return CaseDesk(site.store, site.clock, site.hub.publish)
+
+
+def _to(case: CaseRow) -> RedirectResponse:
+    return RedirectResponse(f"/cases/{case.id}", 303)
+
+
+@router.get("/cases")
+def cases(
+    request: Request, site: SiteOf, actor: Reader, group: Filter = "open", owner: Filter = "",
+    text: Filter = "", after: Annotated[str, Query(max_length=50)] = "",
+) -> HTMLResponse:  # fmt: skip
+    """Cases with filters, one page at a time, the one that changed last first."""
+    group = group if group in GROUPS else "open"
+    wanted = CaseFilter(
+        areas=actor.areas,
+        states=tuple(state.value for state in GROUPS[group]),
+        owner=owner or None,
+        text=text.strip() or None,
+    )
+    at, sign, last = after.partition("-")
+    is_place = sign and all(n.isascii() and n.isdigit() and len(n) < 19 for n in (at, last))
+    rows, following = site.store.case_page(
+        wanted, PAGE_ROWS, (int(at), int(last)) if is_place else None
+    )
+    asked = {"group": group, "owner": owner, "text": text}
+    link = None
+    if following is not None:
+        link = "?" + urlencode({**asked, "after": f"{following[0]}-{following[1]}"})
+    presenter = site.presenter(request)
+    return site.page(
+        request,
+        "cases.html",
+        cases=[case_view(presenter, row) for row in rows],
+        counts=sorted(site.store.case_counts(actor.areas).items()),
+        following=link,
+        asked=asked,
+        groups=list(GROUPS),
+        lead_kinds=LEAD_KINDS,
+        area=min(actor.areas, default=""),
+    )
+
+
+@router.post("/cases")
+def open_lead(
+    site: SiteOf, actor: Officer, kind: Line, area: Area, about: Line, note: Text = "",
+    lat: Annotated[str, Form(max_length=20)] = "", lon: Annotated[str, Form(max_length=20)] = "",
+) -> Response:  # fmt: skip
+    """Open a case from a lead."""
+    if kind not in LEAD_KINDS:
+        raise RuleError("this form does not know that kind")
+    case = desk_of(site).open_lead(actor, kind, area, {"about": about}, note, _place(lat, lon))
+    return _to(case)
+
+
+def _place(lat: str, lon: str) -> tuple[float, float] | None:
+    """Read WGS-84 degrees; both or neither."""
+    if not lat.strip() and not lon.strip():
+        return None
+    try:
+        place = float(lat), float(lon)
+    except ValueError:
+        raise RuleError("a position is two numbers in degrees, WGS-84") from None
+    if not (-90 <= place[0] <= 90 and -180 <= place[1] <= 180):
+        raise RuleError("a position is two numbers in degrees, WGS-84")
+    return place
+
+
+def case_view(presenter: Presenter, row: CaseRow) -> dict[str, Any]:
+    """Return a case for a list or a page."""
+    words = presenter.words
+    return {
+        "id": row.id,
+        "number": row.number,
+        "href": f"/cases/{row.id}",
+        "kind_text": words.word("case_kind", row.kind),
+        "severity": row.severity.value,
+        "severity_text": words.word("severity", row.severity.value),
+        "state": row.shown_state,
+        "state_text": words.word("case_state", row.shown_state),
+        "reason_text": "" if row.reason_code is None else words.word("code", row.reason_code),
+        "area": row.area,
+        "owner": row.owner,
+        "version": row.version,
+        "subject": presenter.pairs(row.subject),
+        "place": "" if row.lat is None else f"{row.lat:.5f}, {row.lon:.5f}",
+        "opened_text": presenter.time(time_or_none(row.opened_at)),
+        "updated_text": presenter.time(time_or_none(row.updated_at)),
+        "transfer_to": row.transfer_to or "",
+        "progress": row.state,
+        "is_open": row.ended_at is None,
+    }
+
+
+def the_case(site: Site, actor: Actor, case_id: int) -> CaseRow:
+    """Return a case of the reader's areas; what lies elsewhere is not there."""
+    row = site.store.case(case_id)
+    if row is None or not actor.covers(row.area):
+        raise HTTPException(404, f"there is no case {case_id}")
+    return row
+
+
+@router.get("/cases/{case_id}")
+def case(request: Request, site: SiteOf, actor: Reader, case_id: RowId) -> HTMLResponse:
+    """One case: its clocks, its people and things, its questions, everything that was done."""
+    row = the_case(site, actor, case_id)
+    presenter = site.presenter(request)
+    words, now = presenter.words, int(site.clock.wall())
+    events = site.store.case_events(row.id)
+    clocks = [
+        {
+            "state_text": words.word("case_state", leg.state.value),
+            "lasted_text": _lasted(leg.lasted_us(now)),
+            "target_text": _lasted(leg.target_us),
+            "is_over": leg.is_over(now),
+            "is_running": leg.ended_at is None and row.ended_at is None,
+        }
+        for leg in legs(row.first_seen, [(e.at, CaseState(e.to_state)) for e in events])
+    ]
+    return site.page(
+        request,
+        "case.html",
+        case=case_view(presenter, row),
+        clocks=clocks,
+        alerts=[presenter.alert(alert_json(one)) for one in site.store.case_alerts(row.id)],
+        parts=site.store.case_parts(row.id),
+        part_kinds=PART_KINDS,
+        inquiries=site.store.inquiries(row.id),
+        tips=site.store.tip_offs(actor.areas, row.id),
+        reasons=[code.value for code in CaseReason],
+        rewards=(REWARD_MIN_FEN // 100, REWARD_MAX_FEN // 100),
+        history=[
+            {
+                "at_text": presenter.time(time_or_none(event.at)),
+                "actor": event.actor,
+                "action_text": words.word("case_action", event.action),
+                "state_text": words.word("case_state", event.to_state),
+                "reason_text": (
+                    "" if event.reason_code is None else words.word("code", event.reason_code)
+                ),
+                "note": event.note,
+            }
+            for event in events
+        ],
+    )
+
+
+def _lasted(us: int) -> str:
+    minutes, seconds = divmod(us // SECOND_US, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+@router.post("/cases/from-alert/{alert_id}")
+def open_from_alert(
+    site: SiteOf, actor: Officer, alert_id: RowId, version: Version, note: Text = ""
+) -> Response:
+    """Open a case about an alert."""
+    return _to(desk_of(site).open_from_alert(actor, Seen(alert_id, version), note))
+
+
+@router.post("/cases/{case_id}/act")
+def act(
+    site: SiteOf, actor: Officer, case_id: RowId, version: Version, action: Line, note: Text = ""
+) -> Response:
+    """Note, report the strike, or say that the emitter went off the air or is back."""
+    chosen = _one_of(action, ACTS)
+    return _to(desk_of(site).act(actor, SeenCase(case_id, version), chosen, note=note))
+
+
+def _one_of(action: str, allowed: frozenset[CaseAction]) -> CaseAction:
+    if action not in {known.value for known in allowed}:
+        raise RuleError("this form does not know that action")
+    return CaseAction(action)
+
+
+@router.post("/cases/{case_id}/owner")
+def own(site: SiteOf, actor: Officer, case_id: RowId, version: Version, owner: Line) -> Response:
+    """Give the case another owner."""
+    return _to(desk_of(site).own(actor, SeenCase(case_id, version), owner))
+
+
+@router.post("/cases/{case_id}/link")
+def link(
+    site: SiteOf, actor: Officer, case_id: RowId, version: Version,
+    alert_id: Annotated[int, Form(ge=1, le=_MAX_ID)],
+) -> Response:  # fmt: skip
+    """Let a further alert belong to the case, as it stands now."""
+    alert = site.store.alert(alert_id)
+    seen = Seen(alert_id, 0 if alert is None else alert.version)
+    return _to(desk_of(site).link(actor, SeenCase(case_id, version), seen))
+
+
+@router.post("/cases/{case_id}/parts")
+def add_part(
+    site: SiteOf, actor: Officer, case_id: RowId, version: Version, kind: Line, text: Line,
+    detail: Line = "",
+) -> Response:  # fmt: skip
+    """Add a member, a task or a seized thing."""
+    data = {"detail": detail} if detail else {}
+    return _to(desk_of(site).add_part(actor, SeenCase(case_id, version), kind, text, data))
+
+
+@router.post("/cases/{case_id}/parts/{part_id}/end")
+def end_part(
+    site: SiteOf, actor: Officer, case_id: RowId, part_id: RowId, version: Version,
+    outcome: Text = "",
+) -> Response:  # fmt: skip
+    """End a part; it stays listed."""
+    return _to(desk_of(site).end_part(actor, SeenCase(case_id, version), part_id, outcome))
+
+
+@router.post("/cases/{case_id}/ask")
+def ask(
+    site: SiteOf, actor: Verifier, case_id: RowId, version: Version, unit: Line, question: Text = ""
+) -> Response:
+    """Ask an operator or regulator whether the emitter is theirs."""
+    desk_of(site).ask(actor, SeenCase(case_id, version), unit, question)
+    return RedirectResponse(f"/cases/{case_id}", 303)
+
+
+@router.post("/cases/{case_id}/answers/{inquiry_id}")
+def write_down_answer(
+    site: SiteOf, actor: Verifier, case_id: RowId, inquiry_id: RowId, answer: Line, person: Line,
+    note: Text = "",
+) -> Response:  # fmt: skip
+    """Write down what a unit's person said by telephone."""
+    return _to(
+        desk_of(site).answer(actor, inquiry_id, is_ours=_is_ours(answer), person=person, note=note)
+    )
+
+
+def _is_ours(answer: str) -> bool:
+    if answer not in {"OURS", "NOT_OURS"}:
+        raise RuleError("an answer is OURS or NOT_OURS")
+    return answer == "OURS"
+
+
+@router.post("/cases/{case_id}/clear")
+def clear(
+    site: SiteOf, actor: Verifier, case_id: RowId, version: Version, reason: Line, note: Text = ""
+) -> Response:
+    """Say that it was nothing, before the police were notified."""
+    seen = SeenCase(case_id, version)
+    return _to(desk_of(site).act(actor, seen, CaseAction.CLEAR, reason=reason, note=note))
+
+
+@router.post("/cases/{case_id}/notify")
+def notify(
+    site: SiteOf, actor: Notifier, case_id: RowId, version: Version, note: Text = ""
+) -> Response:
+    """Confirm with one's name: the police are notified."""
+    return _to(desk_of(site).act(actor, SeenCase(case_id, version), CaseAction.NOTIFY, note=note))
+
+
+@router.post("/cases/{case_id}/end")
+def end(
+    site: SiteOf, actor: Closer, case_id: RowId, version: Version, action: Line, reason: Line = "",
+    note: Text = "",
+) -> Response:  # fmt: skip
+    """Close a solved case, or dismiss one that was nothing after all."""
+    chosen = _one_of(action, ENDS)
+    seen = SeenCase(case_id, version)
+    return _to(desk_of(site).act(actor, seen, chosen, reason=reason, note=note))
+
+
+@router.post("/cases/{case_id}/offer")
+def offer(site: SiteOf, actor: Closer, case_id: RowId, version: Version, unit: Line) -> Response:
+    """Ask another unit to take the case over."""
+    return _to(desk_of(site).offer(actor, SeenCase(case_id, version), unit))
+
+
+@router.post("/cases/{case_id}/accept")
+def accept(
+    site: SiteOf, actor: Notifier, case_id: RowId, version: Version, note: Text = ""
+) -> Response:
+    """Accept a case for the unit that was asked; a second name."""
+    return _to(desk_of(site).transfer(actor, SeenCase(case_id, version), note))
+
+
+# -- what people told -----------------------------------------------------------------------------
+
+
+@router.get("/tips")
+def tips(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
+    """Tip-offs of one's areas."""
+    presenter = site.presenter(request)
+    rows = [
+        (tip, presenter.time(time_or_none(tip.taken_at)))
+        for tip in site.store.tip_offs(actor.areas)
+    ]
+    return site.page(
+        request, "tips.html", tips=rows, sources=SOURCES, area=min(actor.areas, default="")
+    )
+
+
+@router.post("/tips")
+def take_tip(
+    site: SiteOf, actor: Officer, source: Line, text: Text, area: Area,
+    lat: Annotated[str, Form(max_length=20)] = "", lon: Annotated[str, Form(max_length=20)] = "",
+) -> Response:  # fmt: skip
+    """Write down what somebody told."""
+    place = _place(lat, lon)
+    tip = TipOff(
+        source=source, text=text, area=area, taken_by=actor.name, taken_at=0,
+        lat=None if place is None else place[0], lon=None if place is None else place[1],
+    )  # fmt: skip
+    desk_of(site).take_tip(actor, tip)
+    return RedirectResponse("/tips", 303)
+
+
+@router.post("/cases/{case_id}/tips")
+def link_tip(
+    site: SiteOf, actor: Officer, case_id: RowId, version: Version,
+    tip_id: Annotated[int, Form(ge=1, le=_MAX_ID)],
+) -> Response:  # fmt: skip
+    """Let a tip-off belong to the case."""
+    return _to(desk_of(site).link_tip(actor, SeenCase(case_id, version), tip_id))
+
+
+@router.post("/tips/{tip_id}/award")
+def award(
+    site: SiteOf, actor: Closer, tip_id: RowId, yuan: Annotated[int, Form(ge=0, le=10**6)]
+) -> Response:
+    """Award a reward, in its range and only after verification."""
+    return _to(desk_of(site).award(actor, tip_id, yuan * 100))
+
+
+# -- the units' own page --------------------------------------------------------------------------
+
+
+@router.get("/inquiries")
+def inquiries(request: Request, site: SiteOf, actor: Unit) -> HTMLResponse:
+    """What the operator or regulator is asked: identities only, nothing of the case besides."""
+    presenter = site.presenter(request)
+    rows = [
+        {
+            "id": inquiry.id,
+            "unit": inquiry.unit,
+            "question": inquiry.question,
+            "asked_text": presenter.time(time_or_none(inquiry.asked_at)),
+            "kind_text": presenter.words.word("case_kind", case.kind),
+            "subject": presenter.pairs(case.subject),
+        }
+        for inquiry, case in site.store.open_inquiries(actor.areas)
+    ]
+    return site.page(request, "inquiries.html", inquiries=rows)
+
+
+@router.post("/inquiries/{inquiry_id}")
+def answer(
+    site: SiteOf, actor: Unit, inquiry_id: RowId, answer: Line, person: Line, note: Text = ""
+) -> Response:
+    """Answer for one's unit, with the name of who says so."""
+    desk_of(site).answer(actor, inquiry_id, is_ours=_is_ours(answer), person=person, note=note)
+    return RedirectResponse("/inquiries", 303)

@@ -1,0 +1,186 @@
+"""Pages that show where things are and how much is going on: the overview and the map."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path as FilePath
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Path, Request
+from fastapi.responses import FileResponse, Response
+
+from central.actor import Actor
+from central.people.permissions import Permission
+from central.places import Place, place_of_alert, place_of_device
+from central.store.interface import AlertRow, Device, Json
+from central.views import alert_json, device_json
+from central.web.access import needs
+from central.web.features import visible
+from central.web.present import Presenter
+from central.web.site import VENDOR, Site, SiteOf
+from contract.words import Presence
+
+router = APIRouter(include_in_schema=False)
+
+_SHOWN_ALERTS = 500
+_OVERVIEW_ALERTS = 2000
+_TILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}\.pmtiles")
+_LIBRARY = (
+    "maplibre-gl.mjs",
+    "maplibre-gl-worker.mjs",
+    "maplibre-gl.css",
+    "pmtiles.js",
+    "land.json",
+)
+_OVER = frozenset({"DISMISSED", "CLOSED", "CLEARED"})
+MapReader = Annotated[Actor, needs(Permission.MAP_READ)]
+
+
+# -- overview -----------------------------------------------------------------------------
+
+
+@router.get("/overview")
+def overview(
+    request: Request, site: SiteOf, actor: Annotated[Actor, needs(Permission.OVERVIEW_READ)]
+) -> Response:
+    """Counts for a wall: no subject, no person."""
+    totals, devices = site.store.totals(), site.store.devices()
+    rows = [row for row in site.store.alerts(_OVERVIEW_ALERTS) if visible(actor, row)]
+    waiting = [row for row in rows if row.state not in _OVER]
+    presenter = site.presenter(request)
+    latest = max((row.raised_at for row in rows), default=None)
+    live = [d for d in devices if d.revoked_at is None]
+    return site.page(
+        request,
+        "overview.html",
+        severities=[(word, _count(waiting, word)) for word in ("critical", "high", "warning")],
+        kinds=_by_kind(presenter, waiting),
+        totals=totals,
+        online=sum(d.presence is Presence.ONLINE for d in live),
+        devices=len(live),
+        trouble_devices=[
+            presenter.device(device_json(d)) for d in live if d.presence is not Presence.ONLINE
+        ],
+        latest_text="" if latest is None else presenter.moment(latest),
+        now_text=presenter.moment(site.clock.wall()),
+    )
+
+
+def _count(rows: list[AlertRow], severity: str) -> int:
+    return sum(row.severity.value == severity for row in rows)
+
+
+def _by_kind(presenter: Presenter, rows: list[AlertRow]) -> list[tuple[str, int]]:
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row.kind.value] = counts.get(row.kind.value, 0) + 1
+    named = [(presenter.words.word("alert", kind), n) for kind, n in counts.items()]
+    return sorted(named, key=lambda pair: (-pair[1], pair[0]))
+
+
+# -- map -----------------------------------------------------------------------------
+
+
+@router.get("/map")
+def chart(request: Request, site: SiteOf, actor: MapReader) -> Response:
+    """Return the map, and the same as a table for who has no script or no pointer."""
+    return site.page(
+        request,
+        "map.html",
+        has_library=all((VENDOR / name).is_file() for name in _LIBRARY),
+        tiles=[path.name for path in tile_files(site)],
+        **_shown(site, site.presenter(request), actor),
+    )
+
+
+@router.get("/map/data")
+def data(request: Request, site: SiteOf, actor: MapReader) -> Json:
+    """Return what the map shows, in the reader's language."""
+    return _shown(site, site.presenter(request), actor)
+
+
+def _shown(site: Site, presenter: Presenter, actor: Actor) -> Json:
+    devices = {row.device: row for row in site.store.devices()}
+    alerts: list[Json] = []
+    unplaced = 0
+    tracks = []
+    for row in site.store.alerts(_SHOWN_ALERTS):
+        if row.state in _OVER or not visible(actor, row):
+            continue
+        found = place_of_alert(row, devices, site.settings.places)
+        if found is None:
+            unplaced += 1
+            continue
+        place, basis = found
+        view = presenter.alert(alert_json(row))
+        alerts.append(
+            {
+                **{name: view[name] for name in ("id", "href", "title", "severity", "raised_at")},
+                "severity_text": view["severity_text"],
+                "raised_text": view["raised_text"],
+                "station": view["station"],
+                "subject": view["subject"],
+                "basis": basis.value,
+                "basis_text": presenter.words.word("position", basis.value),
+                **_position(place),
+            }
+        )
+        track = _track(site, row)
+        if len(track) > 1:
+            tracks.append({"id": row.id, "severity": view["severity"], "points": track})
+    return {
+        "alerts": alerts,
+        "unplaced": unplaced,
+        "tracks": tracks,
+        "devices": [
+            _device(presenter, row, where)
+            for row in devices.values()
+            if row.revoked_at is None
+            and (where := place_of_device(row, site.settings.places)) is not None
+        ],
+    }
+
+
+def _position(place: Place) -> Json:
+    return {
+        "lat": place.lat,
+        "lon": place.lon,
+        "radius_m": place.radius_m,
+        "position_text": f"{place.lat:.5f}, {place.lon:.5f}",
+    }
+
+
+def _device(presenter: Presenter, row: Device, place: Place) -> Json:
+    view = presenter.device(device_json(row))
+    names = ("id", "href", "name", "kind_text", "presence", "presence_text", "last_seen_text")
+    return {name: view[name] for name in names} | _position(place)
+
+
+def _track(site: Site, row: AlertRow) -> list[list[float]]:
+    """Positions of an alert's detections in the order of their times."""
+    if "lat" not in row.subject:
+        return []
+    points: list[list[float]] = []
+    for found in sorted(site.store.detections_of(row.id), key=lambda d: d.last_seen):
+        subject: dict[str, Any] = found.body["subject"]
+        lat, lon = subject.get("lat"), subject.get("lon")
+        if isinstance(lat, int | float) and isinstance(lon, int | float):
+            points.append([float(lon), float(lat)])
+    return points
+
+
+def tile_files(site: Site) -> list[FilePath]:
+    """Return the PMTiles that an operator dropped into the folder."""
+    folder = site.settings.tiles or site.settings.folder / "tiles"
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if _TILE_NAME.fullmatch(p.name) and p.is_file())
+
+
+@router.get("/map/tiles/{name}")
+def tiles(site: SiteOf, actor: MapReader, name: Annotated[str, Path(max_length=80)]) -> Response:
+    """Return a range of a PMTiles file."""
+    for path in tile_files(site):
+        if path.name == name:
+            return FileResponse(path, media_type="application/vnd.pmtiles")
+    raise HTTPException(404, f"there are no tiles called {name}")

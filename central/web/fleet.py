@@ -1,0 +1,115 @@
+"""What a device's page says beyond its last report: certificates, past health, revocation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, HTTPException, Path, Request
+from fastapi.responses import RedirectResponse, Response
+
+from central.actor import Actor
+from central.audit import record
+from central.people.permissions import Permission
+from central.store.interface import Json
+from central.views import time_or_none
+from central.web.access import needs
+from central.web.present import Presenter
+from central.web.site import Site, SiteOf
+from contract import EnvelopeError, Health, open_envelope
+from contract.words import PartState
+
+router = APIRouter(include_in_schema=False)
+
+SHOWN_REPORTS = 48
+SOON_US = 7 * 86_400_000_000
+"""A certificate that ends within a week is renewed by then, or something is wrong."""
+_SEE_OTHER = 303
+
+
+def certificates(site: Site, presenter: Presenter, device: str) -> list[Json]:
+    """Return a device's certificates, the newest first."""
+    now = site.clock.wall()
+    rows = []
+    for issued in site.store.certificates(device):
+        if issued.revoked_at is not None:
+            state = "revoked"
+        elif issued.not_after <= now:
+            state = "expired"
+        else:
+            state = "ends_soon" if issued.not_after - now < SOON_US else "valid"
+        rows.append(
+            {
+                "serial": issued.serial,
+                "from_text": presenter.time(time_or_none(issued.not_before)),
+                "to_text": presenter.time(time_or_none(issued.not_after)),
+                "state": state,
+                "state_text": presenter.words.word("certificate", state),
+            }
+        )
+    return rows
+
+
+def expiries(site: Site, presenter: Presenter) -> dict[str, Json]:
+    """Return the newest certificate of each device that has one in force."""
+    found = {}
+    for device in site.store.devices():
+        rows = [c for c in certificates(site, presenter, device.device) if c["state"] != "revoked"]
+        if rows:
+            found[device.device] = rows[0]
+    return found
+
+
+def health_history(site: Site, presenter: Presenter, device: str) -> list[Json]:
+    """Return the last reports, the newest first, each opened anew from its signed message."""
+    rows = []
+    for message in site.store.messages_of_type(device, "health", SHOWN_REPORTS):
+        try:
+            envelope = open_envelope(
+                message.cose, tenant=site.settings.tenant, find_key=site.store.known_key
+            )
+        except EnvelopeError:
+            continue  # the page of the message itself says what is wrong with it
+        body = envelope.body
+        if isinstance(body, Health):
+            rows.append(_report(presenter, message.received_at, body))
+    return rows
+
+
+def _report(presenter: Presenter, received_at: int, body: Health) -> Json:
+    order = list(PartState)
+    worst = max((part.state for part in body.parts), key=order.index, default=PartState.OK)
+    bad: list[Any] = [part for part in body.parts if part.state is not PartState.OK]
+    depth = next((p.counters.get("depth") for p in body.parts if p.name == "outbox"), None)
+    return {
+        "at_text": presenter.time(time_or_none(received_at)),
+        "worst": worst.value,
+        "worst_text": presenter.words.word("part_state", worst.value),
+        "failing": ", ".join(presenter.part(part.name) for part in bad),
+        "depth": "–" if depth is None else depth,
+        "uptime_text": f"{body.uptime_s} s",
+        "version": body.version,
+    }
+
+
+@router.post("/devices/{device}/revoke")
+def revoke(
+    request: Request,
+    site: SiteOf,
+    actor: Annotated[Actor, needs(Permission.DEVICES_REVOKE)],
+    device: Annotated[str, Path(max_length=40)],
+    typed: Annotated[str, Form(max_length=40)],
+    reason: Annotated[str, Form(min_length=3, max_length=500)],
+) -> Response:
+    """Put a device out for good: its session, keys and certificates. Its name must be typed."""
+    row = site.store.device(device)
+    if row is None:
+        raise HTTPException(404, f"there is no device {device}")
+    if typed != device:
+        raise HTTPException(422, "the name that was typed is not this device's")
+    if row.revoked_at is not None:
+        raise HTTPException(409, "this device is revoked already")
+    now = site.clock.wall()
+    site.store.revoke(device, now)
+    with site.store.transaction() as tx:
+        record(tx, now, actor, "device.revoke", device, detail={"reason": reason})
+    return RedirectResponse(f"/devices/{device}", _SEE_OTHER)

@@ -1,0 +1,236 @@
+"""One machine's devices, host and journal (mode B): card and PIN in, one withdrawal to its end.
+
+Everything here blocks and belongs to one thread. The devices are found by what they can do; the
+journal settles what a power cut left open before any customer is served.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from atm_face.withdrawal import Factors, Outcome, Step, Terms, Withdrawal
+from contract.accounts import CardRef
+from contract.clock import Clock
+from edge_agent.atm.journal import Journal, JournalError, Opening
+from edge_agent.atm.reversals import ReversalQueue
+from edge_agent.atm.sealing import Seal
+from edge_agent.atm.withdrawals import Withdrawals
+from edge_agent.atm_config import MachineConfig
+from hardware.atm.bank import PROFILES, AesCmac, Messages
+from hardware.atm.discovery import ServiceKind, discover, standard_publishers
+from hardware.atm.host import HostAddress, HostClient
+from hardware.atm.interface import CardSecrets, DeviceLostError, HostAnswer, Trace
+from hardware.atm.xfs4iot import pin_block_payload, pin_entry_payload
+from hardware.atm.xfs_client import XfsCardSlot, XfsClient, XfsDispenser
+
+JOURNAL_FILE = "journal.sqlite3"
+SEAL_KEY_FILE = "journal.key"
+CARD_WAIT_S = 5.0
+DEVICE_S = 60.0
+_NEEDED = (ServiceKind.CARD_READER, ServiceKind.PIN_PAD, ServiceKind.CASH_DISPENSER)
+
+log = structlog.get_logger("atm")
+
+
+class MachineError(Exception):
+    """The machine cannot serve now; the part is started again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What the reader read; lives in memory for one visit."""
+
+    pan: str = field(repr=False)
+    track2: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a withdrawal ended, and the host's code if it answered."""
+
+    outcome: Outcome | None
+    code: str
+
+
+class _Remembering(HostClient):
+    """A host client that keeps the code of its last answer, for the decision's reason."""
+
+    last_code = ""
+
+    def request(self, trace: Trace, secrets: CardSecrets) -> HostAnswer:
+        self.last_code = ""
+        answer = super().request(trace, secrets)
+        self.last_code = answer.code if answer.is_authentic else ""
+        return answer
+
+
+class Machine:
+    """Devices, host and journal of one machine."""
+
+    def __init__(
+        self,
+        config: MachineConfig,
+        *,
+        state_dir: Path,
+        clock: Clock,
+        on_step: Callable[[Step], None] = lambda step: None,
+    ) -> None:
+        """Find the devices and open the journal; raises MachineError, JournalError, OSError."""
+        self._config = config
+        self._clock = clock
+        found = discover(
+            standard_publishers() if config.publisher is None else [config.publisher],
+            config.dialect,
+        )
+        missing = [kind.value for kind in _NEEDED if kind not in found.services]
+        if missing:
+            words = "; ".join((f"no service for {', '.join(missing)}", *found.problems))
+            raise MachineError(words)
+        self._reader, self._pad, cash = (
+            XfsClient(found.services[kind], config.dialect, timeout_s=DEVICE_S) for kind in _NEEDED
+        )
+        self._lines = (self._reader, self._pad, cash)
+        token_key = config.token_key_file.read_bytes() if config.token_key_file else None
+        self._dispenser = XfsDispenser(cash, key=token_key, taken_s=config.taken_s)
+        self._slot = XfsCardSlot(self._reader, taken_s=config.taken_s)
+        self.journal = Journal(state_dir / JOURNAL_FILE)
+        self._seal = Seal.of_file(state_dir / SEAL_KEY_FILE)
+        profile = PROFILES[config.host.profile]
+        mac_file = config.host.mac_key_file
+        mac = AesCmac(mac_file.read_bytes()) if mac_file is not None else None
+        self._hours = profile.utc_offset_hours
+        self.host = _Remembering(
+            Messages(profile, mac),
+            HostAddress(
+                host=config.host.host, port=config.host.port, timeout_s=config.host.timeout_s
+            ),
+            new_stan=self.journal.take_stan,
+            local_time=self.local_time,
+        )
+        self.queue = ReversalQueue(self.journal, self.host, clock, self._seal)
+        self._desk = Withdrawals(
+            self.journal,
+            dispenser=self._dispenser,
+            slot=self._slot,
+            host=self.host,
+            clock=clock,
+            terms=Terms(allows_partial=profile.allows_partial),
+            on_step=on_step,
+        )
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        for line in self._lines:
+            line.close()
+        self.host.close()
+        self.journal.close()
+
+    def recover(self) -> list[Withdrawal]:
+        """Settle what a power cut left open; raises JournalError."""
+        return self._desk.recover()
+
+    def is_protected(self) -> bool:
+        """Whether the dispenser's own hardware insists on the host's tokens."""
+        return self._dispenser.is_protected()
+
+    def local_time(self) -> str:
+        """Time at the terminal, as the host's messages have it."""
+        zone = dt.timezone(dt.timedelta(hours=self._hours))
+        return dt.datetime.fromtimestamp(self._clock.wall() / 1e6, zone).strftime("%Y%m%d%H%M%S")
+
+    # -- one visit ---------------------------------------------------------------------------------
+
+    def read_card(self) -> Card | None:
+        """Wait for a card; None: nobody came, or it cannot be read. Raises DeviceLostError."""
+        done = self._reader.ask("CardReader.ReadRawData", {"track2": True})
+        if done.completion_code != "success":
+            return None
+        track = done.payload.get("track2")
+        data = track.get("data") if isinstance(track, dict) else None
+        try:
+            track2 = base64.b64decode(str(data), validate=True).decode("ascii")
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        pan = track2.partition("=")[0]
+        if not (pan.isdigit() and 13 <= len(pan) <= 19):
+            return None
+        return Card(pan, track2)
+
+    def take_pin(self, card: Card) -> bytes:
+        """Let the pad take a PIN; its encrypted block, empty without a complete entry.
+
+        Digits never come out of the pad. Raises DeviceLostError.
+        """
+        entry = self._pad.ask("Keyboard.PinEntry", pin_entry_payload())
+        if entry.completion_code != "success" or entry.payload.get("completion") != "enter":
+            return b""
+        wish = pin_block_payload(card.pan, self._config.pin_key, self._pad.dialect, "iso0")
+        block = self._pad.ask("PinPad.GetPinBlock", wish)
+        if block.completion_code != "success":
+            return b""
+        try:
+            return base64.b64decode(str(block.payload.get("pinBlock")), validate=True)
+        except binascii.Error:
+            return b""
+
+    def readiness(self, card: CardRef) -> Factors:
+        """Everything but the customer's factors, policy and clock, as it is at this moment."""
+        return Factors(
+            card=True,
+            journal=self.journal.check() and self.journal.problem() is None,
+            queue=self.queue.allows(card.hmac),
+            host=self.host.echo(),
+            devices=self._devices_answer(),
+        )
+
+    def _devices_answer(self) -> bool:
+        """Whether dispenser and reader say that they are on line."""
+        try:
+            states = [line.ask("Common.Status").payload.get("common") for line in self._lines]
+        except DeviceLostError:
+            return False
+        return all(isinstance(one, dict) and one.get("device") == "online" for one in states)
+
+    def withdraw(
+        self, visit: str, amount_fen: int, card: Card, ref: CardRef, pin: bytes, factors: Factors
+    ) -> Done:
+        """Run one withdrawal to its end; raises JournalError after the card is given back."""
+        self.host.last_code = ""
+        try:
+            nonce = self._dispenser.nonce()
+        except DeviceLostError:
+            nonce = ""  # no token can be bound to it, so no cash: the dispenser refuses
+        opening = Opening(
+            id=visit,
+            terminal=self._config.terminal,
+            amount_fen=amount_fen,
+            local_time=self.local_time(),
+            card=ref.hmac,
+            sealed_pan=self._seal.close(card.pan, visit),
+            evidence=visit,
+        )
+        secrets = CardSecrets(pan=card.pan, track2="", pin_block=pin, nonce=nonce)
+        end = self._desk.serve(opening, factors, secrets)
+        return Done(end.outcome, self.host.last_code)
+
+    def give_card_back(self) -> None:
+        """Offer the card where no withdrawal was begun."""
+        try:
+            self._slot.eject()
+        except DeviceLostError as error:
+            log.warning("card_not_returned", problem=str(error))
+
+    def tend_queue(self) -> None:
+        """Send what the host is still owed, until it is not answered; raises JournalError."""
+        while self.journal.waiting() and self.queue.step():
+            pass
+
+
+__all__ = ["Card", "Done", "JournalError", "Machine", "MachineError"]

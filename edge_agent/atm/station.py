@@ -1,0 +1,248 @@
+"""What an ATM's agent runs: face assertions, the gate, the customer's screen, and the withdrawals.
+
+Each is a supervised part with a line in health. The bank decides by the configuration which of them
+there are; docs/configuration.md has the tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable, Iterator
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from pathlib import Path
+
+import structlog
+
+from atm_face.policy import ListMode
+from atm_face.withdrawal import Withdrawal
+from contract.accounts import CardRef
+from contract.clock import Clock
+from contract.keys import Signer
+from contract.messages import WithdrawalDecision
+from contract.words import DecisionReason, PartState
+from edge_agent.atm.assertion_service import AssertionService
+from edge_agent.atm.assertions import AccountState, AssertionDesk, CallRefusedError, Refusal
+from edge_agent.atm.booth import Booth
+from edge_agent.atm.clock_watch import ClockWatch
+from edge_agent.atm.closure import Closure
+from edge_agent.atm.counter import AtmCounter
+from edge_agent.atm.gate import GateAlarm, XfsGate
+from edge_agent.atm.kiosk import Kiosk
+from edge_agent.atm.runner import AtmRunner, nobody
+from edge_agent.atm_config import AssertionConfig, AtmConfig, GateConfig, MachineConfig
+from edge_agent.central_time import CentralTime
+from edge_agent.desk import Desk
+from edge_agent.health import HealthBook
+from edge_agent.supervision import Part
+
+REPORT_S = 1.0
+DURABLE_S = 10.0
+"""How long a decision may take to reach the disk, before the assertion is refused."""
+
+log = structlog.get_logger("atm")
+
+_CLOSING_ALARMS = frozenset({GateAlarm.SECOND_CLIENT, GateAlarm.UNEXPLAINED_DISPENSE})
+"""Somebody else drives the dispenser. What the gate only refused has done nothing."""
+
+
+class AtmStation:
+    """The parts of one machine, and what they share."""
+
+    def __init__(
+        self,
+        config: AtmConfig,
+        *,
+        device: str,
+        tenant: str,
+        state_dir: Path,
+        clock: Clock,
+        desk: Desk,
+        book: HealthBook,
+        signer: Signer,
+        hold_on: Callable[[CardRef], DecisionReason | None],
+        freshness: Callable[[], ListMode],
+        time: CentralTime,
+    ) -> None:
+        """``hold_on`` and ``freshness``: what orders say of an account, and how fresh that is.
+
+        Reads every file of the configuration; raises ConfigError, IdentityError.
+        """
+        self._config = config
+        self._device, self._tenant = device, tenant
+        self._state_dir = state_dir
+        self._clock = clock
+        self._desk = desk
+        self._book = book
+        self._signer = signer
+        self._hold_on = hold_on
+        self._freshness = freshness
+        self.closure = Closure(state_dir)
+        self.booth = Booth(config, clock=clock, book=book)
+        self.kiosk = Kiosk()
+        self._watch = ClockWatch(clock, time)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._gate: XfsGate | None = None
+        if config.gate is not None:
+            self._gate = XfsGate(
+                config.gate.upstream, config.gate.dialect, clock=clock, on_alarm=self._alarm
+            )
+
+    def parts(self) -> Iterator[Part]:
+        """Return what is to be supervised."""
+        config = self._config
+        if config.screen_port is not None:
+            yield Part("screen", self._run_screen)
+        if config.gate is not None:
+            yield Part("gate", self._run_gate)
+        if config.assertion is not None:
+            yield Part("assertions", self._run_assertions)
+        if config.machine is not None:
+            yield Part("atm", self._runner(config.machine).run)
+        elif config.assertion is None:
+            counter = AtmCounter(
+                self.booth,
+                state_dir=self._state_dir,
+                clock=self._clock,
+                desk=self._desk,
+                book=self._book,
+                hold_on=self._hold_on,
+            )
+            yield Part("atm", counter.run)
+
+    def _runner(self, machine: MachineConfig) -> AtmRunner:
+        return AtmRunner(
+            machine,
+            self.booth,
+            state_dir=self._state_dir,
+            clock=self._clock,
+            desk=self._desk,
+            book=self._book,
+            closure=self.closure,
+            watch=self._watch,
+            account_of=lambda card: nobody(self._hold_on(card), self._freshness()),
+            show=self._show,
+        )
+
+    def _show(self, withdrawal: Withdrawal) -> None:
+        """Put a state on the customer's screen; called in the machine's thread."""
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(self.kiosk.show(withdrawal), self._loop)
+
+    # -- the screen --------------------------------------------------------------------------------
+
+    async def _run_screen(self) -> None:
+        assert self._config.screen_port is not None
+        self._loop = asyncio.get_running_loop()
+        try:
+            server = await self.kiosk.listen(self._config.screen_port)
+        except OSError as error:
+            raise _no_port(self._config.screen_port, error) from None
+        async with server:
+            self._book.report("screen", PartState.OK, f"port {self._config.screen_port}")
+            try:
+                await server.serve_forever()
+            finally:
+                await self.kiosk.close()
+
+    # -- the gate ----------------------------------------------------------------------------------
+
+    def _alarm(self, alarm: GateAlarm, detail: str) -> None:
+        if alarm in _CLOSING_ALARMS:
+            self.closure.close(f"{alarm.value}: {detail}")
+
+    async def _run_gate(self) -> None:
+        config, gate = self._gate_config(), self._gate
+        assert gate is not None
+        try:
+            server = await gate.listen(config.port)
+        except OSError as error:
+            raise _no_port(config.port, error) from None
+        async with server:
+            while True:
+                problem = self.closure.problem()
+                state = PartState.OK if problem is None else PartState.FAILED
+                words = f"port {config.port}" if problem is None else f"closed: {problem}"
+                self._book.report("gate", state, words, dict(gate.counters))
+                await asyncio.sleep(REPORT_S)
+
+    def _gate_config(self) -> GateConfig:
+        assert self._config.gate is not None
+        return self._config.gate
+
+    # -- face assertions ---------------------------------------------------------------------------
+
+    async def _run_assertions(self) -> None:
+        config = self._config.assertion
+        assert config is not None
+        engine = await asyncio.to_thread(self.booth.load_engine)
+        if engine is None:
+            self._book.report("assertions", PartState.FAILED, "no face engine")
+            return
+        loop = asyncio.get_running_loop()
+        desk = AssertionDesk(
+            device=self._device,
+            tenant=self._tenant,
+            terminal=config.terminal,
+            tenant_key=self.booth.tenant_key,
+            signer=self._signer,
+            examiner=self.booth.examiner(engine),
+            clock=self._clock,
+            state_of=self._state_of,
+            on_decision=lambda decision: self._keep(loop, decision),
+            on_allowed=self._allow,
+            problem=self.closure.problem,
+        )
+        service = AssertionService(desk)
+        server = await self._listen(service, config)
+        where = str(config.socket) if config.socket is not None else f"port {config.port}"
+        async with server:
+            while True:
+                problem = self.closure.problem()
+                state = PartState.OK if problem is None else PartState.FAILED
+                words = where if problem is None else f"closed: {problem}"
+                self._book.report("assertions", state, words, desk.counters | service.counters)
+                await asyncio.sleep(REPORT_S)
+
+    async def _listen(self, service: AssertionService, config: AssertionConfig) -> asyncio.Server:
+        if config.socket is not None:
+            return await service.on_socket(config.socket)
+        assert config.port is not None
+        try:
+            return await service.on_loopback(config.port, _mutual_tls(config))
+        except OSError as error:
+            raise _no_port(config.port, error) from None
+
+    def _state_of(self, card: CardRef) -> AccountState:
+        return AccountState(hold=self._hold_on(card), list_mode=self._freshness())
+
+    def _keep(self, loop: asyncio.AbstractEventLoop, decision: WithdrawalDecision) -> None:
+        """Return when the decision is durable; without that no assertion is given."""
+        future = asyncio.run_coroutine_threadsafe(self._desk.send(decision), loop)
+        is_durable = False
+        with contextlib.suppress(FutureTimeoutError):
+            is_durable = future.result(DURABLE_S)
+        if not is_durable:
+            raise CallRefusedError(Refusal.CLOSED, "the decision could not be kept")
+
+    def _allow(self, amount_fen: int, currency: str) -> None:
+        """One dispense may pass the gate; the host's token goes by the bank's application."""
+        if self._gate is not None:
+            self._gate.approve(amount_fen, currency, None)
+
+
+def _no_port(port: int, error: OSError) -> OSError:
+    return OSError(f"port {port}: {error.strerror or error}")
+
+
+def _mutual_tls(config: AssertionConfig) -> ssl.SSLContext:
+    """Take only callers whose certificate the bank's own authority signed; raises OSError."""
+    assert config.ca is not None
+    assert config.certificate is not None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.load_verify_locations(config.ca)
+    context.load_cert_chain(config.certificate, config.private_key)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context

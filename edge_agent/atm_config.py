@@ -1,0 +1,170 @@
+"""``[atm]`` of an agent: the face factor, and what it serves – assertions, gate, machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from contract.settings import Table
+from hardware.atm.xfs4iot import Dialect
+
+MAX_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssertionConfig:
+    """Mode A: where the bank's application asks for face assertions."""
+
+    terminal: str
+    socket: Path | None
+    """Unix socket that only this user may open."""
+    port: int | None = None
+    """Or a loopback port with mutual TLS."""
+    ca: Path | None = None
+    """The bank's own authority: only its certificates may ask."""
+    certificate: Path | None = None
+    private_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateConfig:
+    """The XFS4IoT gate in front of the cash dispenser."""
+
+    upstream: str
+    """``ws://HOST:PORT`` of the real services."""
+    port: int
+    dialect: Dialect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostConfig:
+    """The line to the bank's host."""
+
+    host: str
+    port: int
+    profile: str
+    mac_key_file: Path | None
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineConfig:
+    """Mode B: this agent runs the withdrawal itself."""
+
+    terminal: str
+    publisher: str | None
+    """URL of the service publisher; None: the standard's ports are probed."""
+    dialect: Dialect
+    pin_key: str
+    """Name of the PIN key in the pad."""
+    token_key_file: Path | None
+    """Checks the dispenser's status tokens; None: they are not believed more than the rest."""
+    taken_s: float
+    host: HostConfig
+    customer: Path | None
+    """Socket of a simulated customer; None: people come by themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtmConfig:
+    """What an ATM needs besides."""
+
+    tenant_key_file: Path
+    script: Path
+    threshold: float | None
+    """Cosine similarity; None: the engine's own."""
+    models: Path | None
+    """Folder of weights; None: those of the installed carrier package."""
+    assertion: AssertionConfig | None = None
+    gate: GateConfig | None = None
+    machine: MachineConfig | None = None
+    screen_port: int | None = None
+    """Loopback port of the customer's screen; None: no screen."""
+
+
+def read_atm(table: Table | None) -> AtmConfig | None:
+    """Return the table, None where there is none."""
+    if table is None:
+        return None
+    screen = table.table_or_none("screen")
+    return AtmConfig(
+        tenant_key_file=table.path("tenant_key_file"),
+        script=table.path("script"),
+        threshold=table.number_or("threshold", None, -1.0, 1.0),
+        models=table.path_or("models", None),
+        assertion=_assertion(table.table_or_none("assertion")),
+        gate=_gate(table.table_or_none("gate")),
+        machine=_machine(table.table_or_none("machine")),
+        screen_port=None if screen is None else screen.integer("port", 1, MAX_PORT),
+    )
+
+
+def _assertion(table: Table | None) -> AssertionConfig | None:
+    if table is None:
+        return None
+    port = table.integer_or("port", None, 1, MAX_PORT)
+    socket = table.path_or("socket", None)
+    if (port is None) == (socket is None):
+        table.problem("socket", "set either socket, or port with ca, certificate and private_key")
+    return AssertionConfig(
+        terminal=table.text("terminal", _terminal),
+        socket=socket,
+        port=port,
+        ca=None if port is None else table.path("ca"),
+        certificate=None if port is None else table.path("certificate"),
+        private_key=None if port is None else table.path("private_key"),
+    )
+
+
+def _gate(table: Table | None) -> GateConfig | None:
+    if table is None:
+        return None
+    return GateConfig(
+        upstream=table.text("upstream", _websocket),
+        port=table.integer("port", 1, MAX_PORT),
+        dialect=table.word_or("dialect", Dialect.CURRENT, Dialect),
+    )
+
+
+def _machine(table: Table | None) -> MachineConfig | None:
+    if table is None:
+        return None
+    host = table.table("host")
+    return MachineConfig(
+        terminal=table.text("terminal", _terminal),
+        publisher=table.text_or("publisher", None, _websocket),
+        dialect=table.word_or("dialect", Dialect.CURRENT, Dialect),
+        pin_key=table.text_or("pin_key", "PinKey01"),
+        token_key_file=table.path_or("token_key_file", None),
+        taken_s=table.number_or("taken_s", 30.0, 0.1, 600.0),
+        host=HostConfig(
+            host=host.text("host"),
+            port=host.integer("port", 1, MAX_PORT),
+            profile=host.text("profile", _profile),
+            mac_key_file=host.path_or("mac_key_file", None),
+            timeout_s=host.number_or("timeout_s", 30.0, 0.1, 300.0),
+        ),
+        customer=table.path_or("customer", None),
+    )
+
+
+def _terminal(text: str) -> str:
+    if not (len(text) == 8 and text.isascii() and text.isalnum()):
+        raise ValueError("a terminal (field 41) has eight letters or digits")
+    return text
+
+
+def _websocket(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"ws", "wss"} or not parts.hostname:
+        raise ValueError(f"{text!r} is no ws://HOST:PORT or wss://HOST:PORT")
+    return text
+
+
+def _profile(text: str) -> str:
+    from hardware.atm.bank import PROFILES
+
+    if text not in PROFILES:
+        raise ValueError(f"{text!r} is none of {', '.join(PROFILES)}")
+    return text

@@ -1,0 +1,209 @@
+"""Every page in a real browser, both languages, light and dark: accessible, within its policy,
+nothing from elsewhere. ``QIANSHAO_SCREENSHOTS=DIR`` keeps a picture of each."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from central.hub import Hub
+from central.places import Place
+from central.web import WebServer, create_app
+from central.web.access import rules
+from central.web.site import VENDOR
+from contract.clock import SystemClock
+from contract.topics import Lane
+from contract.words import DeviceKind, Level, Presence, Severity
+from tests.central.kit import START, Central, Station, a_decision, a_health, an_attack, settings
+from tests.central.signing import browser_cookie, site_of_app
+from tests.samples import a_detection
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / ".venv" / "share" / "axe.min.js"
+WATCH = (
+    "window.violations = [];"
+    "document.addEventListener('securitypolicyviolation',"
+    " (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));"
+)
+EVIL = "<img src=x onerror=alert(1)>'\"; DROP TABLE alerts; --"
+NAMES = {"{alert_id}": "1", "{device}": "van-1", "{name}": "tester"}
+NO_PAGES = ("/api/", "/events", "/sign-in/link", "/map/", "/static")
+
+
+class Watched:
+    """A running central with a page that notes what it must not do."""
+
+    def __init__(self, app: FastAPI, server: WebServer, context: BrowserContext) -> None:
+        self.app, self.server, self.context = app, server, context
+        self.asked: list[str] = []
+        self.errors: list[str] = []
+        context.add_init_script(WATCH)
+        context.on("request", lambda request: self.asked.append(request.url))
+        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+        self.page: Page = context.new_page()
+
+    def assert_clean(self, what: str) -> None:
+        assert self.page.evaluate("window.violations") == [], what
+        assert not [u for u in self.asked if not u.startswith((self.server.url, "blob:"))], what
+        assert not self.errors, what
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    arguments = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
+    central = Central(tmp_path_factory.mktemp("central"))
+    central.clock.advance(SystemClock().wall() - START)
+    van = central.enrol(Station())
+    atm = central.enrol(Station(device="atm-1", kind=DeviceKind.ATM, seed=5))
+    central.take(van.state_topic, van.state(Presence.ONLINE))
+    central.take(van.topic(Lane.HEALTH), van.next(a_health()))
+    where = {"lat": 25.05, "lon": 102.72, "radius_m": 300.0}
+    evil = a_detection(subject={"ps": EVIL, **where}, detection_id=b"e" * 16)
+    central.take(van.topic(), van.next(a_detection()), van.next(evil))
+    high = a_detection(
+        level=Level.SUSPECTED,
+        severity=Severity.HIGH,
+        subject={"plmn": "460-00", "lat": 25.02, "lon": 102.69},
+        detection_id=b"h" * 16,
+    )
+    central.take(van.topic(), van.next(high), b"nonsense")
+    central.take(atm.topic(Lane.DECISIONS), atm.next(a_decision()), atm.next(an_attack()))
+    places = {"van-1": Place(25.04, 102.71), "atm-1": Place(25.03, 102.70)}
+    chosen = settings(central.path.parent, places=places)
+    made = create_app(central.store, Hub(), chosen, lambda: central.ingest.status)
+    yield made
+    central.store.close()
+
+
+@pytest.fixture(scope="module")
+def server(app: FastAPI) -> Iterator[WebServer]:
+    made = WebServer(app, site_of_app(app).hub, "127.0.0.1", 0)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def watched(app: FastAPI, server: WebServer, browser: Browser) -> Iterator[Watched]:
+    context = browser.new_context(locale="en-GB", viewport={"width": 1440, "height": 900})
+    context.add_cookies([browser_cookie(app, server.url)])
+    yield Watched(app, server, context)
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not there: requirements/pages.py found no registry")
+    return AXE.read_text(encoding="utf-8")
+
+
+def pages_of(app: FastAPI) -> list[str]:
+    """Every page that there is, with a thing that exists where its path names one."""
+    found = []
+    for rule in rules(app):
+        if rule.method != "GET" or rule.path.startswith(NO_PAGES) or "envelope" in rule.path:
+            continue
+        path = rule.path
+        for name, value in NAMES.items():
+            path = path.replace(name, value)
+        if "{" not in path:
+            found.append(path)
+    return found
+
+
+def picture(page: Page, path: str, lang: str, scheme: str) -> None:
+    folder = os.environ.get("QIANSHAO_SCREENSHOTS")
+    if folder:
+        name = path.strip("/").replace("/", "-") or "desk"
+        page.screenshot(path=Path(folder) / f"{name}.{lang}.{scheme}.png", full_page=True)
+
+
+@pytest.mark.parametrize(
+    ("lang", "scheme", "width"),
+    [("en", "light", 1440), ("zh-CN", "dark", 1440), ("en", "dark", 390)],
+)
+def test_every_page_is_accessible_and_keeps_to_its_policy(
+    watched: Watched, axe: str, lang: str, scheme: Any, width: int
+) -> None:
+    page = watched.page
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 900})
+    wrong: list[str] = []
+    paths = pages_of(watched.app)
+    assert {"/", "/overview", "/map", "/devices", "/people", "/audit", "/settings"} <= set(paths)
+    for path in paths:
+        answer = page.goto(f"{watched.server.url.rstrip('/')}{path}?lang={lang}")
+        assert answer is not None
+        assert answer.status == 200, path
+        if path == "/map" and (VENDOR / "maplibre-gl.mjs").is_file():
+            page.wait_for_selector("#map[data-state=drawn]", timeout=60_000)
+        assert page.evaluate("document.documentElement.lang") == lang
+        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        if page.evaluate(overflow) > 0:
+            wrong.append(f"{path}: wider than the screen")
+        found = page.evaluate(f"async () => {{ {axe}; return await axe.run(); }}")
+        wrong += [
+            f"{path}: {v['id']} {json.dumps([n['target'] for n in v['nodes']][:3])}"
+            for v in found["violations"]
+        ]
+        picture(page, path, lang, f"{scheme}-{width}")
+        watched.assert_clean(path)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_the_map_is_drawn_and_names_what_is_on_it(watched: Watched) -> None:
+    if not (VENDOR / "maplibre-gl.mjs").is_file():
+        pytest.skip("the map's library is not there: requirements/pages.py found no registry")
+    page = watched.page
+    page.goto(f"{watched.server.url}map?lang=en")
+    page.wait_for_selector("#map[data-state=drawn]", timeout=60_000)
+    assert page.locator(".maplibregl-ctrl-scale").is_visible()
+    assert page.locator("[data-placed-device]").count() == 2
+    assert page.locator("[data-placed-alert]").count() == 4
+    assert "± 300 m" in page.locator("main").inner_text()
+    watched.assert_clean("/map")
+
+
+def test_without_javascript_every_page_still_says_its_piece(
+    app: FastAPI, server: WebServer, browser: Browser
+) -> None:
+    context = browser.new_context(java_script_enabled=False, locale="zh-CN")
+    context.add_cookies([browser_cookie(app, server.url)])
+    page = context.new_page()
+    for path in pages_of(app):
+        page.goto(f"{server.url.rstrip('/')}{path}")
+        assert page.locator("h1").count() == 1, path
+    page.goto(f"{server.url}map")
+    assert page.locator("[data-placed-alert]").count() == 4
+    context.close()
+
+
+def test_a_theme_and_a_sound_are_this_browsers_own(watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{watched.server.url}account?lang=en")
+    page.locator("[data-setting=theme]").select_option("dark")
+    page.locator("[data-setting=sound]").check()
+    page.goto(watched.server.url)
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate("localStorage.getItem('qianshao.sound')") == "on"
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.closest('[data-alert-id]') !== null")
+    watched.assert_clean("/account")

@@ -1,0 +1,341 @@
+"""A whole agent of an ATM on a real broker: assertions, and orders that it enforces at once."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import http.client
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from central.authority import Authority
+from central.orders import OrderDispatcher, order_keys
+from contract.accounts import card_ref
+from contract.clock import SystemClock, UnixMicros
+from contract.cosign import SignedOrder
+from contract.keyfiles import evidence_signer
+from contract.keys import KeySigner, public_pem
+from contract.orders import AccountHold, AccountRelease, OrderBody
+from contract.words import DeviceKind, OrderType
+from edge_agent.identity import TLS_KEY_FILE
+from hardware.simulators import portraits
+from tests.central.kit import Central
+from tests.mqtt_bridge.doubles import Site, eventually, make_broker, running
+from tests.orders import CENTRAL_KEY, HOUR_US, TENANT, officers, signed
+
+PAN = "6216261000000000018"
+KEY = b"k" * 32
+CARD = card_ref(PAN, KEY)
+VISITS = f"""
+[[visits]]
+pan = "{PAN}"
+amount_fen = 200000
+pin = "ok"
+reference = "reference.png"
+faces = ["face.png"]
+turn_left = ["left.png"]
+turn_right = ["right.png"]
+"""
+
+
+class Caller(http.client.HTTPConnection):
+    """The bank's application on the Unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=30)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(30)
+        self.sock.connect(str(self._path))
+
+
+@dataclass
+class Bank:
+    """Calls the agent as the bank's application does."""
+
+    path: Path
+
+    def call(self, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        with contextlib.closing(Caller(self.path)) as line:
+            line.request("POST", path, json.dumps(body or {}))
+            answer = line.getresponse()
+            return answer.status, json.loads(answer.read())
+
+    def open_visit(self) -> str:
+        """Everything up to the decision."""
+        status, opened = self.call("/v1/sessions", {"pan": PAN})
+        assert status == 201, opened
+        session = str(opened["session"])
+        assert self.call(f"/v1/sessions/{session}/capture")[0] == 200
+        assert self.call(f"/v1/sessions/{session}/challenge")[1] == {"done": True}
+        return session
+
+    def decide(self, session: str) -> dict[str, Any]:
+        asked = {"stan": "000001", "amount_fen": 200000, "nonce": "00" * 16, "pin": "ok"}
+        status, body = self.call(f"/v1/sessions/{session}/decision", asked)
+        assert status == 200, body
+        return body
+
+
+class Officers:
+    """The central's side: ingest with receipts, and orders signed by two officers."""
+
+    def __init__(self, central: Central, site: Site) -> None:
+        self.intake = site.intake()
+        signer, clock = KeySigner(CENTRAL_KEY), SystemClock()
+        self.dispatcher = OrderDispatcher(
+            central.store,
+            self.intake,
+            tenant=TENANT,
+            signer=signer,
+            clock=clock,
+            find_key=order_keys(central.store, signer),
+        )
+        central.intake = self.intake  # type: ignore[assignment]
+        self.ingest = central.new_ingest(clock=clock, on_heard=self.dispatcher.heard)
+        self.now = clock.wall()
+        self._number = 0
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        threads = [
+            threading.Thread(target=one.run, daemon=True) for one in (self.ingest, self.dispatcher)
+        ]
+        for thread in threads:
+            thread.start()
+        with running(self.intake):
+            try:
+                yield
+            finally:
+                self.ingest.stop()
+                self.dispatcher.stop()
+                for thread in threads:
+                    thread.join(5)
+
+    def order(self, type_: OrderType, body: OrderBody) -> SignedOrder:
+        self._number += 1
+        now = SystemClock().wall()
+        times: dict[str, Any] = {"issued_at": now, "not_before": now, "expires": now + HOUR_US}
+        return self.dispatcher.publish(signed(type_, self._number, body=body, **times))
+
+    def appoint(self) -> None:
+        people = officers()
+        since, until = UnixMicros(self.now - HOUR_US), UnixMicros(self.now + HOUR_US)
+        named = tuple(
+            dataclasses.replace(one, valid_from=since, valid_until=until) for one in people.officers
+        )
+        self.order(OrderType.OFFICERS, dataclasses.replace(people, officers=named))
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    authority = Authority.create(tmp_path / "ca")
+    broker = make_broker("nats", tmp_path / "broker", authority)
+    broker.start()
+    yield Site(broker, authority, tmp_path)
+    broker.stop()
+
+
+def prepare(folder: Path, site: Site, atm: str) -> Path:
+    """Write everything an enrolled ATM has; returns its configuration file."""
+    pictures = {
+        "reference.png": portraits.portrait(),
+        "face.png": portraits.with_brightness(0.8),
+        "left.png": portraits.turned(45),
+        "right.png": portraits.turned(-45),
+    }
+    for name, picture in pictures.items():
+        (folder / name).write_bytes(picture)
+    (folder / "card.key").write_bytes(KEY)
+    (folder / "card.key").chmod(0o600)
+    (folder / "visits.toml").write_text("pause_s = 0.5\n" + VISITS, encoding="utf-8")
+    (folder / "central.pub.pem").write_text(public_pem(CENTRAL_KEY.public_key()), "ascii")
+    state = folder / "state"
+    state.mkdir(mode=0o700)
+    address = site.address("atm-1")
+    assert address.tls is not None
+    shutil.copy(address.tls.private_key, state / TLS_KEY_FILE)
+    (state / TLS_KEY_FILE).chmod(0o600)
+    config = folder / "atm.toml"
+    config.write_text(
+        f"""
+device = "atm-1"
+tenant = "{TENANT}"
+kind = "atm"
+state_dir = "state"
+[broker]
+host = "{address.host}"
+port = {address.port}
+ca = "{address.tls.ca}"
+certificate = "{address.tls.certificate}"
+[central]
+public_key = "central.pub.pem"
+[health]
+period_s = 0.5
+[atm]
+tenant_key_file = "card.key"
+script = "visits.toml"
+{atm}
+""",
+        encoding="utf-8",
+    )
+    return config
+
+
+@contextlib.contextmanager
+def agent(config: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with (config.parent / "agent.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "qianshao", "agent", "--config", str(config)], stderr=log
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0, (config.parent / "agent.log").read_text()[-3000:]
+
+
+def enrol(central: Central, folder: Path) -> None:
+    """Let the central know the evidence key that the agent will find."""
+    signer = evidence_signer(folder / "state" / "evidence.key.pem")
+    central.store.enrol(
+        "atm-1",
+        tenant=TENANT,
+        kind=DeviceKind.ATM,
+        name="ATM",
+        public_pem=public_pem(signer.public),
+        at=SystemClock().wall(),
+    )
+
+
+def test_an_order_is_enforced_within_a_second_and_so_is_its_end(tmp_path: Path, site: Site) -> None:
+    config = prepare(
+        tmp_path, site, '[atm.assertion]\nterminal = "ATM00001"\nsocket = "run/assertion.sock"'
+    )
+    (tmp_path / "central").mkdir()
+    central = Central(tmp_path / "central")
+    enrol(central, tmp_path)
+    bank, desk = Bank(tmp_path / "run" / "assertion.sock"), Officers(central, site)
+    with desk.at_work():
+        desk.appoint()
+        with agent(config):
+            assert eventually(bank.path.exists, 30)
+            assert eventually(lambda: not central.store.pending_orders(int(desk.now)), 20)
+            time.sleep(1)  # a receipt: the agent knows that the central is there
+            allowed = bank.decide(bank.open_visit())
+            assert (allowed["decision"], "assertion" in allowed) == ("ALLOW", True)
+
+            until = UnixMicros(SystemClock().wall() + HOUR_US)
+            session = bank.open_visit()
+            began = time.monotonic()
+            stop = desk.order(OrderType.STOP_PAYMENT, AccountHold(account=CARD, until=until))
+            time.sleep(max(0.0, 1.0 - (time.monotonic() - began)))
+            stopped = bank.decide(session)  # asked one second after the order, no earlier
+            assert (stopped["decision"], "assertion" in stopped) == ("DENY", False)
+            assert "请到柜台办理" in stopped["screen"]["zh"]
+
+            session = bank.open_visit()
+            began = time.monotonic()
+            ends = (stop.order.order_id,)
+            desk.order(OrderType.RELEASE_STOP, AccountRelease(account=CARD, releases=ends))
+            time.sleep(max(0.0, 1.0 - (time.monotonic() - began)))
+            assert bank.decide(session)["decision"] == "ALLOW"
+
+
+def test_a_closed_machine_gives_no_assertion(tmp_path: Path, site: Site) -> None:
+    config = prepare(
+        tmp_path, site, '[atm.assertion]\nterminal = "ATM00001"\nsocket = "run/assertion.sock"'
+    )
+    (tmp_path / "state" / "out-of-service").write_text("second_client: 2 clients\n")
+    bank = Bank(tmp_path / "run" / "assertion.sock")
+    with agent(config):
+        assert eventually(bank.path.exists, 30)
+        status, body = bank.call("/v1/sessions", {"pan": PAN})
+        assert (status, body["error"]) == (503, "closed")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def simulated_machine(folder: Path) -> Iterator[tuple[int, int]]:
+    """Devices, PIN pad, bank and customers in processes of their own."""
+    ports = free_port(), free_port()
+    command = [sys.executable, "-m", "hardware.simulators.machine", "--folder", str(folder)]
+    command += ["--atm-port", str(ports[0]), "--host-port", str(ports[1])]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        assert "machine_started" in process.stderr.readline()
+        yield ports
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0, process.stderr.read()
+        process.stderr.close()
+
+
+MACHINE = """
+[atm.machine]
+terminal = "ATM00001"
+publisher = "ws://127.0.0.1:{atm}/xfs4iot/v1.0"
+token_key_file = "machine/token.key"
+taken_s = 2
+customer = "machine/customer.sock"
+[atm.machine.host]
+host = "127.0.0.1"
+port = {host}
+profile = "iso87-ascii-mac"
+mac_key_file = "machine/mac.key"
+timeout_s = 5
+[atm.screen]
+port = {screen}
+"""
+
+
+def test_face_card_and_pin_over_the_real_lines(tmp_path: Path, site: Site) -> None:
+    """Owner, wrong PIN, locked PIN, stranger: devices over XFS4IoT, host over ISO 8583."""
+    (tmp_path / "central").mkdir()
+    central = Central(tmp_path / "central")
+    desk = Officers(central, site)
+    with simulated_machine(tmp_path / "machine") as (atm, host), desk.at_work():
+        config = prepare(tmp_path, site, MACHINE.format(atm=atm, host=host, screen=free_port()))
+        wrong, locked = VISITS.replace('"ok"', '"wrong"'), VISITS.replace('"ok"', '"blocked"')
+        stranger = VISITS.replace('reference = "reference.png"', 'stranger = "another"')
+        script = f"pause_s = 0.1\n{VISITS}{wrong}{locked}{stranger}"
+        (tmp_path / "visits.toml").write_text(script, encoding="utf-8")
+        enrol(central, tmp_path)
+
+        def decisions() -> list[tuple[str, str | None]]:
+            found = central.store.snapshot(0, 100).decisions
+            return [(one.decision.value, one.reason.value if one.reason else None) for one in found]
+
+        with agent(config):
+            # Until the first signed time and receipt the machine trusts neither clock nor list.
+            assert eventually(lambda: ("ALLOW", None) in decisions(), 60), decisions()
+            assert eventually(lambda: len(set(decisions())) >= 4, 60), decisions()
+    assert {
+        ("ALLOW", None),
+        ("DENY", "PIN_INVALID"),
+        ("DENY", "PIN_BLOCKED"),
+        ("DENY", "FACE_MISMATCH"),
+    } <= set(decisions())
+    for file in (tmp_path / "state").iterdir():
+        if file.is_file():
+            assert PAN.encode() not in file.read_bytes(), file.name
+    assert PAN not in (tmp_path / "agent.log").read_text(encoding="utf-8")
