@@ -107,8 +107,25 @@ def order_content(order: Order, body: OrderBody) -> bytes:
 
 def sign_content(content: bytes, *, tenant: str, signer: Signer) -> Signature:
     """Return one signer's part."""
-    protected = encode({_HEADER_ALG: int(signer.algorithm), _HEADER_KID: signer.kid})
+    protected = signer_header(signer.algorithm, signer.kid)
     return Signature(protected, signer.sign(_to_be_signed(protected, tenant, content)))
+
+
+def signing_input(content: bytes, *, tenant: str, signer_header: bytes) -> bytes:
+    """Return what a signer's key signs, for a key that is not at hand here (a browser, a token)."""
+    return _to_be_signed(signer_header, tenant, content)
+
+
+def signer_header(algorithm: Algorithm, kid: bytes) -> bytes:
+    """Encode a signer's protected header."""
+    return encode({_HEADER_ALG: int(algorithm), _HEADER_KID: kid})
+
+
+def check_signature(
+    content: bytes, signature: Signature, *, tenant: str, find_key: FindOrderKey
+) -> OrderKey:
+    """Return whose valid signature this is; raises OrderError."""
+    return _verified(content, [signature], tenant, find_key)[0]
 
 
 def assemble(content: bytes, signatures: Sequence[Signature]) -> bytes:

@@ -12,6 +12,7 @@ from contract.codec import Key, Values, encode
 from contract.topics import Lane
 from contract.words import (
     AlertKind,
+    CrewWord,
     Decision,
     DecisionReason,
     DetectionKind,
@@ -266,6 +267,17 @@ class ListNotice:
     delta: Annotated[bytes, Key(1, "the delta file; empty: none, or too large")] = b""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrewReport:
+    """What a van's crew says about a dispatch; each word is a message of its own."""
+
+    dispatch: Annotated[bytes, Key(0, "id of the dispatch, 16 bytes")]
+    word: Annotated[CrewWord, Key(1, "what the crew says")]
+    crew: Annotated[str, Key(2, "who says so, by name")]
+    note: Annotated[str, Key(3, "what was found")] = ""
+    at: Annotated[UnixMicros, Key(4, "device's wall time when it was said")]
+
+
 Body = (
     Detection
     | WithdrawalDecision
@@ -277,6 +289,7 @@ Body = (
     | OrderResult
     | TimeHint
     | ListNotice
+    | CrewReport
 )
 
 BODY_TYPES: dict[str, type[Body]] = {
@@ -290,6 +303,7 @@ BODY_TYPES: dict[str, type[Body]] = {
     "order_result": OrderResult,
     "time_hint": TimeHint,
     "list_notice": ListNotice,
+    "crew_report": CrewReport,
 }
 """Message type on the wire to its record."""
 

@@ -20,11 +20,12 @@ from contract.clock import Clock, ClockQuality, SystemClock, UnixMicros, machine
 from contract.codec import Values
 from contract.envelope import NO_PREVIOUS, seal
 from contract.messages import OrderResult, State
-from contract.orders import OrderBody, ReportHealth, RestartPart
+from contract.orders import CallVanOff, OrderBody, ReportHealth, RestartPart, SendVan
 from contract.topics import Channel, Lane
 from contract.words import PartState, Presence
 from edge_agent.central_time import CentralTime
 from edge_agent.config import AgentConfig, ConfigError, Problem, SensorConfig, load_config
+from edge_agent.crew import CrewBook, CrewPage
 from edge_agent.desk import Desk
 from edge_agent.enrolment import complete_rotation
 from edge_agent.evidence import EvidenceStore
@@ -92,6 +93,7 @@ class Agent:
         self._time = CentralTime(self._clock, self._boot_id)
         self._health_asked = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._crew = CrewBook(config.state_dir / "dispatches.json")
         self._orders = self._make_orders()
         self._uplink = Uplink(
             self._address(),
@@ -153,6 +155,11 @@ class Agent:
         if isinstance(body, ReportHealth):
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._health_asked.set)
+        elif isinstance(body, SendVan | CallVanOff):
+            try:
+                self._crew.take(body)
+            except OSError as error:
+                raise CannotApplyError(f"the dispatch cannot be kept: {error.strerror}") from error
         elif isinstance(body, RestartPart):
             if self._loop is None or body.part not in self._supervisor.names:
                 known = ", ".join(self._supervisor.names)
@@ -234,6 +241,20 @@ class Agent:
         async with server:
             await server.serve_forever()
 
+    async def _serve_crew(self) -> None:
+        """Show the crew where it is sent; a port that is taken stops nothing else."""
+        port = self._config.crew_port
+        assert port is not None
+        page = CrewPage(self._crew, self._desk.send, self._clock)
+        try:
+            server = await page.serve(port)
+        except OSError as error:
+            self._book.report("crew", PartState.FAILED, f"port {port}: {error.strerror}")
+            return
+        self._book.report("crew", PartState.OK)
+        async with server:
+            await server.serve_forever()
+
     async def _tell_systemd(self, orders: threading.Thread) -> None:
         """Say that the agent lives while its threads do; the loop itself is proved by saying it."""
         while self._watchdog.period_s is not None:
@@ -288,6 +309,8 @@ class Agent:
         supervisor.add(Part("housekeeper", self._keep_house))
         if self._config.metrics_port is not None:
             supervisor.add(Part("metrics", self._serve_metrics))
+        if self._config.crew_port is not None:
+            supervisor.add(Part("crew", self._serve_crew))
         if self._atm is not None:
             for atm_part in self._atm.parts():
                 supervisor.add(atm_part)

@@ -130,6 +130,16 @@ def test_a_folder_with_a_blank_reaches_the_replay_url_quoted(tmp_path: Path) -> 
         ("replay://records/air.pcap?loop=1", "socket://", ":22: sensors[1].url: nothing stands"),
         ("poll_s = 0.5", "poll_s = 0", ":18: sensors[0].poll_s: 0 is not within 0.05 to 3600"),
         ('kind = "capture"', 'kind = "capture"\npoll_s = 1', ":22: sensors[1].poll_s: belongs to"),
+        (
+            'kind = "capture"',
+            'kind = "capture"\nkey = "k"',
+            ":22: sensors[1].key: belongs to a board",
+        ),
+        (
+            'kind = "capture"',
+            'kind = "board"\nmodem = "nmea"',
+            ":22: sensors[1].modem: nmea is no AT modem",
+        ),
         ("[[sensors]]\n", "[sensors]\n", ":19: Cannot declare ('sensors',) twice"),
     ],
 )

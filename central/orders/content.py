@@ -1,0 +1,90 @@
+"""What officers sign: for an order to machines the very bytes they get, else a list of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from central.orders.book import Application
+from central.orders.kinds import KINDS, OrderKind
+from contract.clock import UnixMicros
+from contract.codec import encode
+from contract.cosign import order_content
+from contract.orders import (
+    VERSION,
+    AccountHold,
+    AccountRelease,
+    CrossAtmLink,
+    CrossAtmLinkEnd,
+    Order,
+    OrderBody,
+)
+
+DELIVERY_US = 200 * 24 * 3600 * 1_000_000
+"""A release is delivered as long as what it ends could still hold: longer than any freeze."""
+
+
+def body_of(application: Application) -> OrderBody:
+    """Return what the machines are told; raises ValueError for what they are never told."""
+    account, until = application.account, application.until
+    kind = application.kind
+    if kind is OrderKind.CROSS_ATM_LINK and until is not None:
+        accounts = () if account is None else (account,)
+        return CrossAtmLink(case=application.case, until=until, accounts=accounts)
+    if kind is OrderKind.END_CROSS_ATM_LINK:
+        return CrossAtmLinkEnd(ends=application.targets)
+    if account is None:
+        raise ValueError("it names no account")
+    if KINDS[kind].ends is not None:
+        return AccountRelease(account=account, releases=application.targets, case=application.case)
+    if until is None:
+        raise ValueError("a hold has an end")
+    return AccountHold(
+        account=account,
+        until=until,
+        application_id=application.application_id,
+        case=application.case,
+        amount_fen=application.limit_fen,
+        is_urgent=application.is_urgent,
+        tier=application.tier,
+        parent=None,
+    )
+
+
+def content_of(application: Application, issuer: str) -> bytes:
+    """Return the bytes that are signed; raises ValueError."""
+    wire = KINDS[application.kind].wire
+    if wire is None:
+        return encode(_own(application, issuer))
+    until = application.until
+    is_hold = KINDS[application.kind].begins is not None and until is not None
+    expires = until if is_hold else application.drafted_at + DELIVERY_US
+    assert expires is not None
+    order = Order(
+        version=VERSION,
+        order_id=application.order_id,
+        type=wire,
+        issuer=issuer,
+        counter=application.counter,
+        issued_at=application.drafted_at,
+        not_before=application.drafted_at,
+        expires=UnixMicros(expires),
+    )
+    return order_content(order, body_of(application))
+
+
+def _own(application: Application, issuer: str) -> list[Any]:
+    """Everything that an order within the centre says."""
+    account = application.account
+    return [
+        "qianshao/central-order/1",
+        issuer,
+        application.kind.value,
+        application.order_id,
+        application.counter,
+        int(application.drafted_at),
+        application.case,
+        b"" if account is None else account.hmac,
+        int(application.until or 0),
+        list(application.targets),
+        application.ground,
+    ]
