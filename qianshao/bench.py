@@ -421,6 +421,25 @@ def _bench_central() -> list[Row]:
     ]
 
 
+def _bench_atm() -> list[Row]:
+    from qianshao.bench_atm import DECISIONS, LOOK_UPS, measure
+
+    found = measure()
+    return [
+        _less_is_better(
+            "atm_decision_p95", found.decision_p95_ms, 400.0, "target", "ms", DECISIONS
+        ),
+        _less_is_better(
+            "atm_policy_10m_p95",
+            found.policy_p95_ms,
+            1.0,
+            "target, 10 million listed accounts",
+            "ms",
+            LOOK_UPS,
+        ),
+    ]
+
+
 BENCHES: dict[str, Callable[[], list[Row]]] = {
     "envelope": _bench_envelope,
     "outbox": _bench_outbox,
@@ -432,6 +451,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "size": _bench_size,
     "stream": _bench_stream,
     "central": _bench_central,
+    "atm": _bench_atm,
 }
 
 
