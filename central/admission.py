@@ -18,9 +18,12 @@ from contract import (
     open_envelope,
 )
 from contract.keys import FindKey
+from contract.messages import CrewReport
 from contract.topics import VERSION, TopicError, parse_state, parse_up
 from mqtt_bridge.ports import Delivery
 
+_CHAINED = Detection | WithdrawalDecision | OrderResult | CrewReport | Gap
+"""What has a place in a device's chain, besides its health."""
 _MAX_TOPIC_CHARS = 200
 _MAX_DETAIL_CHARS = 300
 
@@ -100,9 +103,9 @@ def _check_sender(envelope: Envelope, claimed: str, is_state_topic: bool) -> Non
         )
     if is_state_topic != isinstance(body, State):
         raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} does not belong on this topic")
-    if not isinstance(body, Detection | WithdrawalDecision | Health | OrderResult | Gap | State):
+    if not isinstance(body, _CHAINED | Health | State):
         raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} is no message of a device")
-    if isinstance(body, Detection | WithdrawalDecision | OrderResult | Gap) and payload.seq == 0:
+    if isinstance(body, _CHAINED) and payload.seq == 0:
         raise EnvelopeError(Refusal.MALFORMED, f"a {payload.type} needs a place in the chain")
     if isinstance(body, Gap) and body.spans[-1].last >= payload.seq:
         raise EnvelopeError(Refusal.MALFORMED, "a gap names only what was numbered before it")

@@ -17,6 +17,7 @@ from central.alert_desk import AlertDesk
 from central.audit import AuditLog
 from central.authority import Authority, AuthorityError, split_hosts
 from central.config import BrokerKind, CentralSettings, load_settings
+from central.dispatch_desk import DispatchDesk
 from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
@@ -26,6 +27,7 @@ from central.store.migrations import MigrationError
 from central.store.opening import open_store
 from central.store.retention import erase
 from central.tending import Duty, Tending
+from central.van_orders import van_orders
 from central.web.app import create_app
 from central.web.enrol import EnrolmentServer
 from central.web.security import BindError, check_bind
@@ -56,6 +58,8 @@ RENEW_S = 24 * 3600.0
 
 CALLS_EVERY_S = 5.0
 """How often alerts are looked through that nobody has acknowledged."""
+VANS_EVERY_S = 2.0
+"""How often crews are looked through that have not answered."""
 RETENTION_EVERY_S = 24 * 3600.0
 
 _BROKERS: dict[BrokerKind, type[NatsBroker] | type[MosquittoBroker]] = {
@@ -111,9 +115,20 @@ class Central:
             batch_messages=settings.batch_messages,
             receipt_interval_ms=settings.receipt_interval_ms,
         )
+        tell_van = van_orders(
+            self._store, SystemClock(), signer, settings.tenant, self._orders.publish
+        )
+        self._vans = DispatchDesk(
+            self._store,
+            SystemClock(),
+            tell_van,
+            self._hub.publish,
+            utc_offset_minutes=settings.utc_offset_minutes,
+        )
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
         self._tending = Tending(
             SystemClock(),
+            Duty("vans", VANS_EVERY_S, self._vans.next_due),
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )
@@ -130,6 +145,7 @@ class Central:
             lambda: self._ingest.status,
             signer=signer,
             couriers=couriers,
+            tell_van=tell_van,
         )
         self._web = WebServer(
             app, self._hub, settings.http_host, settings.http_port, settings.http_tls

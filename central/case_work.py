@@ -53,7 +53,7 @@ class CaseWork:
     """The changes themselves, inside a transaction."""
 
     def __init__(self, tx: SqlTransaction, now: int) -> None:
-        self._tx = tx
+        self._tx = self.tx = tx
         self._now = now
         self.alerts = AlertWork(tx, now)
 

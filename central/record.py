@@ -37,6 +37,7 @@ from contract import (
 )
 from contract.clock import UnixMicros
 from contract.codec import to_json
+from contract.messages import CrewReport
 from contract.words import Presence, TimeBasis
 from mqtt_bridge.brokers.violations import Violation
 
@@ -187,6 +188,8 @@ class Recorder:
             self._take_gap(envelope.body, sender, seq)
         elif isinstance(envelope.body, OrderResult):
             self._take_order_result(envelope.body, sender, seq)
+        elif isinstance(envelope.body, CrewReport):
+            self._tx.note_crew_report(sender, envelope.body, self._now)
 
     def _device(self, device: str) -> Device:
         if device not in self._devices:

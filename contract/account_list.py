@@ -18,6 +18,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from io import BufferedReader
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -168,20 +169,16 @@ class AccountList:
     def __init__(self, path: Path, manifest: ListManifest) -> None:
         """Map a file and check it against its manifest; raises ListError, OSError."""
         self.manifest = manifest
-        self._file = path.open("rb")
-        try:
-            self._check(path)
-            self._map = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        except BaseException:
-            self._file.close()
-            raise
+        with path.open("rb") as file:  # the map outlives it, and ends with its last reader
+            self._check(path, file)
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
-    def _check(self, path: Path) -> None:
-        digest = hashlib.file_digest(self._file, "sha256").digest()
+    def _check(self, path: Path, file: BufferedReader) -> None:
+        digest = hashlib.file_digest(file, "sha256").digest()
         if digest != self.manifest.sha256:
             raise ListError(f"{path.name} is not the file of version {self.manifest.version}")
-        self._file.seek(0)
-        head = self._file.read(_HEAD.size)
+        file.seek(0)
+        head = file.read(_HEAD.size)
         if len(head) < _HEAD.size:
             raise ListError(f"{path.name} is cut")
         magic, version, count = _HEAD.unpack(head)
@@ -196,7 +193,6 @@ class AccountList:
     def close(self) -> None:
         """Unmap."""
         self._map.close()
-        self._file.close()
 
     def find(self, account: bytes) -> Listed | None:
         """Look one account up by its HMAC."""

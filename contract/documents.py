@@ -69,6 +69,12 @@ CHANNELS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
         ("time_hint",),
         "The central's time with an echo that bounds it, QoS 1.",
     ),
+    "lists": (
+        f"v1/{{tenant}}/down/{{device}}/{Channel.LISTS.value}",
+        "receive",
+        ("list_notice",),
+        "Which list of accounts is in force, with a delta from the one before, QoS 1.",
+    ),
 }
 """Channel name to (address, direction seen from the device, message types, sentence)."""
 

@@ -12,6 +12,7 @@ from contract.codec import Key, Values, encode
 from contract.topics import Lane
 from contract.words import (
     AlertKind,
+    CrewWord,
     Decision,
     DecisionReason,
     DetectionKind,
@@ -253,6 +254,30 @@ class TimeHint:
     echo_mono: Annotated[MonoMicros, Key(2, "monotonic time of the device's message")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListNotice:
+    """Which list of accounts is in force now, and what leads there from the one before.
+
+    Sent at each change, and again every ``atm.list_refresh_s`` with a manifest drawn up anew: its
+    time is what an ATM counts the list's age from. Whatever is too large, or missed, is fetched
+    whole over HTTPS.
+    """
+
+    manifest: Annotated[bytes, Key(0, "the signed manifest")]
+    delta: Annotated[bytes, Key(1, "the delta file; empty: none, or too large")] = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrewReport:
+    """What a van's crew says about a dispatch; each word is a message of its own."""
+
+    dispatch: Annotated[bytes, Key(0, "id of the dispatch, 16 bytes")]
+    word: Annotated[CrewWord, Key(1, "what the crew says")]
+    crew: Annotated[str, Key(2, "who says so, by name")]
+    note: Annotated[str, Key(3, "what was found")] = ""
+    at: Annotated[UnixMicros, Key(4, "device's wall time when it was said")]
+
+
 Body = (
     Detection
     | WithdrawalDecision
@@ -263,6 +288,8 @@ Body = (
     | OrderDelivery
     | OrderResult
     | TimeHint
+    | ListNotice
+    | CrewReport
 )
 
 BODY_TYPES: dict[str, type[Body]] = {
@@ -275,6 +302,8 @@ BODY_TYPES: dict[str, type[Body]] = {
     "order_delivery": OrderDelivery,
     "order_result": OrderResult,
     "time_hint": TimeHint,
+    "list_notice": ListNotice,
+    "crew_report": CrewReport,
 }
 """Message type on the wire to its record."""
 

@@ -129,6 +129,34 @@ class RestartPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendVan:
+    """Sends a van's crew to a place. The crew answers; nothing on the van moves by itself."""
+
+    dispatch: Annotated[bytes, Key(0, "id of the dispatch, 16 bytes")]
+    case: Annotated[str, Key(1, "case by which it is sent")]
+    lat: Annotated[float, Key(2, "latitude, WGS-84 degrees")]
+    lon: Annotated[float, Key(3, "longitude, WGS-84 degrees")]
+    text: Annotated[str, Key(4, "what to look for, for the crew to read")] = ""
+
+    def __post_init__(self) -> None:
+        if len(self.dispatch) != ID_BYTES:
+            raise ValueError("a dispatch's id has 16 bytes")
+        if not (-90 <= self.lat <= 90 and -180 <= self.lon <= 180):
+            raise ValueError("a place is in WGS-84 degrees")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallVanOff:
+    """Calls a crew off."""
+
+    dispatch: Annotated[bytes, Key(0, "id of the dispatch, 16 bytes")]
+
+    def __post_init__(self) -> None:
+        if len(self.dispatch) != ID_BYTES:
+            raise ValueError("a dispatch's id has 16 bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Officer:
     """One officer's key. Whoever is not in the newest bundle signs nothing."""
 
@@ -182,6 +210,8 @@ OrderBody = (
     | RestartPart
     | Officers
     | Configuration
+    | SendVan
+    | CallVanOff
 )
 
 
@@ -198,6 +228,7 @@ class Rule:
 
 
 _ATM = frozenset({DeviceKind.ATM})
+_VAN = frozenset({DeviceKind.VAN})
 
 
 def _by_two(body: type[OrderBody]) -> Rule:
@@ -217,6 +248,8 @@ RULES: dict[OrderType, Rule] = {
     OrderType.RESTART_PART: Rule(Channel.COMMANDS, Signatory.CENTRAL, 1, RestartPart),
     OrderType.OFFICERS: Rule(Channel.CONFIGURATION, Signatory.ROOT, 1, Officers),
     OrderType.CONFIGURATION: Rule(Channel.CONFIGURATION, Signatory.CENTRAL, 1, Configuration),
+    OrderType.SEND_VAN: Rule(Channel.COMMANDS, Signatory.CENTRAL, 1, SendVan, _VAN),
+    OrderType.CALL_VAN_OFF: Rule(Channel.COMMANDS, Signatory.CENTRAL, 1, CallVanOff, _VAN),
 }
 """Platform practice for orders on people's money: two different officers (order.signers)."""
 

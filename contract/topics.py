@@ -37,6 +37,7 @@ class Channel(StrEnum):
     COMMANDS = "cmd"
     CONFIGURATION = "cfg"
     TIME = "time"
+    LISTS = "list"
 
 
 class TopicError(ValueError):

@@ -191,6 +191,8 @@ class OrderType(StrEnum):
     RESTART_PART = "restart_part"
     OFFICERS = "officers"
     CONFIGURATION = "configuration"
+    SEND_VAN = "send_van"
+    CALL_VAN_OFF = "call_van_off"
 
     @property
     def txcode(self) -> str | None:
@@ -206,6 +208,15 @@ _TXCODES = {
     OrderType.RELEASE_FREEZE: "100203",
     OrderType.EXTEND_FREEZE: "100205",
 }
+
+
+class CrewWord(StrEnum):
+    """What the crew of a van says about where it was sent."""
+
+    ACKNOWLEDGED = "acknowledged"
+    DECLINED = "declined"
+    ARRIVED = "arrived"
+    DONE = "done"
 
 
 class OrderOutcome(StrEnum):

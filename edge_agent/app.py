@@ -20,11 +20,12 @@ from contract.clock import Clock, ClockQuality, SystemClock, UnixMicros, machine
 from contract.codec import Values
 from contract.envelope import NO_PREVIOUS, seal
 from contract.messages import OrderResult, State
-from contract.orders import OrderBody, ReportHealth, RestartPart
-from contract.topics import Lane
+from contract.orders import CallVanOff, OrderBody, ReportHealth, RestartPart, SendVan
+from contract.topics import Channel, Lane
 from contract.words import PartState, Presence
 from edge_agent.central_time import CentralTime
 from edge_agent.config import AgentConfig, ConfigError, Problem, SensorConfig, load_config
+from edge_agent.crew import CrewBook, CrewPage
 from edge_agent.desk import Desk
 from edge_agent.enrolment import complete_rotation
 from edge_agent.evidence import EvidenceStore
@@ -43,11 +44,13 @@ from edge_agent.watchdog import Watchdog
 from hardware.gnss import FixTracker
 from mqtt_bridge.downlink import Downlink
 from mqtt_bridge.ports import BrokerAddress
+from mqtt_bridge.tls import tls_context
 from mqtt_bridge.uplink import Uplink, UplinkStatus
 
 if TYPE_CHECKING:
-    from atm_face.policy import ListMode
-    from edge_agent.atm.station import AtmStation
+    import ssl
+
+    from edge_agent.atm.station import AtmStation, Link
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 2
@@ -90,6 +93,7 @@ class Agent:
         self._time = CentralTime(self._clock, self._boot_id)
         self._health_asked = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._crew = CrewBook(config.state_dir / "dispatches.json")
         self._orders = self._make_orders()
         self._uplink = Uplink(
             self._address(),
@@ -98,7 +102,7 @@ class Agent:
             outbox=self._outbox,
             make_state=self._make_state,
             settings=config.uplink,
-            downlink=Downlink(config.tenant, config.device, self._orders),
+            downlink=Downlink(config.tenant, config.device, self),
         )
         self._watchdog = Watchdog()
         self._surveys: dict[str, Survey] = {}
@@ -135,6 +139,13 @@ class Agent:
             act=self._act,
         )
 
+    def take(self, channel: Channel, payload: bytes) -> None:
+        """Take what the central says: the list for an ATM's lists, all else for the orders."""
+        if channel is not Channel.LISTS:
+            self._orders.take(channel, payload)
+        elif self._atm is not None and self._atm.lists is not None:
+            self._atm.lists.take(payload)
+
     def _put_result(self, result: OrderResult) -> None:
         """Return when a result is durable; raises OutboxError, and the desk tries again."""
         self._outbox.put(result, Lane.DECISIONS).result()
@@ -144,6 +155,11 @@ class Agent:
         if isinstance(body, ReportHealth):
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._health_asked.set)
+        elif isinstance(body, SendVan | CallVanOff):
+            try:
+                self._crew.take(body)
+            except OSError as error:
+                raise CannotApplyError(f"the dispatch cannot be kept: {error.strerror}") from error
         elif isinstance(body, RestartPart):
             if self._loop is None or body.part not in self._supervisor.names:
                 known = ", ".join(self._supervisor.names)
@@ -225,6 +241,20 @@ class Agent:
         async with server:
             await server.serve_forever()
 
+    async def _serve_crew(self) -> None:
+        """Show the crew where it is sent; a port that is taken stops nothing else."""
+        port = self._config.crew_port
+        assert port is not None
+        page = CrewPage(self._crew, self._desk.send, self._clock)
+        try:
+            server = await page.serve(port)
+        except OSError as error:
+            self._book.report("crew", PartState.FAILED, f"port {port}: {error.strerror}")
+            return
+        self._book.report("crew", PartState.OK)
+        async with server:
+            await server.serve_forever()
+
     async def _tell_systemd(self, orders: threading.Thread) -> None:
         """Say that the agent lives while its threads do; the loop itself is proved by saying it."""
         while self._watchdog.period_s is not None:
@@ -248,16 +278,25 @@ class Agent:
             book=self._book,
             signer=self._identity.signer,
             hold_on=self._orders.hold_on,
-            freshness=self._freshness,
+            link=self._link,
             time=self._time,
+            find_central=find_central_key(self._config.central.public_key),
+            tls=self._own_papers,
         )
 
-    def _freshness(self) -> ListMode:
-        """How far orders may be relied on: a signed receipt shows that the central is there."""
-        from atm_face.policy import list_mode
+    def _link(self) -> Link:
+        """Whether the central is there: a signed receipt shows it."""
+        from edge_agent.atm.station import Link
 
         status = self._uplink.status()
-        return list_mode(is_online=status.is_connected, age_s=status.last_receipt_age_s)
+        return Link(status.is_connected, status.last_receipt_age_s)
+
+    def _own_papers(self) -> ssl.SSLContext:
+        """TLS with the central, both sides shown; raises OSError."""
+        tls = self._address().tls
+        if tls is None:
+            raise OSError("the list needs this device's certificate (ca, certificate in [broker])")
+        return tls_context(tls)
 
     def _make_parts(self) -> Supervisor:
         """What this kind of station does, each part kept alive by itself."""
@@ -270,6 +309,8 @@ class Agent:
         supervisor.add(Part("housekeeper", self._keep_house))
         if self._config.metrics_port is not None:
             supervisor.add(Part("metrics", self._serve_metrics))
+        if self._config.crew_port is not None:
+            supervisor.add(Part("crew", self._serve_crew))
         if self._atm is not None:
             for atm_part in self._atm.parts():
                 supervisor.add(atm_part)

@@ -10,6 +10,7 @@ from contract.settings import Table
 from hardware.atm.xfs4iot import Dialect
 
 MAX_PORT = 65535
+MAX_FEN = 100_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,16 @@ class MachineConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListsConfig:
+    """The list of accounts that this ATM looks at."""
+
+    url: str
+    """``https://HOST:PORT`` of the central, with this device's own certificate."""
+    max_age_s: float
+    refresh_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AtmConfig:
     """What an ATM needs besides."""
 
@@ -79,6 +90,10 @@ class AtmConfig:
     assertion: AssertionConfig | None = None
     gate: GateConfig | None = None
     machine: MachineConfig | None = None
+    lists: ListsConfig | None = None
+    """None: orders alone say which account is held."""
+    max_once_fen: int | None = None
+    max_day_fen: int | None = None
     screen_port: int | None = None
     """Loopback port of the customer's screen; None: no screen."""
 
@@ -96,6 +111,9 @@ def read_atm(table: Table | None) -> AtmConfig | None:
         assertion=_assertion(table.table_or_none("assertion")),
         gate=_gate(table.table_or_none("gate")),
         machine=_machine(table.table_or_none("machine")),
+        lists=_lists(table.table_or_none("lists")),
+        max_once_fen=table.integer_or("max_once_fen", None, 1, MAX_FEN),
+        max_day_fen=table.integer_or("max_day_fen", None, 1, MAX_FEN),
         screen_port=None if screen is None else screen.integer("port", 1, MAX_PORT),
     )
 
@@ -147,6 +165,23 @@ def _machine(table: Table | None) -> MachineConfig | None:
         ),
         customer=table.path_or("customer", None),
     )
+
+
+def _lists(table: Table | None) -> ListsConfig | None:
+    if table is None:
+        return None
+    return ListsConfig(
+        url=table.text("url", _https),
+        max_age_s=table.number_or("max_age_s", 900.0, 60.0, 86_400.0),
+        refresh_s=table.number_or("refresh_s", 60.0, 0.1, 3600.0),
+    )
+
+
+def _https(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname or parts.path not in {"", "/"}:
+        raise ValueError(f"{text!r} is no https://HOST:PORT")
+    return text
 
 
 def _terminal(text: str) -> str:

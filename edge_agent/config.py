@@ -62,6 +62,8 @@ class SensorKind(StrEnum):
     SWEEP_CSV = "sweep_csv"
     NMEA = "nmea"
     GPSD = "gpsd"
+    BOARD = "board"
+    KRAKEN = "kraken"
 
 
 MODEM_KINDS = frozenset({SensorKind.QUECTEL, SensorKind.SIMCOM, SensorKind.TELIT, SensorKind.UBLOX})
@@ -130,6 +132,10 @@ class SensorConfig:
     """Seconds between surveys of the whole band, in place of rounds; None: none."""
     baudrate: int = 115200
     backend: Backend = Backend.PYSERIAL
+    key: Path | None = None
+    """File of the 32 bytes that a sniffer board proves to hold; None: any board is taken."""
+    modem: SensorKind | None = None
+    """What hangs at a board's UART; None: nothing is asked of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +163,8 @@ class AgentConfig:
     """Loopback port for Prometheus; None: closed."""
     sensors: tuple[SensorConfig, ...]
     atm: AtmConfig | None
+    crew_port: int | None = None
+    """Loopback port of the crew's page; None: closed."""
     outbox: Quota = field(default_factory=Quota)
     uplink: UplinkSettings = field(default_factory=UplinkSettings)
     evidence: EvidenceLimits = field(default_factory=EvidenceLimits)
@@ -186,6 +194,7 @@ def load_config(path: Path) -> AgentConfig:
         uplink=read_uplink(root.table_or_none("uplink")),
         evidence=read_evidence(root.table_or_none("evidence")),
         metrics_port=_metrics_port(root.table_or_none("metrics")),
+        crew_port=_metrics_port(root.table_or_none("crew")),
         sensors=_sensors(root, path.parent),
         cells=_cells(root.table_or_none("cells")),
         atm=read_atm(root.table_or_none("atm")),
@@ -281,6 +290,14 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
     for key in ("poll_s", "survey_every_s"):
         if poll_s is None and table.has(key):
             table.forbid(key, f"belongs to a modem, kind is {kind.value}")
+    modem: SensorKind | None = None
+    for option in ("key", "modem"):
+        if kind is not SensorKind.BOARD and table.has(option):
+            table.forbid(option, f"belongs to a board, kind is {kind.value}")
+    if kind is SensorKind.BOARD and table.has("modem"):
+        modem = table.word("modem", SensorKind)
+        if modem not in MODEM_KINDS:
+            table.problem("modem", f"{modem.value} is no AT modem")
     return SensorConfig(
         name=name,
         kind=kind,
@@ -289,6 +306,8 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
         survey_every_s=survey_every_s,
         baudrate=table.integer_or("baudrate", 115200, 300, 4_000_000),
         backend=table.word_or("backend", Backend.PYSERIAL, Backend),
+        key=table.path_or("key", None) if kind is SensorKind.BOARD else None,
+        modem=modem,
     )
 
 

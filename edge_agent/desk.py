@@ -17,6 +17,7 @@ _LANES: dict[str, Lane] = {
     "detection": Lane.EVIDENCE,
     "withdrawal_decision": Lane.DECISIONS,
     "health": Lane.HEALTH,
+    "crew_report": Lane.DECISIONS,
 }
 
 RETRY_S = 1.0

@@ -38,7 +38,7 @@ from edge_agent.outbox_errors import (
 )
 from edge_agent.outbox_opening import GROUP, Opening, open_store
 from edge_agent.outbox_quota import LANE_SHARE, LaneQuota, Quota
-from edge_agent.outbox_store import OutboxReader, OutboxStore
+from edge_agent.outbox_store import LaneUsage, OutboxReader, OutboxStore, RefusedRow
 from edge_agent.outbox_writer import Enqueued, OutboxWriter, Put, Sender
 from edge_agent.seq_floor import SeqFloor
 from mqtt_bridge.ports import OutboxRow
@@ -309,6 +309,22 @@ class Outbox:
         """
         _log.error("outbox_put_aside", seq=seq, why=why)
         return bool(self._do(lambda: self._writer.put_aside(seq, why)))
+
+    def release(self, seq: int) -> int:
+        """Let a message that was put aside go again, under a new number, which is returned.
+
+        Raises OutboxError where nothing of that number was put aside, or the store fails.
+        """
+        return self._do(lambda: self._writer.release(seq))
+
+    def waiting(self) -> dict[Lane, LaneUsage]:
+        """What waits of each lane."""
+        with self._changed:
+            return dict(self._usage.lanes)
+
+    def put_aside_rows(self) -> Sequence[RefusedRow]:
+        """What was put aside."""
+        return self._read(OutboxReader.refused_rows)
 
     def _do(self, run: Callable[[], int]) -> int:
         task = _Task(run, Future())

@@ -125,6 +125,27 @@ class DropRow:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedRow:
+    """A message that was put aside, with why."""
+
+    seq: int
+    lane: Lane
+    put_at: UnixMicros
+    cose: bytes
+    refused_at: UnixMicros
+    why: str
+
+
+_REFUSED = "SELECT seq, lane, put_at_us, cose, refused_at_us, why FROM refused"
+
+
+def _refused_row(
+    seq: int, lane: str, put_at: int, cose: bytes, refused_at: int, why: str
+) -> RefusedRow:
+    return RefusedRow(seq, Lane(lane), UnixMicros(put_at), cose, UnixMicros(refused_at), why)
+
+
 def error_code(error: sqlite3.Error) -> int:
     """Primary SQLite result code of an error, 0 where the driver itself complained."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -355,6 +376,22 @@ class OutboxStore:
         (count,) = self._db.execute("SELECT count(*) FROM refused").fetchone()
         return int(count)
 
+    def refused_row(self, seq: int) -> RefusedRow | None:
+        """One row that was put aside."""
+        found = self._db.execute(f"{_REFUSED} WHERE seq = ?", (seq,)).fetchone()
+        return None if found is None else _refused_row(*found)
+
+    def forget_refused(self, seq: int, message_id: bytes | None) -> None:
+        """Take a row out of those that were put aside, and its content's id out of the known."""
+        self._db.execute("DELETE FROM refused WHERE seq = ?", (seq,))
+        if message_id is not None:
+            self._db.execute("DELETE FROM known WHERE message_id = ?", (message_id,))
+
+    def data_version(self) -> int:
+        """A number that changes when another connection has written."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        return int(version)
+
     def spare_bytes(self) -> int:
         """Free pages inside the file: room that needs none of the disk's."""
         (pages,) = self._db.execute("PRAGMA freelist_count").fetchone()
@@ -419,6 +456,10 @@ class OutboxReader:
             found = self._db.execute(f"SELECT seq FROM outbox WHERE seq IN ({marks})", chunk)  # noqa: S608 - marks only
             held.update(seq for (seq,) in found)
         return held
+
+    def refused_rows(self) -> list[RefusedRow]:
+        """What was put aside, in order of seq."""
+        return [_refused_row(*row) for row in self._db.execute(f"{_REFUSED} ORDER BY seq")]
 
     def oldest_put_at(self) -> UnixMicros | None:
         """Wall time at which the oldest waiting row was put, None where none waits."""

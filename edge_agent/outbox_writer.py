@@ -19,10 +19,11 @@ import cbor2
 import structlog
 
 from contract.clock import Clock, ClockQuality, MonoMicros, UnixMicros
-from contract.codec import MAX_MESSAGE_BYTES, check_time, to_map
+from contract.codec import MAX_MESSAGE_BYTES, check_time, from_map, to_map
 from contract.envelope import Refusal, message_digest, message_id_of, seal
 from contract.keys import Signer
 from contract.messages import (
+    BODY_TYPES,
     MAX_SPANS,
     Body,
     Detection,
@@ -58,7 +59,7 @@ _THINNED_AT_ONCE = 1000
 """Rows of a lane that are looked at to make room: half of them are one gap of telemetry."""
 _ASIDE_LIMIT = 10_000
 """Refused messages that are put aside; beyond that they go on waiting."""
-_TYPE_KEY = 9  # of contract.envelope.Payload
+_TYPE_KEY, _BODY_KEY = 9, 11  # of contract.envelope.Payload and its body
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _BAD_BODY = (ValueError, TypeError, AttributeError, ArithmeticError, cbor2.CBORError)
 """What packing says of a body that is no message."""
@@ -131,6 +132,7 @@ class OutboxWriter:
         self.aside = store.aside()
         self.usage: Usage = store.usage()
         self.chain: Chain = store.chain()
+        self._data_version = store.data_version()
 
     # -- messages ---------------------------------------------------------------------------
 
@@ -154,6 +156,10 @@ class OutboxWriter:
         free_bytes = shutil.disk_usage(self._store.path.parent).free
         with self._store.transaction():
             before = self._store.chain()
+            if (version := self._store.data_version()) != self._data_version:
+                # Somebody at the command line put a message aside or let one go.
+                self._data_version = version
+                self.usage, self.aside = self._store.usage(), self._store.aside()
             free_bytes += self._store.spare_bytes()
             batch = _Batch(before.last_seq, before.head, Tally(self.usage), free_bytes)
             yield batch
@@ -295,6 +301,33 @@ class OutboxWriter:
         self.aside += 1
         return True
 
+    def release(self, seq: int) -> int:
+        """Let a message that was put aside go again, signed anew; returns its new number.
+
+        Its old number is in a gap, and receipts go past it: under that number a receipt would
+        delete it undelivered. A claim keeps the id that comes from its content, so it counts once.
+        Raises OutboxError, also where nothing of that number was put aside.
+        """
+        path = self._store.path
+        row = self._store.refused_row(seq)
+        if row is None:
+            raise OutboxError(path, f"no message {seq} was put aside")
+        body = body_of(row.cose)
+        put = replace(self._moment(), body=body, lane=row.lane)
+        try:
+            with self._batch() as batch:
+                message_id = self._content_id(body)
+                if isinstance(message_id, Exception):
+                    raise OutboxError(path, f"message {seq} cannot be read: {message_id}")
+                self._store.forget_refused(seq, message_id)
+                outcome = self._add(put, message_id, batch)
+                if isinstance(outcome, OutboxError):
+                    raise outcome
+        except (sqlite3.Error, OSError) as error:
+            raise OutboxError(path, f"cannot let {seq} go: {error}") from error
+        self.aside -= 1
+        return outcome.seq
+
     def _content_id(self, body: Body) -> bytes | Exception | None:
         """Id of a message that another run would derive again; None for all others.
 
@@ -414,7 +447,22 @@ def spans_of(seqs: Sequence[int]) -> tuple[SeqRange, ...]:
 
 def is_gap(cose: bytes) -> bool:
     """Whether a message of this outbox is a gap."""
-    return bool(cbor2.loads(cbor2.loads(cose).value[2]).get(_TYPE_KEY) == "gap")
+    return type_in(cose) == "gap"
+
+
+def type_in(cose: bytes) -> str:
+    """Type of a message of this outbox, which needs no check: it was signed here."""
+    return str(_content_of(cose).get(_TYPE_KEY))
+
+
+def body_of(cose: bytes) -> Body:
+    """Body of a message of this outbox."""
+    content = _content_of(cose)
+    return from_map(BODY_TYPES[content[_TYPE_KEY]], content[_BODY_KEY])
+
+
+def _content_of(cose: bytes) -> dict[int, Any]:
+    return dict(cbor2.loads(cbor2.loads(cose).value[2]))
 
 
 def contradiction(receipt: Receipt, chain: Chain, digest: bytes | None) -> str:

@@ -6,7 +6,7 @@ of what hangs behind it, and nothing is written to such a port unasked.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from hardware.serial.ports import AttachedPort
@@ -62,16 +62,22 @@ _MODEMS: dict[tuple[int, int | None], _Modem] = {
     (0x1546, 0x1141): _modem("u-blox TOBY", "ublox", (0, 2, 4)),
 }
 _OTHERS: dict[tuple[int, int], Known] = {
-    (0x1546, 0x01A7): Known(what="u-blox 7 GNSS receiver", trust=Trust.KNOWN, advice="NMEA 0183"),
-    (0x1546, 0x01A8): Known(what="u-blox 8 GNSS receiver", trust=Trust.KNOWN, advice="NMEA 0183"),
+    (0x1546, 0x01A7): Known(what="u-blox 7 GNSS receiver", trust=Trust.KNOWN, kind="nmea"),
+    (0x1546, 0x01A8): Known(what="u-blox 8 GNSS receiver", trust=Trust.KNOWN, kind="nmea"),
     (0x2E8A, 0x0005): Known(
-        what="RP2040 with MicroPython", trust=Trust.UNKNOWN, advice="perhaps the sniffer board"
+        what="RP2040 with MicroPython, perhaps the sniffer board",
+        trust=Trust.UNKNOWN,
+        kind="board",
     ),
     (0x303A, 0x4001): Known(
-        what="ESP32-S3 with MicroPython", trust=Trust.UNKNOWN, advice="perhaps the sniffer board"
+        what="ESP32-S3 with MicroPython, perhaps the sniffer board",
+        trust=Trust.UNKNOWN,
+        kind="board",
     ),
     (0x0483, 0x5740): Known(
-        what="STM32 virtual port: tinySA, and many other things", trust=Trust.UNKNOWN, advice=_ASK
+        what="STM32 virtual port: tinySA, and many other things",
+        trust=Trust.UNKNOWN,
+        kind="tinysa",
     ),
     (0x10C4, 0xEA60): Known(what=f"CP210x, {_CONVERTER}", trust=Trust.UNKNOWN, advice=_ASK),
     (0x1A86, 0x7523): Known(what=f"CH340, {_CONVERTER}", trust=Trust.UNKNOWN, advice=_ASK),
@@ -90,6 +96,10 @@ def known(port: AttachedPort) -> Known:
     if modem is not None:
         return _known_modem(modem, port)
     other = _OTHERS.get((port.vid, port.pid))
+    if other is not None and other.kind is not None:
+        doubt = "" if other.trust is Trust.KNOWN else "if that is what it is: "
+        line = f'kind = "{other.kind}", url = "{port.stable_url}"'
+        return replace(other, advice=f"{doubt}{line}")
     if other is not None:
         return other
     return Known(what=port.product or "unknown", trust=Trust.UNKNOWN, advice=_ASK)

@@ -6,6 +6,7 @@ import asyncio
 import re
 from dataclasses import dataclass
 
+from hardware.board.frames import FrameReader
 from hardware.modems.at import LineKind, LineSplitter, kind_of, without_long_numbers
 from hardware.modems.families import family_of
 from hardware.serial.port import PortData, PortEnded, PortLost, SerialPort
@@ -22,11 +23,19 @@ _MAKERS = (
     (re.compile(rb"u-?blox", re.IGNORECASE), "ublox"),
 )
 _HEARD = (
-    (re.compile(rb"\$G[A-Z]{4},[^\r\n*]*\*[0-9A-F]{2}"), "gnss", "a GNSS receiver (NMEA 0183)"),
-    (re.compile(rb"^P[0-9A-F]{4}[?]*\r?$", re.M), "tuner", "an FM-DX tuner (XDR lines)"),
+    (re.compile(rb"\$G[A-Z]{4},[^\r\n*]*\*[0-9A-F]{2}"), "nmea", "a GNSS receiver (NMEA 0183)"),
+    (
+        re.compile(
+            rb"^\d{13}, *\d{1,3}, *[\d.]+, *-?[\d.]+, *\d{8,10}, *(?:UCA|ULA|Custom),", re.M
+        ),
+        "kraken",
+        "a KrakenSDR direction finder (CSV lines)",
+    ),
+    (re.compile(rb"^P[0-9A-F]{4}[?]*\r?$", re.M), "fm_tuner", "an FM-DX tuner (XDR lines)"),
     (re.compile(rb"^#C2-[FM]:", re.M), "rf_explorer", "an RF Explorer"),
     (re.compile(rb"^ch> ?$", re.M), "tinysa", "a tinySA or a NanoVNA (its shell's prompt)"),
 )
+_BOARD = "a sniffer board (frames with a right checksum)"
 _QUESTIONS = (b"AT+CGMI\r", b"AT+CGMM\r", b"AT+CGMR\r")
 
 
@@ -35,7 +44,7 @@ class Identity:
     """What a device said or showed itself to be."""
 
     kind: str | None
-    """``quectel``, ``simcom``, ``telit``, ``ublox``, ``gnss``, ``tuner``...; None: not known."""
+    """``quectel``, ``simcom``, ``telit``, ``ublox``, ``nmea``, ``fm_tuner``...; None: not known."""
     words: str
     """For a person: maker, model and firmware, or what was heard."""
     has_been_asked: bool
@@ -67,6 +76,8 @@ async def identify(port: SerialPort, *, may_ask: bool) -> Identity:
 
 
 def _guess(heard: bytes) -> Identity | None:
+    if FrameReader().feed(heard):
+        return Identity(kind="board", words=_BOARD, has_been_asked=False)
     for pattern, kind, words in _HEARD:
         if pattern.search(heard):
             return Identity(kind=kind, words=words, has_been_asked=False)
@@ -83,7 +94,7 @@ async def _ask(port: SerialPort) -> Identity:
         answer = await _listen(port, ANSWER_S, until_final=True)
         answers += _information(answer)
         if b"ch>" in answer:  # a shell repeats what it does not know, and prompts
-            return Identity(kind="tinysa", words=_HEARD[3][2], has_been_asked=True)
+            return Identity(kind="tinysa", words=_HEARD[-1][2], has_been_asked=True)
         if not answer:
             raise NotIdentified(
                 f"it left {question.decode().strip()} unanswered for {ANSWER_S:g} s"

@@ -339,6 +339,10 @@ class TunerReading:
     """PI code that the device itself made out."""
     pi_doubt: int = 0
     """Question marks behind it, 0 (sure) to 3."""
+    snr_db: float | None = None
+    multipath_percent: float | None = None
+    offset_khz: float | None = None
+    """Of the carrier against the tuned frequency."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -392,6 +396,38 @@ class CarrierReading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UplinkReading:
+    """How busy the handsets' side of a band is at one place: bursts and level, never an identity.
+
+    No serial modem hears the uplink; a receiver for it with burst detection does.
+    """
+
+    stamp: Stamp
+    raw: bytes = field(repr=False)
+    bursts_per_min: float
+    level_dbm: float
+    """Of the strongest bursts."""
+    centre_mhz: float | None = None
+    width_khz: float | None = None
+    bearing_deg: float | None = None
+    """True bearing, clockwise from north; None: no direction finder, or bursts from all around."""
+    bearing_sigma_deg: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BearingReading:
+    """Where a direction finder hears a signal come from, without anything else about it."""
+
+    stamp: Stamp
+    raw: bytes = field(repr=False)
+    mhz: float
+    bearing_deg: float
+    """True bearing, clockwise from north."""
+    sigma_deg: float | None = None
+    level_dbm: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FixReading:
     """What a GNSS receiver says: a position, or that it has none."""
 
@@ -412,6 +448,8 @@ SpectrumReading = SweepReading | TunerReading | RdsReading | CarrierReading
 """What the broadcast detector takes."""
 NetworkReading = CellReading | NasReading | SignallingReading | MessageReading
 """What the cell detector takes."""
-Reading = NetworkReading | SpectrumReading | FixReading
+FinderReading = UplinkReading | BearingReading
+"""What direction finders and uplink receivers give."""
+Reading = NetworkReading | SpectrumReading | FinderReading | FixReading
 Item = Reading | Unreadable
 """What a codec yields."""

@@ -45,6 +45,8 @@ class RecordingKind(StrEnum):
     NMEA = SpectrumFileKind.NMEA.value
 
 
+_UTF8_MARK = b"\xef\xbb\xbf"
+
 _Open = Callable[[BinaryIO, str, str, int | None], Iterator[Item]]
 """Reads an open file: file, its name, sensor, start_us."""
 
@@ -116,7 +118,11 @@ def read_recording(
     try:
         with path.open("rb") as source:
             head = source.read(HEAD_BYTES)
-            source.seek(0)
+            if head.startswith(_UTF8_MARK) and recognise(head) is None:
+                head = head.removeprefix(_UTF8_MARK)  # spreadsheets and Windows editors write it
+                source.seek(len(_UTF8_MARK))
+            else:
+                source.seek(0)
             open_kind = next((read for _, fits, read in _KINDS if fits(head)), None)
             if open_kind is None:
                 yield _unknown(file, head)

@@ -20,9 +20,9 @@ class Pace:
     first_rows: int = 10
     """Rows after each connection before the first receipt. Hundreds that come back together would
     otherwise fill the broker's queue before anyone of them can see its length."""
-    first_per_s: float = 10.0
+    first_per_s: float = 2.0
     """Rows a second from then on, until receipts say more."""
-    least_per_s: float = 2.0
+    least_per_s: float = 0.2
     most_per_s: float = 2000.0
     burst_s: float = 0.25
     """Rows of so many seconds may go at once."""
@@ -34,7 +34,8 @@ class Pace:
 
 _HANDFUL_S = 0.05
 _GROWTH = 1.15
-_STEP_PER_S = 5.0
+_STEP_PER_S = 0.5
+"""Two hundred stations take such a step at the same time."""
 _CUT = 0.6
 
 

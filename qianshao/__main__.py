@@ -81,6 +81,12 @@ def _campaign(args: argparse.Namespace) -> int:
     return main_campaign(args)
 
 
+def _month(args: argparse.Namespace) -> int:
+    from qianshao.rf_month import main_month
+
+    return main_month(args)
+
+
 def _learn_sms(args: argparse.Namespace) -> int:
     from qianshao.rf_learn_sms import main_learn_sms
 
@@ -249,7 +255,7 @@ def _add_rf_live(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_rf_learn(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from qianshao import rf_campaign, rf_learn, rf_learn_sms
+    from qianshao import rf_campaign, rf_learn, rf_learn_sms, rf_month
 
     sentence = "learn what genuine cells look like here, from recordings or a live drive"
     learn = kinds.add_parser("learn", help=sentence, description=sentence)
@@ -263,6 +269,10 @@ def _add_rf_learn(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     campaign = kinds.add_parser("campaign", help=sentence, description=sentence)
     rf_campaign.add_arguments(campaign)
     campaign.set_defaults(run=_campaign)
+    sentence = "the regulator's monthly figures, as CSV, from detections of rf replay --json"
+    month = kinds.add_parser("month", help=sentence, description=sentence)
+    rf_month.add_arguments(month)
+    month.set_defaults(run=_month)
 
 
 def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -375,6 +385,13 @@ def _add_identities(commands: argparse._SubParsersAction[argparse.ArgumentParser
     add_device_commands(device.add_subparsers(required=True, metavar="WHAT"))
 
 
+def _add_outbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.outbox_desk import add_outbox_commands
+
+    outbox = commands.add_parser("outbox", help="what a device still has to say")
+    add_outbox_commands(outbox.add_subparsers(required=True, metavar="WHAT"))
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from qianshao.doctor import main_doctor
 
@@ -399,16 +416,8 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         nargs="?",
         default="all",
         choices=[
-            "outbox",
-            "ingest",
-            "envelope",
-            "face",
-            "rf",
-            "spectrum",
-            "board",
-            "size",
-            "central",
-            "all",
+            *("outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size"),
+            *("central", "stream", "all"),
         ],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
@@ -430,6 +439,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_face(commands)
     _add_identities(commands)
     _add_doctor(commands)
+    _add_outbox(commands)
     _add_fleet(commands)
     _add_atm(commands)
     _add_assertion(commands)

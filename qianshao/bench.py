@@ -364,6 +364,18 @@ def _bench_spectrum() -> list[Row]:
     ]
 
 
+def _bench_stream() -> list[Row]:
+    """Alerts to 200 open pages; the peer is the target of two seconds."""
+    from qianshao.bench_stream import BROWSERS, figures
+
+    _, p95_s, missing = figures()
+    ours_ms, peer = p95_s * 1000, f"target, {BROWSERS} pages"
+    return [
+        _less_is_better("stream.alert_p95", ours_ms, 2000.0, peer, "ms", 1),
+        Row("stream.frames_missing", missing, 0, peer, 1.0 if not missing else 0.0, "frames", 1),
+    ]
+
+
 def _bench_rf() -> list[Row]:
     from qianshao import bench_rf
 
@@ -418,6 +430,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "rf": _bench_rf,
     "board": _bench_board,
     "size": _bench_size,
+    "stream": _bench_stream,
     "central": _bench_central,
 }
 

@@ -21,6 +21,7 @@ from qianshao.face_pictures import (
     pictures_of,
     read_pairs,
 )
+from qianshao.face_report import rate_lines
 
 if TYPE_CHECKING:
     from atm_face.engines.interface import FaceEngine
@@ -118,23 +119,9 @@ def _run(engine: FaceEngine, pairs: list[Pair], args: argparse.Namespace) -> Run
 
 def lines_of(result: dict[str, Any]) -> list[str]:
     """The comparison as text."""
-    lines = []
+    lines: list[str] = []
     for name, one in result["engines"].items():
-        faults = one["failures"]
-        eer = "cannot be stated" if one["eer"] is None else f"{100 * one['eer']:.2f} %"
-        lines.append(
-            f"{name}: EER {eer}, {faults['no_face']} of {faults['pictures']} pictures without a"
-            f" face, {one['genuine']} comparisons of one person, {one['impostor']} of two"
-        )
-        for rate, point in one["fnmr_at_fmr"].items():
-            if point["fnmr"] is None:
-                lines.append(f"  FMR {rate}: cannot be stated")
-                continue
-            low, high = (100 * edge for edge in point["ci95"])
-            lines.append(
-                f"  FMR {rate}: {point['misses']} misses, FNMR {100 * point['fnmr']:.2f} %"
-                f" (95 % {low:.2f} to {high:.2f}), threshold {point['threshold']:.4f}"
-            )
+        lines += rate_lines(name, one)
     for name, rates in result["paired"].items():
         for rate, one in rates.items():
             low, high = (100 * edge for edge in one["ci95"])

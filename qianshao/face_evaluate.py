@@ -143,7 +143,9 @@ def _run(args: argparse.Namespace) -> tuple[int, dict[str, Any] | None]:
         args.report.write_text(page(result, curve), "utf-8")
     if work:
         work.erase()
-    print(json.dumps(result, indent=None if args.json else 2))
+    from qianshao.face_report import evaluation_lines
+
+    print(json.dumps(result) if args.json else "\n".join(evaluation_lines(result)))
     return (3 if encoded.unreadable else 0), result
 
 

@@ -23,6 +23,45 @@ LIMITS = (
 )
 
 
+def rate_lines(name: str, one: dict[str, Any]) -> list[str]:
+    """One engine's counts and operating points as text."""
+    faults = one["failures"]
+    lines = [
+        f"{name}: EER {_rate(one['eer'])}, {faults['no_face']} of {faults['pictures']} pictures"
+        f" without a face, {one['genuine']} comparisons of one person, {one['impostor']} of two"
+    ]
+    for rate, point in one["fnmr_at_fmr"].items():
+        if point["fnmr"] is None:
+            lines.append(f"  FMR {rate}: cannot be stated")
+            continue
+        low, high = (100 * edge for edge in point["ci95"])
+        lines.append(
+            f"  FMR {rate}: {point['misses']} misses, FNMR {_rate(point['fnmr'])}"
+            f" (95 % {low:.2f} to {high:.2f}), threshold {point['threshold']:.4f}"
+        )
+    return lines
+
+
+def evaluation_lines(result: dict[str, Any]) -> list[str]:
+    """An evaluation as text, for a terminal."""
+    lines = rate_lines(result["engine"], result)
+    lines.append(_failures(result).strip() + _shipped(result))
+    for name, rates in result["groups"].items():
+        at = rates["at_default_threshold"]
+        lines.append(
+            f"  group {name}: {rates['genuine']} of one person, {rates['impostor']} of two;"
+            f" as shipped FMR {_rate(at['fmr'])}, FNMR {_rate(at['fnmr'])}"
+        )
+    if result["worst_group"]:
+        lines.append(f"  worst group: {result['worst_group']}")
+    if (pad := result.get("pad")) is not None:
+        lines.append(f"  worst attack species: {pad['worst_species']} (--json has each)")
+    latency = result["latency_ms"]
+    if latency["p50"] is not None:
+        lines.append(f"  a decision took {latency['p50']:.0f} ms, 99 % under {latency['p99']:.0f}")
+    return [*lines, LIMITS]
+
+
 def det_curve(genuine: Sequence[float], impostors: Sequence[float]) -> list[tuple[float, float]]:
     """(FMR, FNMR) at each threshold where one of them changes, at most 400 points."""
     import numpy as np

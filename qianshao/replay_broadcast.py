@@ -116,7 +116,7 @@ def _options(args: argparse.Namespace, err: TextIO) -> BroadcastOptions:
     from rf_watch.broadcast.settings import BroadcastSettings
     from rf_watch.settings import SettingError
 
-    offset = _offset(args.utc_offset)
+    offset = read_offset(args.utc_offset)
     values: dict[str, float] = {"fm.utc_offset_min": offset / 60}
     for text in args.settings:
         name, _, value = text.partition("=")
@@ -149,7 +149,8 @@ def _options(args: argparse.Namespace, err: TextIO) -> BroadcastOptions:
     return BroadcastOptions(licences, problems, settings, has_band, offset, args.picture)
 
 
-def _offset(text: str) -> int:
+def read_offset(text: str) -> int:
+    """Return a zone written as +HH:MM in seconds."""
     match = _OFFSET.fullmatch(text)
     if match is None or int(match[2]) > 14 or int(match[3]) > 59:
         raise UsageError(f"--utc-offset: {text!r} is not +HH:MM")

@@ -92,18 +92,23 @@ def quiet_day(seed: int, hours: float = 24.0) -> Day:
 
 
 def blaster_passes(
-    plan: SurveyPlan, plmn: str, passes: int, baselines: dict[int, Baseline], first_seed: int = 0
+    plan: SurveyPlan,
+    plmn: str,
+    passes: int,
+    baselines: dict[int, Baseline],
+    first_seed: int = 0,
 ) -> Passes:
-    """Let a blaster pass so many times and see when it is found; seeds count up from the first."""
+    """Let a blaster pass so many times and see when it is found."""
     waits: list[float] = []
     sights: list[float] = []
     decoded = false_alerts = 0
     for seed in range(first_seed, first_seed + passes):
-        city = first_seed + seed % CITIES
+        city = first_seed + (seed - first_seed) % CITIES
         if city not in baselines:
             baselines[city] = learned(city)
         context = CellContext(baseline=baselines[city])
-        first_us, found_us, wrong = _one_pass(Pass(seed, plan, Blaster(plmn=plmn)), context)
+        one = Pass(seed, plan, Blaster(plmn=plmn), city=city)
+        first_us, found_us, wrong = _one_pass(one, context)
         false_alerts += wrong
         if first_us is None:
             continue
@@ -168,7 +173,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--first-seed",
         type=int,
         default=0,
-        help="seeds count up from here (default 0): a rule tuned on some seeds is judged on others",
+        metavar="N",
+        help="seed of the first day, pass and city; a number never used before gives an "
+        "independent run (default 0)",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
 

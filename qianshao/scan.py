@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TextIO
 
 from contract.clock import Clock, SystemClock, UnixMicros
@@ -18,16 +18,20 @@ from hardware.devices import Trust, known
 from hardware.identify import NAMELESS, Identity, NotIdentified, identify
 from hardware.modems import DIALECTS, ModemDialect, ModemPoller
 from hardware.modems.diag import DiagLink, DiagReader
-from hardware.readings import CellReading, Item, NasReading, Unreadable
+from hardware.readings import CellReading, Item, NasReading, SweepReading, Unreadable
 from hardware.serial.port import PortLost, PortOpened, SerialPort
 from hardware.serial.ports import attached_ports
 from hardware.serial.transport import LineSettings, PortError, device_of
+from hardware.spectrum.uplink import is_uplink
 from qianshao.replay import json_line, text_line
+from qianshao.scan_others import LISTENERS, other_items, other_text
 from qianshao.scan_view import ScanState, render
-from rf_watch import CellWatch
+from rf_watch.watch import RadioWatch
 
 SCHEMA = "qianshao.scan/1"
 DIAG = "diag"
+OTHERS = ("board", "fm_tuner", "gpsd", "kraken", "nmea", "rf_explorer", "sweep_csv", "tinysa")
+"""Kinds that are no modem."""
 EXIT_OK, EXIT_FAILED, EXIT_PARTLY_UNREADABLE = 0, 1, 3
 _OPEN_TIMEOUT_S = 5.0
 _REDRAW_S = 0.5
@@ -45,8 +49,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as",
         dest="kind",
-        choices=[*sorted(DIALECTS), DIAG],
-        help="what it is: allows to write this modem's commands to it",
+        choices=[*sorted(DIALECTS), DIAG, *OTHERS],
+        help="what it is: allows to write this device's commands to it",
     )
     parser.add_argument(
         "--probe",
@@ -116,7 +120,7 @@ async def scan(args: argparse.Namespace, clock: Clock, show: _Lines) -> None:
         if leave.expected == DIAG:
             items = _diag_items(port, args, show)
         else:
-            items = await _modem_items(port, args, leave, show)
+            items = await _identified_items(port, args, leave, show, clock)
         try:
             async with asyncio.timeout(args.seconds):
                 await _show_items(items, show)
@@ -126,13 +130,41 @@ async def scan(args: argparse.Namespace, clock: Clock, show: _Lines) -> None:
             show.end()
 
 
-async def _modem_items(
-    port: SerialPort, args: argparse.Namespace, leave: _Leave, show: _Lines
+async def _identified_items(
+    port: SerialPort, args: argparse.Namespace, leave: _Leave, show: _Lines, clock: Clock
 ) -> AsyncIterator[Item]:
+    """A spectrum device is asked in its own words where a person names it; a modem in those of AT.
+
+    Questions of AT to an instrument would be orders to it.
+    """
+    is_named_other = leave.expected in OTHERS
     try:
-        identity = await identify(port, may_ask=leave.may_ask)
+        identity = await identify(port, may_ask=leave.may_ask and not is_named_other)
     except NotIdentified as error:
-        raise ScanError(f"{args.port}: {error}") from error
+        if not is_named_other:
+            raise ScanError(f"{args.port}: {error}") from error
+        words = f"a {leave.expected}, as told by {leave.reason}"
+        identity = Identity(kind=leave.expected, words=words, has_been_asked=False)
+    if identity.kind is None and is_named_other:
+        identity = replace(identity, kind=leave.expected)
+    if identity.kind in OTHERS and leave.expected in {None, identity.kind}:
+        show.identified(identity, identity.kind, None)
+        if not (leave.may_ask or identity.kind in LISTENERS):
+            raise ScanError(
+                f"{args.port}: {identity.words}; to have it work, say --as {identity.kind}: "
+                "nothing was written"
+            )
+        return other_items(identity.kind, port, args.port, clock)
+    return _modem_items(port, identity, args, leave, show)
+
+
+def _modem_items(
+    port: SerialPort,
+    identity: Identity,
+    args: argparse.Namespace,
+    leave: _Leave,
+    show: _Lines,
+) -> AsyncIterator[Item]:
     dialect = _dialect(args.port, identity, leave)
     show.identified(identity, dialect.name, dialect)
     poller = ModemPoller(port, dialect, is_open=True)
@@ -187,12 +219,14 @@ def _dialect(name: str, identity: Identity, leave: _Leave) -> ModemDialect:
 
 
 async def _show_items(items: AsyncIterator[Item], show: _Lines) -> None:
-    watch = CellWatch("scan")
+    watch = RadioWatch("scan")
     async for item in items:
         if isinstance(item, Unreadable):
             show.unreadable(item)
             continue
         show.reading(item)
+        if isinstance(item, SweepReading) and is_uplink(item):
+            continue  # handsets are no broadcasters
         for detection in watch.feed(item):
             show.detection(detection)
 
@@ -229,6 +263,7 @@ class _Lines:
         if isinstance(item, NasReading):
             self._nas(item)
         if not isinstance(item, CellReading):
+            self._other(item)
             return
         self.state.take(item)
         self._write(
@@ -243,6 +278,18 @@ class _Lines:
                     if name not in {"stamp", "raw"} and value not in {None, ()}
                 },
             },
+        )
+
+    def _other(self, item: Item) -> None:
+        said = other_text(item)
+        if said is None:
+            return
+        name, words = said
+        self.state.readings += 1
+        self.state.others[name] = words
+        self._write(
+            f"{name}: {words}",
+            lambda: {"schema": SCHEMA, "item": name.partition(" ")[0], "name": name, "says": words},
         )
 
     def _nas(self, item: NasReading) -> None:

@@ -29,6 +29,8 @@ class ScanState:
     counters: Callable[[], PortCounters] | None = None
     poller: Callable[[], PollerCounters] | None = None
     cells: dict[tuple[object, ...], CellReading] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+    """The newest words of each thing that is no cell."""
     unreadable: deque[Unreadable] = field(default_factory=lambda: deque(maxlen=3))
     detections: dict[bytes, str] = field(default_factory=dict)
     readings: int = 0
@@ -62,7 +64,9 @@ class ScanState:
 
 def render(state: ScanState, width: int, height: int, now_us: int) -> list[str]:
     """Return the lines of the screen, at most ``height`` of ``width`` characters."""
-    lines = [*_head(state), "", _HEADING]
+    lines = [*_head(state), "", *_others(state, height // 2)]
+    if state.cells or not state.others:
+        lines.append(_HEADING)
     cells = [c for c in state.cells.values() if now_us - c.stamp.at_us < _FADE_S * 1_000_000]
     cells.sort(key=lambda c: (not c.is_serving, -(c.level_dbm or -200), c.channel or 0))
     tail = _tail(state)
@@ -75,7 +79,8 @@ def render(state: ScanState, width: int, height: int, now_us: int) -> list[str]:
 
 def _head(state: ScanState) -> list[str]:
     words = state.identity.words if state.identity else "?"
-    name = state.dialect.name if state.dialect else "?"
+    kind = (state.identity.kind if state.identity else None) or "?"
+    name = state.dialect.name if state.dialect else kind
     lines = [f"{state.port}", f"  is       {words} (dialect {name})"]
     if state.counters is not None:
         port = state.counters()
@@ -95,6 +100,14 @@ def _head(state: ScanState) -> list[str]:
     if state.dialect is not None and state.dialect.forms:
         forms = ", ".join(f"{form} ({n})" for form, n in sorted(state.dialect.forms.items()))
         lines.append(f"  forms    {forms}")
+    return lines
+
+
+def _others(state: ScanState, room: int) -> list[str]:
+    """Tuners, sweeps, RDS, fixes, bearings: the last of each, at most ``room`` of them."""
+    lines = [f"  {name:18} {words}" for name, words in sorted(state.others.items())]
+    if len(lines) > room:
+        lines = [*lines[: room - 1], f"  ... {len(lines) - room + 1} more"]
     return lines
 
 

@@ -17,6 +17,7 @@ from contract.orders import (
     RULES,
     AccountHold,
     AccountRelease,
+    CallVanOff,
     Configuration,
     CrossAtmLink,
     CrossAtmLinkEnd,
@@ -26,6 +27,7 @@ from contract.orders import (
     OrderBody,
     ReportHealth,
     RestartPart,
+    SendVan,
 )
 from contract.words import OrderType, Signatory
 
@@ -94,6 +96,8 @@ def a_body(type_: OrderType) -> OrderBody:
         RestartPart: RestartPart(part="sensor modem0"),
         Officers: officers(),
         Configuration: Configuration(bundle=1, settings={"health.period_s": 7.0}),
+        SendVan: SendVan(dispatch=b"\x05" * 16, case="C-1", lat=25.0, lon=102.7),
+        CallVanOff: CallVanOff(dispatch=b"\x05" * 16),
     }
     return bodies[RULES[type_].body]
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from central.allow import Allowance
 from contract import Detection, Refusal
 from contract.keys import KnownKey
-from contract.messages import OrderResult
+from contract.messages import CrewReport, OrderResult
 from contract.topics import Lane
 from contract.words import (
     AlertKind,
@@ -291,6 +291,9 @@ class Transaction(Protocol):
 
     def note_order_result(self, device: str, result: OrderResult) -> None:
         """Note what a device did with an order."""
+
+    def note_crew_report(self, device: str, report: CrewReport, at: int) -> None:
+        """Note what a van's crew says about where it was sent."""
 
     def count_duplicate(self, device: str) -> None:
         """Note that a stored message came again."""

@@ -31,6 +31,7 @@ from central.store.interface import (
 from central.store.orders import OrderQueries
 from central.store.people import PeopleQueries
 from central.store.triage import TriageQueries
+from central.store.vans import VanQueries
 from central.store.write import SqlTransaction
 from contract import Refusal
 
@@ -63,7 +64,13 @@ def _speaking_plainly() -> Iterator[None]:
 
 
 class SqlStore(
-    IdentityQueries, OrderQueries, PeopleQueries, AuditQueries, TriageQueries, CaseQueries
+    IdentityQueries,
+    OrderQueries,
+    PeopleQueries,
+    AuditQueries,
+    TriageQueries,
+    CaseQueries,
+    VanQueries,
 ):
     """See :class:`central.store.interface.Store`."""
 

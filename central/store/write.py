@@ -27,7 +27,7 @@ from central.store.interface import (
     RefusalRow,
 )
 from contract.envelope import NO_PREVIOUS
-from contract.messages import Detection, OrderResult
+from contract.messages import CrewReport, Detection, OrderResult
 from contract.words import OrderOutcome
 
 _NEAR = 64
@@ -284,6 +284,12 @@ class SqlTransaction:
                 answered_at=int(result.at),
             )
         )
+
+    def note_crew_report(self, device: str, report: CrewReport, at: int) -> None:
+        """Note what a van's crew says about where it was sent."""
+        from central.dispatch_desk import take_report
+
+        take_report(self, device, report, at)
 
     def count_duplicate(self, device: str) -> None:
         """Note that a stored message came again."""

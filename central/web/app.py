@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from central.audit import AuditLog
 from central.config import CentralSettings
+from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
 from central.people.desk import PeopleDesk
@@ -27,6 +28,7 @@ from central.web import (
     api,
     cases,
     chart,
+    dispatch,
     exports,
     features,
     fleet,
@@ -53,6 +55,7 @@ def create_app(
     clock: Clock | None = None,
     signer: KeySigner | None = None,
     couriers: tuple[Courier, ...] = (),
+    tell_van: Tell | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
     clock = clock or SystemClock()
@@ -67,10 +70,12 @@ def create_app(
     )
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
-    site = Site(store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers)
+    site = Site(
+        store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers, tell_van
+    )
     app.state.site = site
     for module in (
-        *(pages, alerts, allow, cases, fleet, chart, office, account),
+        *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
         *(api, features, exports, stream),
     ):
         app.include_router(module.router)

@@ -27,6 +27,7 @@ from central.people.permissions import Permission
 from central.store.cases import CaseFilter, CaseRow, TipOff
 from central.views import alert_json, time_or_none
 from central.web.access import needs
+from central.web.places import dispatch_view, place_of
 from central.web.present import Presenter
 from central.web.site import Site, SiteOf
 
@@ -106,21 +107,8 @@ def open_lead(
     """Open a case from a lead."""
     if kind not in LEAD_KINDS:
         raise RuleError("this form does not know that kind")
-    case = desk_of(site).open_lead(actor, kind, area, {"about": about}, note, _place(lat, lon))
+    case = desk_of(site).open_lead(actor, kind, area, {"about": about}, note, place_of(lat, lon))
     return _to(case)
-
-
-def _place(lat: str, lon: str) -> tuple[float, float] | None:
-    """Read WGS-84 degrees; both or neither."""
-    if not lat.strip() and not lon.strip():
-        return None
-    try:
-        place = float(lat), float(lon)
-    except ValueError:
-        raise RuleError("a position is two numbers in degrees, WGS-84") from None
-    if not (-90 <= place[0] <= 90 and -180 <= place[1] <= 180):
-        raise RuleError("a position is two numbers in degrees, WGS-84")
-    return place
 
 
 def case_view(presenter: Presenter, row: CaseRow) -> dict[str, Any]:
@@ -183,6 +171,7 @@ def case(request: Request, site: SiteOf, actor: Reader, case_id: RowId) -> HTMLR
         parts=site.store.case_parts(row.id),
         part_kinds=PART_KINDS,
         inquiries=site.store.inquiries(row.id),
+        dispatches=[dispatch_view(presenter, one) for one in site.store.dispatches(case_id=row.id)],
         tips=site.store.tip_offs(actor.areas, row.id),
         reasons=[code.value for code in CaseReason],
         rewards=(REWARD_MIN_FEN // 100, REWARD_MAX_FEN // 100),
@@ -357,7 +346,7 @@ def take_tip(
     lat: Annotated[str, Form(max_length=20)] = "", lon: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:  # fmt: skip
     """Write down what somebody told."""
-    place = _place(lat, lon)
+    place = place_of(lat, lon)
     tip = TipOff(
         source=source, text=text, area=area, taken_by=actor.name, taken_at=0,
         lat=None if place is None else place[0], lon=None if place is None else place[1],

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from central.actor import Actor
 from central.audit import AuditLog
 from central.config import CentralSettings
+from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
 from central.people.desk import PeopleDesk, Visitor
@@ -58,6 +59,8 @@ class Site:
     clock: Clock
     sign_ins: Limiter
     couriers: tuple[Courier, ...] = ()
+    tell_van: Tell | None = None
+    """Gives a van an order; None: there is no broker."""
     paths: set[str] = field(default_factory=set)
     """Pages that exist, for navigation."""
     catalogues: dict[Language, Words] = field(default_factory=read_catalogues)

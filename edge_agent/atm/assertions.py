@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
-from atm_face.policy import Business, ListMode, Policy, SanctionRegime, Verdict, Visit, decide
+from atm_face.policy import Business, ListMode, Policy, Verdict, Visit, decide
+from atm_face.sanctions import Holds
 from atm_face.screens import PROMPTS, Prompt
 from atm_face.visit import Examination
 from contract.accounts import CardRef, card_ref
@@ -68,8 +69,29 @@ class AccountState:
     """What orders and lists say of the card now."""
 
     hold: DecisionReason | None = None
-    sanction: SanctionRegime | None = None
+    """Of orders."""
+    holds: Holds = field(default_factory=Holds)
+    """Of the list."""
     list_mode: ListMode = ListMode.OFFLINE_STALE
+
+    def visit(self) -> Visit:
+        """Return a visit of which nothing else is known: every factor is missing."""
+        return Visit(
+            business=Business.WITHDRAW,
+            pin=PinVerdict.WRONG,
+            is_enrolled=False,
+            is_face_covered=False,
+            pad=Pad.NONE,
+            is_live=None,
+            is_match=None,
+            list_mode=self.list_mode,
+            has_stop=self.hold is DecisionReason.STOP_PAYMENT or self.holds.has_stop,
+            has_freeze=self.hold is DecisionReason.FROZEN or self.holds.has_freeze,
+            sanction=self.holds.sanction,
+            is_dormant=self.holds.is_dormant,
+            needs_step_up=self.holds.needs_step_up,
+            is_warned=self.holds.is_warned,
+        )
 
 
 @dataclass(slots=True)
@@ -119,6 +141,31 @@ class Asked:
             raise ValueError(f"nonce has {MIN_NONCE_BYTES} to {MAX_NONCE_BYTES} bytes")
 
 
+class SpentToday:
+    """What each card was allowed here today (UTC+8); an agent's restart forgets it.
+
+    The host knows all of a card's machines and has the last word; this limit is one machine's own.
+    """
+
+    def __init__(self) -> None:
+        self._day = -1
+        self._fen: dict[bytes, int] = {}
+
+    def of(self, card: CardRef, at: UnixMicros) -> int:
+        """Return the sum of the day so far."""
+        return self._fen.get(card.hmac, 0) if self._day == _china_day(at) else 0
+
+    def add(self, card: CardRef, amount_fen: int, at: UnixMicros) -> None:
+        """Count an amount that was allowed."""
+        if self._day != _china_day(at):
+            self._day, self._fen = _china_day(at), {}
+        self._fen[card.hmac] = self._fen.get(card.hmac, 0) + amount_fen
+
+
+def _china_day(at: UnixMicros) -> int:
+    return (at + 8 * 3600 * 1_000_000) // (24 * 3600 * 1_000_000)
+
+
 class AssertionDesk:
     """Sessions of one machine; one thread at a time."""
 
@@ -155,6 +202,7 @@ class AssertionDesk:
         self._state_of = state_of
         self._policy = policy or Policy()
         self._session: _Session | None = None
+        self._spent = SpentToday()
         self.counters = {"sessions": 0, "assertions": 0, "refused": 0}
 
     def begin(self, pan: str) -> Opened:
@@ -200,19 +248,16 @@ class AssertionDesk:
         if (problem := self._problem()) is not None:
             raise CallRefusedError(Refusal.CLOSED, problem)
         seen = found.visit.examine()
-        state = self._state_of(found.card)
-        visit = Visit(
-            business=Business.WITHDRAW,
+        visit = replace(
+            self._state_of(found.card).visit(),
             pin=asked.pin,
             is_enrolled=found.visit.is_enrolled,
             is_face_covered=seen.is_face_covered,
             pad=seen.evidence.pad if seen.evidence else Pad.NONE,
             is_live=seen.is_live,
             is_match=seen.is_match,
-            list_mode=state.list_mode,
-            has_stop=state.hold is DecisionReason.STOP_PAYMENT,
-            has_freeze=state.hold is DecisionReason.FROZEN,
-            sanction=state.sanction,
+            amount_fen=asked.amount_fen,
+            day_fen=self._spent.of(found.card, self._clock.wall()),
         )
         verdict = decide(visit, self._policy)
         self._on_decision(self._message(found, asked, seen, verdict))
@@ -238,6 +283,7 @@ class AssertionDesk:
             is_simulated=seen.evidence.is_simulated,
         )
         self.counters["assertions"] += 1
+        self._spent.add(found.card, asked.amount_fen, now)
         self._on_allowed(asked.amount_fen, asked.currency)
         sealed = seal_assertion(assertion, self._tenant, self._signer)
         return Outcome(verdict=verdict, assertion=sealed, expires_at=expires)

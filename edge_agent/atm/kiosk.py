@@ -29,7 +29,8 @@ PAGE: Final = """<!doctype html>
  body { margin: 0; min-height: 100vh; display: grid; place-content: center; gap: 2vh; padding: 4vw;
    box-sizing: border-box; background: #0b2239; color: #fff; text-align: center }
  p { margin: 0 0 2vh; text-wrap: balance }
- #zh { font-size: clamp(2.5rem, 6.5vw, 6rem); font-weight: 600; line-height: 1.3 }
+ #zh { font-size: clamp(2.5rem, 6.5vw, 6rem); font-weight: 600; line-height: 1.3;
+   word-break: keep-all; overflow-wrap: anywhere }
  #en { font-size: clamp(1.5rem, 3.6vw, 3rem); line-height: 1.4; color: #d7e6f5 }
  #card { font-size: clamp(1.5rem, 3.6vw, 3rem); color: #ffd75e; min-height: 1.5em }
  #other { font-size: clamp(1.1rem, 2.2vw, 1.8rem); color: #b8cbe0 }

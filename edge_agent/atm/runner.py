@@ -23,6 +23,7 @@ from contract.accounts import CardRef, card_ref
 from contract.clock import Clock, UnixMicros
 from contract.messages import WithdrawalDecision
 from contract.words import Decision, DecisionReason, Pad, PartState, PinVerdict
+from edge_agent.atm.assertions import SpentToday
 from edge_agent.atm.booth import Booth
 from edge_agent.atm.clock_watch import ClockWatch
 from edge_agent.atm.closure import Closure
@@ -36,6 +37,9 @@ from edge_agent.health import HealthBook
 from hardware.atm.interface import DeviceLostError
 
 CUSTOMER_S = 5.0
+START_US = 15_000_000
+READY_POLL_S = 0.1
+NOBODYS_CARD = CardRef(hmac=bytes(32), last4="0000")
 WRONG_PIN, LOCKED_PIN = "55", "75"
 
 log = structlog.get_logger("atm")
@@ -74,6 +78,7 @@ class AtmRunner:
         self._account_of = account_of
         self._show = show
         self._policy = policy or Policy()
+        self._spent = SpentToday()
         for part in ("devices", "journal", "host"):
             book.register(part)
 
@@ -104,6 +109,7 @@ class AtmRunner:
     ) -> None:
         numbers = VisitNumbers(self._state_dir / "last_visit", self._clock)
         script = self._booth.script
+        await self._await_readiness()
         while True:
             await loop.run_in_executor(thread, self._tend, machine)
             number = numbers.next()
@@ -117,6 +123,18 @@ class AtmRunner:
                 state = PartState.OK if is_durable else PartState.FAILED
                 self._book.report("atm", state, "simulated camera")
             await asyncio.sleep(script.pause_s)
+
+    async def _await_readiness(self) -> None:
+        """Give clock and list a moment after the start, so that nobody is sent away for nothing.
+
+        After that customers are served anyway: what is not known then sends them to the counter.
+        """
+        until = self._clock.mono() + START_US
+        while self._clock.mono() < until:
+            is_stale = self._account_of(NOBODYS_CARD).list_mode is ListMode.OFFLINE_STALE
+            if self._watch.is_trusted() and not is_stale:
+                return
+            await asyncio.sleep(READY_POLL_S)
 
     def _open(self) -> Machine:
         machine = Machine(
@@ -210,6 +228,7 @@ class AtmRunner:
             is_live=seen.is_live,
             is_match=seen.is_match,
             amount_fen=scripted.amount_fen,
+            day_fen=self._spent.of(ref, started),
         )
         verdict = decide(visit, self._policy)
         factors = Factors()
@@ -228,6 +247,8 @@ class AtmRunner:
             log.warning("journal_failed", problem=str(error))
             machine.give_card_back()
             done = Done(None, "")
+        if done.outcome is Outcome.COMPLETED:
+            self._spent.add(ref, scripted.amount_fen, started)
         decision, reason, pin = verdict.decision, verdict.reason, visit.pin
         if reason is None:
             decision, reason, pin = _after(done, factors)
@@ -279,19 +300,3 @@ def _send_customer(path: Path, scripted: ScriptedVisit) -> None:
         line.sendall(json.dumps(wish).encode() + b"\n")
         if line.recv(64).strip() != b"ok":
             raise OSError("the simulated customer did not come")
-
-
-def nobody(hold: DecisionReason | None, mode: ListMode) -> Visit:
-    """Return a visit of which nothing but orders and list is known: every factor is missing."""
-    return Visit(
-        business=Business.WITHDRAW,
-        pin=PinVerdict.WRONG,
-        is_enrolled=False,
-        is_face_covered=False,
-        pad=Pad.NONE,
-        is_live=None,
-        is_match=None,
-        list_mode=mode,
-        has_stop=hold is DecisionReason.STOP_PAYMENT,
-        has_freeze=hold is DecisionReason.FROZEN,
-    )

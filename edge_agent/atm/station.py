@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime as dt
+import math
 import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from atm_face.policy import ListMode
+from atm_face.policy import ListMode, Policy, list_mode
+from atm_face.sanctions import Holds, holds_of
 from atm_face.withdrawal import Withdrawal
+from contract.account_list import ListError
 from contract.accounts import CardRef
 from contract.clock import Clock
-from contract.keys import Signer
+from contract.keys import FindKey, Signer
 from contract.messages import WithdrawalDecision
 from contract.words import DecisionReason, PartState
 from edge_agent.atm.assertion_service import AssertionService
@@ -30,7 +35,8 @@ from edge_agent.atm.closure import Closure
 from edge_agent.atm.counter import AtmCounter
 from edge_agent.atm.gate import GateAlarm, XfsGate
 from edge_agent.atm.kiosk import Kiosk
-from edge_agent.atm.runner import AtmRunner, nobody
+from edge_agent.atm.lists import AccountLists
+from edge_agent.atm.runner import AtmRunner
 from edge_agent.atm_config import AssertionConfig, AtmConfig, GateConfig, MachineConfig
 from edge_agent.central_time import CentralTime
 from edge_agent.desk import Desk
@@ -38,6 +44,8 @@ from edge_agent.health import HealthBook
 from edge_agent.supervision import Part
 
 REPORT_S = 1.0
+CHINA = dt.timezone(dt.timedelta(hours=8))
+"""Terms of the law end at midnight there."""
 DURABLE_S = 10.0
 """How long a decision may take to reach the disk, before the assertion is refused."""
 
@@ -45,6 +53,14 @@ log = structlog.get_logger("atm")
 
 _CLOSING_ALARMS = frozenset({GateAlarm.SECOND_CLIENT, GateAlarm.UNEXPLAINED_DISPENSE})
 """Somebody else drives the dispenser. What the gate only refused has done nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Whether the broker is there, and the seconds since the central last signed a receipt."""
+
+    is_up: bool
+    heard_s: float | None
 
 
 class AtmStation:
@@ -62,10 +78,13 @@ class AtmStation:
         book: HealthBook,
         signer: Signer,
         hold_on: Callable[[CardRef], DecisionReason | None],
-        freshness: Callable[[], ListMode],
+        link: Callable[[], Link],
         time: CentralTime,
+        find_central: FindKey,
+        tls: Callable[[], ssl.SSLContext],
     ) -> None:
-        """``hold_on`` and ``freshness``: what orders say of an account, and how fresh that is.
+        """``hold_on``: what orders say of an account; ``link``: whether the central is there.
+        ``tls``: this device's own papers, for fetching the list.
 
         Reads every file of the configuration; raises ConfigError, IdentityError.
         """
@@ -77,7 +96,15 @@ class AtmStation:
         self._book = book
         self._signer = signer
         self._hold_on = hold_on
-        self._freshness = freshness
+        self._link = link
+        self._time = time
+        self._tls = tls
+        self._policy = Policy(max_once_fen=config.max_once_fen, max_day_fen=config.max_day_fen)
+        self.lists: AccountLists | None = None
+        if config.lists is not None:
+            self.lists = AccountLists(
+                state_dir / "lists", tenant=tenant, find_central=find_central, now=time.now
+            )
         self.closure = Closure(state_dir)
         self.booth = Booth(config, clock=clock, book=book)
         self.kiosk = Kiosk()
@@ -92,6 +119,8 @@ class AtmStation:
     def parts(self) -> Iterator[Part]:
         """Return what is to be supervised."""
         config = self._config
+        if config.lists is not None:
+            yield Part("lists", self._run_lists)
         if config.screen_port is not None:
             yield Part("screen", self._run_screen)
         if config.gate is not None:
@@ -121,14 +150,53 @@ class AtmStation:
             book=self._book,
             closure=self.closure,
             watch=self._watch,
-            account_of=lambda card: nobody(self._hold_on(card), self._freshness()),
+            account_of=lambda card: self._state_of(card).visit(),
             show=self._show,
+            policy=self._policy,
         )
 
     def _show(self, withdrawal: Withdrawal) -> None:
         """Put a state on the customer's screen; called in the machine's thread."""
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self.kiosk.show(withdrawal), self._loop)
+
+    # -- the list ----------------------------------------------------------------------------------
+
+    async def _run_lists(self) -> None:
+        """Fetch the list whole where a delta cannot lead to it, or nothing was heard of it."""
+        config, lists = self._config.lists, self.lists
+        assert config is not None
+        assert lists is not None
+        asked = -math.inf
+        loop = asyncio.get_running_loop()
+        problem = ""
+        while True:
+            age_s = lists.age_s()
+            is_quiet = age_s is None or age_s > 2 * config.refresh_s
+            if (lists.needs_whole or is_quiet) and loop.time() - asked >= config.refresh_s:
+                asked = loop.time()
+                try:
+                    await asyncio.to_thread(lists.fetch, config.url, self._tls())
+                    problem = ""
+                except (ListError, OSError) as error:
+                    problem = str(error)
+                    log.warning("list_not_fetched", problem=problem)
+            self._report_lists(lists, config.max_age_s, problem)
+            await asyncio.sleep(min(REPORT_S, config.refresh_s))
+
+    def _report_lists(self, lists: AccountLists, max_age_s: float, problem: str) -> None:
+        age_s = lists.age_s()
+        counters: dict[str, int | float] = {**lists.counters}
+        if age_s is not None:
+            counters |= {"age_s": round(age_s), "version": lists.version or 0}
+        if age_s is None or age_s > max_age_s:
+            words = "no list" if age_s is None else f"the list is {age_s:.0f} s old"
+            self._book.report(
+                "lists", PartState.FAILED, "; ".join(filter(None, (words, problem))), counters
+            )
+            return
+        state = PartState.DEGRADED if problem else PartState.OK
+        self._book.report("lists", state, problem, counters)
 
     # -- the screen --------------------------------------------------------------------------------
 
@@ -190,6 +258,7 @@ class AtmStation:
             examiner=self.booth.examiner(engine),
             clock=self._clock,
             state_of=self._state_of,
+            policy=self._policy,
             on_decision=lambda decision: self._keep(loop, decision),
             on_allowed=self._allow,
             problem=self.closure.problem,
@@ -215,7 +284,24 @@ class AtmStation:
             raise _no_port(config.port, error) from None
 
     def _state_of(self, card: CardRef) -> AccountState:
-        return AccountState(hold=self._hold_on(card), list_mode=self._freshness())
+        """What orders and the list say of a card at this moment; either is enough to hold it."""
+        hold, holds = self._hold_on(card), Holds()
+        if self.lists is not None:
+            today = dt.datetime.fromtimestamp(self._time.now() / 1e6, CHINA).date()
+            holds = holds_of(self.lists.find(card), today)
+        return AccountState(hold=hold, holds=holds, list_mode=self.list_mode())
+
+    def list_mode(self) -> ListMode:
+        """How far orders and list may be relied on.
+
+        With a list, being on line means that the central still confirms it.
+        """
+        link = self._link()
+        if self.lists is None or self._config.lists is None:
+            return list_mode(is_online=link.is_up, age_s=link.heard_s)
+        age_s, max_age_s = self.lists.age_s(), self._config.lists.max_age_s
+        is_online = link.is_up and age_s is not None and age_s <= max_age_s
+        return list_mode(is_online=is_online, age_s=age_s, max_age_s=max_age_s)
 
     def _keep(self, loop: asyncio.AbstractEventLoop, decision: WithdrawalDecision) -> None:
         """Return when the decision is durable; without that no assertion is given."""

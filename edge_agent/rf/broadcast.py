@@ -10,6 +10,7 @@ import structlog
 from contract.words import PartState
 from edge_agent.config import BroadcastConfig, SensorKind
 from edge_agent.health import HealthBook
+from hardware.finders.kraken import KrakenReader
 from hardware.gnss.gpsd import WATCH, GpsdReader
 from hardware.gnss.nmea import NmeaReader
 from hardware.modems.interface import Arrival
@@ -24,7 +25,13 @@ LICENCES_PART = "licence list"
 SPECTRUM_KINDS = frozenset(
     {SensorKind.TINYSA, SensorKind.RF_EXPLORER, SensorKind.FM_TUNER, SensorKind.SWEEP_CSV}
 )
-GNSS_KINDS = frozenset({SensorKind.NMEA, SensorKind.GPSD})
+_LISTENERS: dict[SensorKind, Callable[..., NmeaReader | GpsdReader | KrakenReader]] = {
+    SensorKind.NMEA: NmeaReader,
+    SensorKind.GPSD: GpsdReader,
+    SensorKind.KRAKEN: KrakenReader,
+}
+LISTENED_KINDS = frozenset(_LISTENERS)
+"""Devices that talk line by line, unasked."""
 
 log = structlog.get_logger("broadcast")
 
@@ -75,10 +82,9 @@ def _read_list(config: BroadcastConfig, book: HealthBook) -> LicenceList | None:
     return licences if len(licences) else None
 
 
-async def gnss_items(kind: SensorKind, name: str, port: SerialPort) -> AsyncIterator[Item]:
-    """Read a receiver; gpsd is asked once, a receiver on a serial port talks by itself."""
-    make = GpsdReader if kind is SensorKind.GPSD else NmeaReader
-    reader = make(sensor=name, file=port.name)
+async def listened_items(kind: SensorKind, name: str, port: SerialPort) -> AsyncIterator[Item]:
+    """Read what talks by itself; only gpsd is asked, once."""
+    reader = _LISTENERS[kind](sensor=name, file=port.name)
     async for event in port:
         items: list[Item] = []
         match event:

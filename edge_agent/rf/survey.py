@@ -18,15 +18,18 @@ from edge_agent.config import MODEM_KINDS, BroadcastConfig, SensorConfig, Sensor
 from edge_agent.desk import Desk
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
-from edge_agent.rf.broadcast import GNSS_KINDS, SPECTRUM_KINDS, broadcast_maker, gnss_items
+from edge_agent.rf.board import board_gauges, board_poller, board_problem
+from edge_agent.rf.broadcast import LISTENED_KINDS, SPECTRUM_KINDS, broadcast_maker, listened_items
+from hardware.board.poller import BoardPoller
 from hardware.captures.reader import CaptureReader
 from hardware.gnss import FixTracker
 from hardware.modems import DIALECTS
 from hardware.modems.diag import DiagLink, DiagReader
 from hardware.modems.poller import ModemPoller
-from hardware.readings import FixReading, Item, Unreadable
+from hardware.readings import FixReading, Item, Reading, SweepReading, Unreadable
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
 from hardware.serial.transport import LineSettings
+from hardware.spectrum.uplink import UplinkMeter, is_uplink
 from rf_watch.context import CellContext
 from rf_watch.watch import RadioWatch
 
@@ -65,7 +68,7 @@ class Survey:
         self._evidence = evidence
         self._part = f"sensor {config.name}"
         # a capture is silent when the air is
-        is_talkative = config.kind in {*MODEM_KINDS, SensorKind.DIAG}
+        is_talkative = config.kind in {*MODEM_KINDS, SensorKind.DIAG, SensorKind.BOARD}
         limit_s = 2 * SILENT_AFTER_S if is_talkative else None
         if config.survey_every_s is not None:
             limit_s = LONGEST_SURVEY_S + SILENT_AFTER_S
@@ -78,6 +81,9 @@ class Survey:
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
         self._diag: DiagReader | None = None
         self._poller: ModemPoller | None = None
+        self._board: BoardPoller | None = None
+        self._clock = clock
+        self._uplink = UplinkMeter()
         self._has_ended = False
         self._failure: str | None = None
         book.register(self._part)
@@ -113,6 +119,15 @@ class Survey:
             self._fixes.note(item)
             return
         item = self._fixes.placed(item)
+        if isinstance(item, SweepReading) and is_uplink(item):
+            uplink = self._uplink.feed(item)
+            self._counts["readings"] += len(uplink)
+            for reading in uplink:
+                await self._watch_for(reading)
+            return
+        await self._watch_for(item)
+
+    async def _watch_for(self, item: Reading) -> None:
         for detection in self._watch.feed(item):
             await self._send(detection)
 
@@ -152,8 +167,16 @@ class Survey:
         if self._config.kind is SensorKind.DIAG:
             self._diag = DiagReader(sensor=self._config.name, file=port_name(self._config.url))
             return DiagLink(self._port, self._diag).items()
-        if self._config.kind in GNSS_KINDS:
-            return gnss_items(self._config.kind, self._config.name, self._port)
+        if self._config.kind is SensorKind.BOARD:
+            self._board = board_poller(
+                self._port,
+                config=self._config,
+                file=port_name(self._config.url),
+                clock=self._clock,
+            )
+            return self._board.items()
+        if self._config.kind in LISTENED_KINDS:
+            return listened_items(self._config.kind, self._config.name, self._port)
         if self._config.kind in SPECTRUM_KINDS:
             return self._spectrum_items()
         dialect = DIALECTS[self._config.kind.value](
@@ -218,6 +241,10 @@ class Survey:
         if self._poller is not None:
             polled = asdict(self._poller.counters)
             gauges |= {f"poll_{name}": polled[name] for name in _POLLED}
+        if self._board is not None:
+            gauges |= board_gauges(self._board)
+            if state is PartState.OK and (told := board_problem(self._board)) is not None:
+                state, detail = PartState.DEGRADED, told
         if self._diag is not None:
             gauges |= {f"diag_{name}": n for name, n in asdict(self._diag.counters).items()}
             if state is PartState.OK and self._diag.counters.foreign:

@@ -30,7 +30,8 @@ from hardware.board.interface import (
 from hardware.board.ledger import Boot, Ledger
 from hardware.board.table import PROTOCOL
 from hardware.board.timesync import Exchange, TimeSync
-from hardware.serial import PortData, PortError, PortEvent, PortOpened, SerialPort
+from hardware.modems.poller import EventPort
+from hardware.serial import PortData, PortError, PortEvent, PortOpened
 
 _TIMEOUT_S = 0.4
 _TIMEOUT_LEAST_S = 0.15
@@ -51,7 +52,7 @@ class BoardLink:
 
     def __init__(
         self,
-        port: SerialPort,
+        port: EventPort,
         *,
         clock: Clock,
         key: bytes | None = None,

@@ -15,10 +15,12 @@ from hardware.captures.refusal import Refused, passed_over
 GSMTAP_PORT = 4729
 
 ETHERNET, RAW_IP, LINUX_SLL, RAW_IPV4, RAW_IPV6, LINUX_SLL2 = 1, 101, 113, 228, 229, 276
+BSD_NULL, BSD_LOOP = 0, 108
 GSMTAP_UM = 217
 _RAW_IP = frozenset({RAW_IP, RAW_IPV4, RAW_IPV6, 12, 14})  # 12 and 14: raw IP of some systems
 
 _IPV4, _IPV6, _VLAN_TAGS = 0x0800, 0x86DD, frozenset({0x8100, 0x88A8})
+_BSD_FAMILIES = {2: _IPV4, 24: _IPV6, 28: _IPV6, 30: _IPV6}  # 24, 28, 30: the BSDs' and macOS'
 _UDP = 17
 _HEADER = struct.Struct(">BBBBHbbIBBBB")
 _ARFCN_MASK, _UPLINK_FLAG = 0x3FFF, 0x4000
@@ -95,6 +97,10 @@ def _ip_packet(link_type: int, data: bytes) -> bytes:
         protocol, start = int.from_bytes(data[14:16]), 16
     elif link_type == LINUX_SLL2:
         protocol, start = int.from_bytes(data[:2]), 20
+    elif link_type in {BSD_NULL, BSD_LOOP}:
+        # The loopback of BSD and macOS: NULL is in the byte order of the machine that captured.
+        family = min(int.from_bytes(data[:4], "little"), int.from_bytes(data[:4], "big"))
+        protocol, start = _BSD_FAMILIES.get(family, 0), 4
     else:
         raise passed_over(f"link type {link_type}")
     if protocol not in {_IPV4, _IPV6}:

@@ -92,11 +92,18 @@ class Blaster:
 class Pass:
     """One pass of a blaster through the place where a van patrols."""
 
-    def __init__(self, seed: int, plan: SurveyPlan, blaster: Blaster | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        plan: SurveyPlan,
+        blaster: Blaster | None = None,
+        *,
+        city: int | None = None,
+    ) -> None:
         self.plan = plan
         self.blaster = blaster or Blaster()
         self.chance = random.Random(seed)  # noqa: S311
-        self.drive = Drive(City(seed % 7), seed, poll_s=plan.period_s)
+        self.drive = Drive(City(seed % 7 if city is None else city), seed, poll_s=plan.period_s)
         van = self.drive.van
         van.x_m, van.y_m = (self.chance.uniform(0.3, 0.7) * SIDE_M for _ in range(2))
         self._bearing = self.chance.uniform(0, 2 * math.pi)

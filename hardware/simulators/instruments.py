@@ -29,6 +29,7 @@ import numpy as np
 from contract.clock import SystemClock
 from hardware.readings import Position
 from hardware.simulators.fm_scene import EXAMPLE_MHZ, FmEmitter, FmScene, city_scene
+from hardware.simulators.receivers import FinderPeer, GnssPeer, RfExplorerPeer, Sky, UplinkPeer
 
 _SCANRAW = re.compile(rb"scanraw (\d+) (\d+) (\d+)")
 _ZERO_DB = 174
@@ -282,10 +283,28 @@ def example_scene(new_after_s: float, now_us: int) -> FmScene:
     return FmScene([*scene.emitters, new], scene.here, scene.receiver, seed=1)
 
 
+def simulated(kind: str, scene: FmScene, now_us: Callable[[], int], mood: Mood) -> Instrument:
+    """The peer of a kind before a scene."""
+    match kind:
+        case "tinysa":
+            return TinySaPeer(scene, now_us, mood)
+        case "rf_explorer":
+            return RfExplorerPeer(scene, now_us)
+        case "nmea":
+            return GnssPeer(lambda: Sky(scene.here), now_us, period_s=1.0)
+        case "kraken":
+            return FinderPeer(scene.here, Position(25.05, 102.72), now_us, mhz=92.3, period_s=1.0)
+        case "uplink":
+            return UplinkPeer(90.0, now_us, period_s=1.0)
+        case _:
+            return TunerPeer(scene, now_us, {91.8: (0x3A1B, "TRAFFIC"), 92.3: (0x7000, "TEL 138")})
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(description="a simulated spectrum instrument")
-    parser.add_argument("kind", choices=["tinysa", "fm_tuner"])
+    kinds = ["tinysa", "fm_tuner", "rf_explorer", "nmea", "kraken", "uplink"]
+    parser.add_argument("kind", choices=kinds)
     parser.add_argument("--link", type=Path, required=True, help="where the device appears")
     parser.add_argument("--new-after", type=float, default=10.0, metavar="S")
     parser.add_argument("--torn", action="store_true", help="bytes in odd portions")
@@ -293,11 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     clock = SystemClock()
     scene = example_scene(args.new_after, clock.wall())
     mood = Mood(is_torn=args.torn, sweep_s=0.25)
-    peer: Instrument
-    if args.kind == "tinysa":
-        peer = TinySaPeer(scene, clock.wall, mood)
-    else:
-        peer = TunerPeer(scene, clock.wall, {91.8: (0x3A1B, "TRAFFIC"), 92.3: (0x7000, "TEL 138")})
+    peer = simulated(args.kind, scene, clock.wall, mood)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

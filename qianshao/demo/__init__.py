@@ -118,6 +118,14 @@ class Demo:
         cast, sentence = people.cast(SFaceEngine(), faces, folder)
         self.story.tell(f"atm     {sentence}")
         site.write_atm(self.site, people.visits(cast))
+        machine = ["hardware.simulators.machine", "--folder", str(self.site.machine_folder)]
+        machine += ["--atm-port", str(self.site.atm_port), "--host-port", str(self.site.host_port)]
+        self._start("machine", *machine)
+        self.story.tell(
+            "atm     card reader, PIN pad (a process of its own), dispenser and bank are simulated;"
+            " XFS4IoT, ISO 8583, journal and face engine are the real ones"
+        )
+        self.story.tell(f"SCREEN  {self.site.screen_url} (what the customer reads)")
         self._start("atm", "qianshao", "agent", "--config", str(self.site.agent_config(site.ATM)))
 
     def tend(self) -> None:

@@ -55,6 +55,11 @@ class Site:
     broker_port: int
     enrol_port: int
     visitor: Visitor
+    atm_port: int = 0
+    """Publisher of the simulated ATM's services."""
+    host_port: int = 0
+    """The simulated bank's host."""
+    screen_port: int = 0
 
     @property
     def central_folder(self) -> Path:
@@ -85,6 +90,16 @@ class Site:
         return self.folder / f"{device}.toml"
 
     @property
+    def machine_folder(self) -> Path:
+        """Keys and sockets of the simulated ATM."""
+        return self.folder / "machine"
+
+    @property
+    def screen_url(self) -> str:
+        """The customer's screen."""
+        return f"http://127.0.0.1:{self.screen_port}/"
+
+    @property
     def modem_link(self) -> Path:
         """Where the simulated modem appears."""
         return self.folder / "modem0"
@@ -103,7 +118,14 @@ def prepare(folder: Path, http_port: int) -> Site:
     central_folder.mkdir(exist_ok=True, mode=0o700)
     settings = CentralSettings(tenant=TENANT, folder=central_folder)
     ports = http_port or _free_port(), _free_port(), _free_port()
-    site = Site(folder, *ports, _make_visitor(settings))
+    site = Site(
+        folder,
+        *ports,
+        _make_visitor(settings),
+        atm_port=_free_port(),
+        host_port=_free_port(),
+        screen_port=_free_port(),
+    )
     authority_folder = site.central_folder / "ca"
     is_new = not authority_folder.exists()
     authority = Authority.create(authority_folder) if is_new else Authority.load(authority_folder)
@@ -221,6 +243,22 @@ def write_atm(site: Site, visits: Sequence[str]) -> None:
         replace_durably(key, secrets.token_bytes(32))
     lines = _agent_lines(site, ATM, DeviceKind.ATM)
     lines += ["[atm]", f'tenant_key_file = "{ATM}/card.key"', f'script = "{ATM}/visits.toml"']
+    lines += [
+        "[atm.machine]",
+        'terminal = "DEMO0001"',
+        f'publisher = "ws://127.0.0.1:{site.atm_port}/xfs4iot/v1.0"',
+        'token_key_file = "machine/token.key"',
+        'customer = "machine/customer.sock"',
+        "taken_s = 5",
+        "[atm.machine.host]",
+        'host = "127.0.0.1"',
+        f"port = {site.host_port}",
+        'profile = "iso87-ascii-mac"',
+        'mac_key_file = "machine/mac.key"',
+        "timeout_s = 5",
+        "[atm.screen]",
+        f"port = {site.screen_port}",
+    ]
     _write(site.agent_folder(ATM) / "visits.toml", visits)
     _write(site.agent_config(ATM), lines)
 

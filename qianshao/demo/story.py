@@ -14,6 +14,15 @@ _DECISIONS = {
     "REFER_TO_COUNTER": "no cash from this machine, the counter is offered",
 }
 
+_OUTCOMES = {
+    "completed": "card, PIN and face were good: the bank approved, notes were taken and booked",
+    "declined": "the bank declined; the card went back",
+    "reversed": "no notes were paid out; the booking is reversed",
+    "partially_reversed": "fewer notes were paid out, and only those are booked",
+    "suspense": "nobody knows where the notes are: a person counts, the machine is closed",
+}
+"""A visit that ended before the bank was asked is told by its decision alone."""
+
 
 class Story:
     """Prints lines with the seconds since the start; safe from several threads."""
@@ -72,6 +81,11 @@ def _line(part: str, event: dict[str, Any]) -> str | None:
             f"{_DECISIONS.get(str(event.get('decision')), '')}"
             + (" [simulated camera]" if event.get("is_simulated") else "")
         )
+    if name == "withdrawal_step":
+        outcome = _OUTCOMES.get(str(event.get("outcome")))
+        if event.get("state") != "ended" or outcome is None:
+            return None
+        return f"{part:7} visit {event.get('visit')}: {outcome}"
     if name == "sensor_ended":
         return (
             f"{part:7} sniffer {event.get('sensor')}: end of the recording, "
@@ -83,6 +97,7 @@ def _line(part: str, event: dict[str, Any]) -> str | None:
             "what it has to say waits in its outbox"
         )
     plain = {
+        "machine_started": "the simulated ATM and its bank are up",
         "central_started": "the central is up",
         "broker_restarted": "the broker had died and was started again",
         "broker_adopted": "the broker was still alive and was taken over",

@@ -12,7 +12,7 @@ from contract.words import DetectionKind, RivalVerdict
 from hardware.readings import Stamp, SweepDevice
 from rf_watch.broadcast import rivals, rules
 from rf_watch.broadcast.geo import LEVEL_SPREAD_DB, distance_m, expected_level_dbm
-from rf_watch.broadcast.identity import phone_numbers
+from rf_watch.broadcast.identity import addresses, phone_numbers
 from rf_watch.broadcast.licences import Licence, LicenceList
 from rf_watch.broadcast.rules import BroadcastFinding, Subkind
 from rf_watch.broadcast.schedule import timetable
@@ -218,21 +218,25 @@ class Judge:
             return None
         rule = rules.PI_UNKNOWN if self._names_pis() else rules.CARRIER
         findings = [BroadcastFinding(rule=rule, values=self._identity(track))]
-        findings += self._phone(track)
+        findings += self._contacts(track)
         return Opinion(DetectionKind.ILLEGAL_BROADCAST, "", 0.0, tuple(findings), False)
 
-    def _phone(self, track: Track) -> list[BroadcastFinding]:
-        numbers = phone_numbers(*track.texts.values())
-        if not numbers:
-            return []
-        values: Values = {"numbers": ",".join(numbers)}
-        return [BroadcastFinding(rule=rules.PHONE_NUMBER, values=values)]
+    def _contacts(self, track: Track) -> list[BroadcastFinding]:
+        texts = track.texts.values()
+        found: list[BroadcastFinding] = []
+        if numbers := phone_numbers(*texts):
+            values: Values = {"numbers": ",".join(numbers)}
+            found.append(BroadcastFinding(rule=rules.PHONE_NUMBER, values=values))
+        if places := addresses(*texts):
+            values = {"addresses": "; ".join(places)}
+            found.append(BroadcastFinding(rule=rules.ADDRESS, values=values))
+        return found
 
     def _companions(
         self, track: Track, group: Sequence[Track], watching: Watching, step_khz: float
     ) -> list[BroadcastFinding]:
         """What adds weight to an unlisted carrier without accusing it."""
-        found = self._phone(track)
+        found = self._contacts(track)
         if track.pi is not None and self._names_pis() and not self._with_pi(track.pi):
             values: Values = {"pi": f"{track.pi:04X}"}
             found.append(BroadcastFinding(rule=rules.PI_UNKNOWN, values=values))

@@ -10,6 +10,19 @@ PHONE = re.compile(
 )
 """Mainland mobile, landline with area code, 400 and 800 numbers."""
 
+ADDRESS = re.compile(
+    r"(?:[\u4e00-\u9fff]{1,12}(?:大道|大街|路|街|巷|弄|胡同|村|镇|乡))\d{1,5}(?:[-之]\d{1,4})?[号弄]"
+    r"(?:[\u4e00-\u9fff\dA-Z]{0,8}?(?:楼|室|层|栋|单元|铺|店))*"
+    r"|(?:No\.? ?)?\d{1,5},? (?:[A-Z][A-Za-z']+ ){1,3}(?:Road|Rd|Street|St|Avenue|Lu|Jie|Dajie)\b"
+)
+"""A street with a house number, in Chinese or in letters; a street alone is traffic news."""
+
+WEB_ADDRESS = re.compile(
+    r"(?<![\w.@-])(?:https?://)?(?:[a-z0-9-]{1,63}\.){1,4}(?:com|cn|net|org|top|vip|cc|xyz)"
+    r"(?![\w-])(?:/[\w./?=&%-]{0,80})?",
+    re.IGNORECASE | re.ASCII,
+)
+
 _SCROLL_MAX = 12
 _PS_CHARS = 8
 
@@ -24,6 +37,13 @@ def phone_numbers(*texts: str) -> list[str]:
             if digits not in found:
                 found.append(digits)
     return found
+
+
+def addresses(*texts: str) -> list[str]:
+    """Street and web addresses in the texts as they stand there, each once."""
+    found = (match.group() for text in texts for match in ADDRESS.finditer(text))
+    web = (match.group() for text in texts for match in WEB_ADDRESS.finditer(text))
+    return list(dict.fromkeys((*found, *web)))
 
 
 class Scroll:

@@ -161,6 +161,16 @@ PHONE_NUMBER = BroadcastRule(
     source="logs of real unlicensed stations: a mobile number scrolled through the station name",
     false_positives="A licensed station's service line: never counted on a listed frequency",
 )
+ADDRESS = BroadcastRule(
+    id="FM-ADDRESS",
+    observed="A street address with its number, or a web address, in the station name or RadioText",
+    family=BroadcastFamily.STATION_IDENTITY,
+    is_accusing=False,
+    weight=0.7,
+    weight_basis="choice: ln 2 for an unlisted carrier; it leads to whom the broadcast serves",
+    source="broadcast sales of medicine name a shop; regulators' case notes",
+    false_positives="A licensed station's own address: never counted on a listed frequency",
+)
 SCHEDULE = BroadcastRule(
     id="FM-SCHEDULE",
     observed="An unlisted carrier keeps hours, learned over fm.schedule_claim_min_h of watching",
@@ -205,6 +215,7 @@ BROADCAST_RULES: tuple[BroadcastRule, ...] = (
     TWIN,
     PI_UNKNOWN,
     PHONE_NUMBER,
+    ADDRESS,
     SCHEDULE,
     CARRIER,
 )

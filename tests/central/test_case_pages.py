@@ -15,11 +15,13 @@ from central.actor import Role
 from central.hub import Hub
 from central.store.cases import CaseRow
 from central.web import create_app
+from contract.orders import CallVanOff, OrderBody, SendVan
 from tests.central.kit import Central, Station, settings
 from tests.central.signing import client_as
 from tests.central.test_alert_desk import sighting
 from tests.central.test_alert_pages import HOSTILE
 
+TOLD: list[tuple[str, OrderBody]] = []
 PEOPLE = {
     "lin": Role.DUTY_OFFICER,
     "qian": Role.REVIEWER,
@@ -30,7 +32,13 @@ PEOPLE = {
 
 @pytest.fixture
 def app(central: Central) -> FastAPI:
-    return create_app(central.store, Hub(), settings(central.path.parent), clock=central.clock)
+    return create_app(
+        central.store,
+        Hub(),
+        settings(central.path.parent),
+        clock=central.clock,
+        tell_van=lambda device, body: TOLD.append((device, body)),
+    )
 
 
 @pytest.fixture
@@ -150,3 +158,27 @@ def test_a_reward_by_forms(alerted: Central, people: dict[str, httpx.Client], se
     assert send("sun", "/tips/1/award", yuan=999).status_code == 422
     assert send("sun", "/tips/1/award", yuan=2000).status_code == 303
     assert "¥2,000.00" in people["sun"].get("/cases/1").text
+
+
+def test_a_van_is_sent_and_called_off_from_the_pages(
+    alerted: Central, people: dict[str, httpx.Client], send: Send
+) -> None:
+    TOLD.clear()
+    send("lin", "/cases/from-alert/1", version=0)
+    fields = {"device": "van-1", "lat": "25.04", "lon": "102.7", "duty": "00:00-00:00"}
+    assert send("lin", "/dispatch/vans", **fields).status_code == 303
+    assert send("lin", "/dispatch/vans", **{**fields, "duty": "25:00-1"}).status_code == 422
+    assert send("lin", "/dispatch/vans", **{**fields, "device": "van-9"}).status_code == 404
+    version = the_case(alerted).version
+    assert send("lin", "/cases/1/dispatch", version=version).status_code == 422  # no place
+    place = {"lat": "25.05", "lon": "102.71", "text": HOSTILE}
+    assert send("he", "/cases/1/dispatch", version=version, **place).status_code == 403
+    assert send("lin", "/cases/1/dispatch", version=version, **place).status_code == 303
+    for path in ("/dispatch", "/cases/1"):
+        shown = people["sun"].get(path)
+        assert shown.status_code == 200
+        assert 'data-dispatch="1"' in shown.text
+        assert "<script>alert" not in shown.text
+    assert send("lin", "/dispatch/1/cancel", version=1).status_code == 303
+    assert [type(body) for _, body in TOLD] == [SendVan, CallVanOff]
+    assert alerted.store.dispatches()[0].state == "CANCELLED"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from central.receipts import MAX_RANGES, pick_ranges
 from central.store import EventKind, Run
 from central.views import gaps
-from contract import Detection, Refusal, UnixMicros
+from contract import Detection, Refusal, UnixMicros, open_envelope
 from contract.codec import plan, to_map
 from contract.envelope import NO_PREVIOUS, message_digest
 from contract.messages import Receipt
@@ -537,3 +537,23 @@ def test_the_loop_ends_when_asked(central: Central, van: Station) -> None:
     thread.join(5)
     assert not thread.is_alive()
     assert [r.up_to for r in intake.receipts()] == [1]
+
+
+def test_a_message_that_comes_late_counts_by_the_key_that_signed_it(
+    central: Central, van: Station
+) -> None:
+    """Certificates end and are renewed; the evidence key says who spoke, and when it was void."""
+    early, before = van.next(a_detection()), van.next(a_detection())
+    renewed = dataclasses.replace(van, seed=8)
+    central.enrol(renewed)  # a further evidence key of the same device
+    central.clock.advance(90 * 24 * 3600 * 1_000_000)  # three lives of a certificate
+    central.take(van.topic(), early)
+    central.take(van.topic(), renewed.next(a_detection()))
+    assert (reasons(central), central.store.totals().messages) == ({}, 2)
+    assert central.store.revoke("van-1", int(central.clock.wall()))
+    for void in (before, van.next(a_detection()), renewed.next(a_detection())):
+        central.take(van.topic(), void)  # nobody can tell an earlier one from one dated back
+    assert reasons(central) == {Refusal.UNKNOWN_KEY: 3}
+    stored = central.store.message("van-1", 1)
+    assert stored is not None
+    assert open_envelope(stored.cose, tenant="demo", find_key=central.store.known_key)

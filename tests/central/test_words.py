@@ -20,6 +20,7 @@ from central.alerts import family
 from central.allow import AllowanceKind
 from central.case_desk import PART_KINDS, SOURCES
 from central.case_states import CaseAction, CaseReason, CaseState
+from central.dispatch import DispatchState
 from central.places import Basis
 from central.technical import RULES as TECHNICAL
 from central.web import words as words_module
@@ -68,6 +69,7 @@ GROUPS: dict[str, list[str]] = (
         "case_group": list(GROUPS_OF_CASES),
         "case_kind": [family(kind) for kind in w.AlertKind if kind not in TECHNICAL_KINDS],
         "part_kind": list(PART_KINDS),
+        "dispatch_state": [state.value for state in DispatchState],
         "source": list(SOURCES),
         "allowance": [kind.value for kind in AllowanceKind],
         "told": [headline for _, headline in STATUS.values()],

@@ -182,6 +182,8 @@ def test_the_list_of_types_is_closed_and_holds_nothing_that_pays_or_relaxes() ->
         "restart_part",
         "officers",
         "configuration",
+        "send_van",
+        "call_van_off",
     }
     assert set(RULES) == set(OrderType)
     assert set(SETTINGS) == {"health.period_s"}

@@ -130,6 +130,16 @@ def test_a_folder_with_a_blank_reaches_the_replay_url_quoted(tmp_path: Path) -> 
         ("replay://records/air.pcap?loop=1", "socket://", ":22: sensors[1].url: nothing stands"),
         ("poll_s = 0.5", "poll_s = 0", ":18: sensors[0].poll_s: 0 is not within 0.05 to 3600"),
         ('kind = "capture"', 'kind = "capture"\npoll_s = 1', ":22: sensors[1].poll_s: belongs to"),
+        (
+            'kind = "capture"',
+            'kind = "capture"\nkey = "k"',
+            ":22: sensors[1].key: belongs to a board",
+        ),
+        (
+            'kind = "capture"',
+            'kind = "board"\nmodem = "nmea"',
+            ":22: sensors[1].modem: nmea is no AT modem",
+        ),
         ("[[sensors]]\n", "[sensors]\n", ":19: Cannot declare ('sensors',) twice"),
     ],
 )
@@ -314,3 +324,16 @@ def test_without_them_the_defaults_hold(file: Path) -> None:
 )
 def test_what_an_atm_serves_is_checked_with_its_key(file: Path, text: str, expected: str) -> None:
     assert any(expected in line for line in problems(file, ATM + text))
+
+
+def test_the_list_and_the_limits_of_an_atm_are_read(file: Path) -> None:
+    file.write_text(
+        ATM + 'max_once_fen = 300000\n[atm.lists]\nurl = "https://central.example:8471"\n'
+    )
+    atm = load_config(file).atm
+    assert atm is not None
+    assert (atm.max_once_fen, atm.max_day_fen) == (300_000, None)
+    assert atm.lists is not None
+    assert (atm.lists.max_age_s, atm.lists.refresh_s) == (900.0, 60.0)
+    found = problems(file, ATM + '[atm.lists]\nurl = "http://central.example"\n')
+    assert any("is no https://HOST:PORT" in line for line in found)

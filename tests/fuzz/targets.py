@@ -6,8 +6,10 @@ escapes is a crash.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cbor2
 
@@ -21,10 +23,26 @@ from contract.messages import Health, OrderResult, Receipt, SeqRange, State
 from contract.orders import RULES
 from contract.topics import TopicError, parse_down, parse_state, parse_up
 from contract.words import DeviceKind, OrderOutcome, OrderType, Presence
+from hardware.board import messages as board
+from hardware.board.frames import FrameReader
+from hardware.board.frames import encode as encode_frame
+from hardware.board.interface import Received
+from hardware.board.readings import BoardReadings
+from hardware.board.table import MAX_PAYLOAD
 from hardware.captures.reader import CaptureReader
+from hardware.finders.kraken import KrakenReader
+from hardware.gnss.gpsd import GpsdReader
+from hardware.gnss.nmea import NmeaReader
 from hardware.modems import DIALECTS
+from hardware.modems.diag import DiagReader
+from hardware.modems.diag_framing import encode as encode_diag
 from hardware.modems.interface import Arrival
+from hardware.readings import Stamp
+from hardware.simulators.diag import gsm_log, lte_log, nas_log
 from hardware.simulators.nas import attack_capture
+from hardware.spectrum.dialects import DIALECTS as SPECTRUM_DIALECTS
+from hardware.spectrum.dialects import SweepRange
+from hardware.spectrum.rds import RdsDecoder
 from mqtt_bridge.ports import Delivery
 from tests import orders, samples
 
@@ -162,6 +180,78 @@ def modem(data: bytes) -> None:
         dialect.close()
 
 
+def _codec(make: Callable[[], object]) -> Callable[[bytes], None]:
+    """Any bytes on the line of one codec, in chunks of the first byte's size."""
+
+    def run(data: bytes) -> None:
+        codec: Any = make()
+        step = 1 + (data[0] % 64 if data else 0)
+        for at in range(0, len(data), step):
+            codec.feed(data[at : at + step], ARRIVAL)
+        codec.close()
+
+    return run
+
+
+def _spectrum(kind: str) -> Callable[[bytes], None]:
+    make = SPECTRUM_DIALECTS[kind]
+    return _codec(lambda: make(sensor="sa0", file="fuzz", sweep=SweepRange()))
+
+
+def rds(data: bytes) -> None:
+    """Any groups, eight bytes each; a ninth says which blocks are missing."""
+    decoder = RdsDecoder()
+    stamp = Stamp(at_us=1, time_basis="live", sensor="r", file="fuzz", place="line 1")
+    for at in range(0, len(data) - 8, 9):
+        words = [int.from_bytes(data[at + i : at + i + 2], "big") for i in (0, 2, 4, 6)]
+        missing = data[at + 8]
+        blocks = [None if missing >> i & 1 else word for i, word in enumerate(words)]
+        decoder.decode(blocks, stamp, b"", is_clean=not missing & 15)
+
+
+def board_link(data: bytes) -> None:
+    """Any bytes on a board's line: what is taken for a frame is one, and reads or is refused."""
+    reader = FrameReader()
+    readings = BoardReadings(sensor="board0", file="fuzz")
+    step = 1 + (data[0] % 64 if data else 0)
+    for at in range(0, len(data), step):
+        for frame in reader.feed(data[at : at + step]):
+            kind = board.MESSAGE_TYPES.get(frame.type)
+            if kind is None:
+                continue
+            try:
+                message = kind.unpack(frame.payload)
+            except struct.error:
+                continue
+            said = Received(message=message, board_ms=frame.board_ms, at_us=None, error_us=None)
+            readings.take(said, 1)
+
+
+def _frames(*messages: board.Message) -> bytes:
+    """Messages as a board sends them."""
+    return b"".join(encode_frame(m.TYPE, n, m.pack()) for n, m in enumerate(messages))
+
+
+def board_message(data: bytes) -> None:
+    """Messages with right checksums and any content: type, length, content, again."""
+    wire = bytearray()
+    at = 0
+    while at + 2 <= len(data):
+        payload = data[at + 2 : at + 2 + data[at + 1]][:MAX_PAYLOAD]
+        wire += encode_frame(data[at], at, payload)
+        at += 2 + data[at + 1]
+    board_link(bytes(wire))
+
+
+def diag(data: bytes) -> None:
+    """Any bytes on a DIAG port, and the same as the content of a right frame."""
+    for wire in (data, encode_diag(data)):
+        reader = DiagReader(sensor="diag0", file="fuzz")
+        for at in range(0, len(wire), 11):
+            reader.feed(wire[at : at + 11], ARRIVAL)
+        reader.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A function and inputs to begin with."""
@@ -174,6 +264,22 @@ def _payload_of(raw: bytes) -> bytes:
     return bytes(cbor2.loads(raw).value[2])
 
 
+_BOARD_LINE = _frames(
+    board.Sweep(
+        sweep_no=1, part=0, parts=1, start_khz=87_000, step_khz=100, channels=bytes(range(30))
+    ),
+    board.Quality(frequency_khz=89_300, level=62, snr_db=38, multipath=3, offset_khz=-1, flags=3),
+    board.RdsGroup(
+        event_no=1,
+        frequency_khz=89_300,
+        block_a=0x2010,
+        block_b=0x0540,
+        block_c=0xE0CD,
+        block_d=0x4142,
+        errors=0,
+    ),
+)
+
 TARGETS = {
     "envelope": Target(envelope, MESSAGES),
     "signed_payload": Target(signed_payload, [_payload_of(raw) for raw in MESSAGES]),
@@ -185,6 +291,54 @@ TARGETS = {
     "topics": Target(topics, [b"v1/demo/up/van-1/evt", b"v1/demo/down/van-1/rcpt"]),
     "cbor": Target(cbor, [*MESSAGES, b"\xa1\x01\x82\x02\xf5"]),
     "capture": Target(capture, [attack_capture()]),
+    "tinysa": Target(
+        _spectrum("tinysa"),
+        [b"scanraw 87000000 108000000 3\r\n{x\x10\x0ax\x20\x0bx\x30\x0c}ch> ", b"version\r\nch> "],
+    ),
+    "rf_explorer": Target(
+        _spectrum("rf_explorer"),
+        [
+            b"#C2-M:003,255,03.39\r\n#C2-F:0087000,0187500,-010,-120,0004,0,000,0000050,0960000,"
+            b"0959950,00110,0000,000\r\n$S\x04\x64\x65\x66\x67\r\n$z\x00\x04abcd\r\n"
+        ],
+    ),
+    "fm_tuner": Target(
+        _spectrum("fm_tuner"),
+        [
+            b"OK\nT98500\nSs55.2,3,4,97\nP3A1B?\nR0400E0CD4142 00\nR3A1B0400E0CD414200\n",
+            b"U87500 = 45, 87600 = 12, \nU87500=45.20,87600=12.10\n",
+        ],
+    ),
+    "sweep_csv": Target(
+        _spectrum("sweep_csv"),
+        [b"2026-11-25, 12:00:00, 87000000, 88000000, 250000.00, 8, -50.1, -60.2, nan, -70.0\n"] * 2,
+    ),
+    "nmea": Target(
+        _codec(lambda: NmeaReader(sensor="gnss0", file="fuzz")),
+        [
+            b"$GNGGA,120000.00,2502.40000,N,10242.60000,E,1,09,0.9,1890.0,M,-30.0,M,,*7B\r\n",
+            b"$GNRMC,120000.00,A,2502.40000,N,10242.60000,E,0.0,0.0,251126,,,A*6B\r\n",
+        ],
+    ),
+    "gpsd": Target(
+        _codec(lambda: GpsdReader(sensor="gnss0", file="fuzz")),
+        [b'{"class":"TPV","mode":3,"time":"2026-11-25T12:00:00.000Z","lat":25.04,"lon":102.71}\n'],
+    ),
+    "kraken": Target(
+        _codec(lambda: KrakenReader(sensor="df0", file="fuzz")),
+        [b"1795579200000, 045, 42.5, -31.0, 92300000, UCA, 9, V, 25.04, 102.71, 0, 1, GPS, R\n"],
+    ),
+    "rds": Target(rds, [b"\x20\x10\x05\x40\xe0\xcdAB\0" * 4, b"\x20\x10\x20\x40textabcd\3" * 4]),
+    "board_link": Target(board_link, [_BOARD_LINE]),
+    "board_message": Target(board_message, [b"\x04\x0f\1\0\0\1\xd8\x53\1\0\x64\0abcdefghi\5\x05"]),
+    "diag": Target(
+        diag,
+        [
+            gsm_log(bytes(23))
+            + lte_log(bytes(12), 3, 1650)
+            + nas_log(b"\x07\x44\x14", is_uplink=False)
+        ],
+    ),
     "modem": Target(
         modem,
         [

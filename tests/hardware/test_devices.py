@@ -15,6 +15,7 @@ import pytest
 
 from contract.clock import SystemClock
 from hardware import identify as identify_module
+from hardware.board.frames import encode
 from hardware.devices import Trust, known
 from hardware.identify import Identity, NotIdentified, identify
 from hardware.serial.port import PortOpened, SerialPort
@@ -45,7 +46,7 @@ def usb(vid: int, pid: int, interface: int | None = None, serial: str | None = "
         (usb(0x1E0E, 0x9001, 2), "simcom", Trust.KNOWN, "SIMCom SIM7xxx modem, AT port"),
         (usb(0x1BC7, 0x1201, 3), "telit", Trust.KNOWN, "Telit modem"),
         (usb(0x1A86, 0x7523, serial=None), None, Trust.UNKNOWN, "CH340"),
-        (usb(0x0483, 0x5740), None, Trust.UNKNOWN, "many other things"),
+        (usb(0x0483, 0x5740), "tinysa", Trust.UNKNOWN, "many other things"),
         (usb(0xFFFF, 0x0001), None, Trust.UNKNOWN, "unknown"),
         (AttachedPort(path="/dev/ttyS0"), None, Trust.UNKNOWN, "not on USB"),
     ],
@@ -110,9 +111,11 @@ def device(says: bytes = b"", *, answer: bytes = b"") -> Iterator[tuple[str, byt
 @pytest.mark.parametrize(
     ("says", "kind"),
     [
-        (b"$GNGGA,092751.00,,,,,0,00,99.99,,,,,,*7D\r\n", "gnss"),
+        (b"$GNGGA,092751.00,,,,,0,00,99.99,,,,,,*7D\r\n", "nmea"),
         (b'+QENG: "servingcell","SEARCH"\r\n', "quectel"),
-        (b"PA201\r\nSs50.2,0,0\r\n", "tuner"),
+        (b"PA201\r\nSs50.2,0,0\r\n", "fm_tuner"),
+        (b"\0" + encode(0x52, 1, b"x"), "board"),
+        (b"1795579200000, 045, 42.5, -31.0, 92300000, UCA, 100, V, 25.0, 102.7\n", "kraken"),
         (b"ch> ", "tinysa"),
     ],
 )

@@ -152,3 +152,18 @@ def test_text_and_capture_of_the_same_frames_agree(field_data: Path) -> None:
         ]
 
     assert told(text) == told(capture)
+
+
+def test_a_byte_order_mark_hides_no_kind(tmp_path: Path) -> None:
+    row = b"2021-05-01,12:00:00,88000000,90000000,500000,10,-50,-51,-30,-52\r\n"
+    found: list[list[Item]] = []
+    for number, mark in enumerate((b"", b"\xef\xbb\xbf")):
+        path = tmp_path / str(number) / "sweep.csv"
+        path.parent.mkdir()
+        path.write_bytes(mark + row)
+        found.append(list(read_recording(path)))
+    (plain,), (marked,) = found
+    assert not isinstance(plain, Unreadable)
+    assert not isinstance(marked, Unreadable)
+    assert plain.stamp == marked.stamp
+    assert type(plain) is type(marked)

@@ -102,13 +102,18 @@ def write_people(folder: Path) -> Path:
     return write_list(folder, *rows)
 
 
-def test_the_page_says_what_cannot_be_stated(tmp_path: Path) -> None:
+def test_the_page_says_what_cannot_be_stated(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pairs, page = write_people(tmp_path), tmp_path / "report.html"
     assert run(pairs, "--images", tmp_path, "--report", page) == 0
     text = page.read_text("utf-8")
     assert text.count("cannot be stated: needs") == 3
     assert "needs 30000 comparisons" in text
     assert "http" not in text
+    printed = capsys.readouterr().out
+    assert "FMR 1e-4: cannot be stated" in printed
+    assert "1 show no face" in printed
 
 
 def test_calibrate_refuses_what_the_comparisons_cannot_carry(

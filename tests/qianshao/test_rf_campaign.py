@@ -62,6 +62,9 @@ def test_the_command_prints_days_and_plans() -> None:
     (line,) = [json.loads(text) for text in out.getvalue().splitlines()]
     assert (line["schema"], line["seed"]) == ("qianshao.campaign-day/1", 0)
     out = io.StringIO()
+    assert run(parser.parse_args([*words, "--first-seed", "9000"]), out) == 0
+    assert json.loads(out.getvalue())["seed"] == 9000
+    out = io.StringIO()
     assert run(parser.parse_args(words[:-1]), out) == 0
     assert "0 false alerts in 0.1 h" in out.getvalue()
 

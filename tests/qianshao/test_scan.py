@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from contract.clock import SystemClock
 from hardware.serial.ports import AttachedPort
 from hardware.simulators.diag import SimulatedDiag, nas_messages
+from hardware.simulators.instruments import (
+    Mood,
+    SimulatedInstrument,
+    example_scene,
+    simulated,
+)
 from hardware.simulators.modem import SimulatedModem
 from hardware.simulators.modem_scripts import SceneScript
 from hardware.simulators.nas import attack_capture
@@ -83,6 +90,38 @@ def test_scan_shows_a_detection_and_a_summary(tmp_path: Path) -> None:
     lines = live.stdout.splitlines()
     assert any("alert" in line and "460-11" in line for line in lines)
     assert " readings, 1 detections, 0 unreadable places" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "is_silent_until_asked"),
+    [
+        ("tinysa", "sweep tinysa", True),
+        ("rf_explorer", "sweep rf_explorer", True),
+        ("nmea", "fix", False),
+        ("kraken", "bearing 92.300 MHz", False),
+    ],
+)
+def test_scan_shows_what_is_no_modem(
+    tmp_path: Path, kind: str, name: str, is_silent_until_asked: bool
+) -> None:
+    clock = SystemClock()
+    scene = example_scene(0.0, clock.wall())
+    with SimulatedInstrument(simulated(kind, scene, clock.wall, Mood()), tmp_path / "x") as device:
+        unasked = [] if not is_silent_until_asked else ["--as", kind]
+        live = scan(str(device.link), *unasked, "--seconds", "2", "--json")
+    assert live.returncode == 0, live.stderr
+    items = [json.loads(line) for line in live.stdout.splitlines()]
+    assert (items[0]["item"], items[0]["kind"]) == ("identity", kind)
+    assert name in {item.get("name") for item in items}
+
+
+def test_an_instrument_that_is_another_is_named(tmp_path: Path) -> None:
+    clock = SystemClock()
+    peer = simulated("nmea", example_scene(0.0, clock.wall()), clock.wall, Mood())
+    with SimulatedInstrument(peer, tmp_path / "x") as device:
+        live = scan(str(device.link), "--as", "tinysa", "--seconds", "2")
+    assert live.returncode == 1
+    assert "answers as nmea (a GNSS receiver (NMEA 0183)), not as tinysa (--as)" in live.stderr
 
 
 def test_scan_of_a_diag_port_shows_cells_and_messages(tmp_path: Path) -> None:

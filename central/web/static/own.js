@@ -76,7 +76,7 @@ function progress() {
     if (!button || event.defaultPrevented) return;
     if (event.target.method === "post") {
       // A second click must not send the form twice; the page that comes replaces this one.
-      setTimeout(() => { button.disabled = true; }, 0);
+      setTimeout(() => { button.disabled = true; button.dataset.sent = ""; }, 0);
     }
     if (!button.dataset.busy) return;
     const bar = document.createElement("progress");
@@ -85,7 +85,7 @@ function progress() {
     button.textContent = button.dataset.busy;
   });
   addEventListener("pageshow", () => {
-    for (const button of document.querySelectorAll("button[disabled]")) button.disabled = false;
+    for (const button of document.querySelectorAll("button[data-sent]")) button.disabled = false;
   });
 }
 

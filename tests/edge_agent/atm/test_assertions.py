@@ -18,6 +18,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from atm_face.policy import ListMode, SanctionRegime
+from atm_face.sanctions import Holds
 from atm_face.screens import Prompt
 from atm_face.visit import Examination
 from central.authority import Authority
@@ -165,7 +166,9 @@ def look(evidence: bool = True, **changes: Any) -> Examination:
         ),
         (
             Booth(),
-            AccountState(sanction=SanctionRegime.JOINT_2024, list_mode=ListMode.ONLINE),
+            AccountState(
+                holds=Holds(sanction=SanctionRegime.JOINT_2024), list_mode=ListMode.ONLINE
+            ),
             "ok",
             DecisionReason.NONCOUNTER_OUTFLOW_SUSPENDED,
         ),

@@ -24,6 +24,9 @@ LAYERS = {
     "raw v6": (229, ipv6(udp(NAS))),
     "cooked": (113, bytes(14) + b"\x08\x00" + ipv4(udp(NAS))),
     "cooked v2": (276, b"\x08\x00" + bytes(18) + ipv4(udp(NAS))),
+    "BSD null": (0, b"\x02\0\0\0" + ipv4(udp(NAS))),
+    "macOS null, big-endian": (0, b"\0\0\0\x1e" + ipv6(udp(NAS))),
+    "BSD loop": (108, b"\0\0\0\x02" + ipv4(udp(NAS))),
     "bare GSMTAP": (217, NAS),
 }
 
@@ -65,6 +68,8 @@ def test_a_longer_header_is_skipped_by_its_own_length() -> None:
         (101, ipv4(udp(NAS, port=53)), "UDP port other than GSMTAP's"),
         (101, ipv4(udp(gsmtap(b"", kind=18, sub_type=0, version=3))), "GSMTAP version 3"),
         (101, ipv4(udp(gsmtap(b"", kind=3, sub_type=0))), "GSMTAP type 3"),
+        (0, b"\x07\0\0\0" + bytes(20), "no IP packet"),
+        (108, b"", "no IP packet"),
         (105, b"802.11", "link type 105"),
     ],
 )
@@ -94,7 +99,7 @@ def test_a_broken_frame_is_damage(data: bytes, reason: str) -> None:
     assert refusal.value.is_damage
 
 
-@given(st.sampled_from([1, 12, 101, 113, 217, 228, 229, 276, 999]), st.binary(max_size=90))
+@given(st.sampled_from([0, 1, 12, 101, 108, 113, 217, 228, 229, 276, 999]), st.binary(max_size=90))
 def test_any_bytes_are_a_frame_or_refused(link_type: int, data: bytes) -> None:
     try:
         frame = unwrap(link_type, data)

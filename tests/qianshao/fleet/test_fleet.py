@@ -29,6 +29,23 @@ def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_two_hundred_come_back_together(capsys: pytest.CaptureFixture[str]) -> None:
+    """Live messages go first while 400,000 old ones drain."""
+    command = [sys.executable, "-m", "qianshao", "fleet", "simulate", "--stations", "200"]
+    more = ["--backlog", "2000", "--messages", "600", "--rate", "1", "--patience", "3000"]
+    done = subprocess.run(
+        [*command, *more, "--json"], capture_output=True, text=True, timeout=3500, check=False
+    )
+    with capsys.disabled():
+        print(f"\nfleet of 200, 2,000 messages each: {done.stdout}")
+    result = json.loads(done.stdout)
+    assert result["is_clean"]
+    assert result["is_drained"]
+    assert result["live_p95_s"] < 2.0
+
+
 @pytest.mark.slow
 def test_a_fleet_loses_its_lines_and_all_arrives(tmp_path: Path) -> None:
     folder = tmp_path / "fleet"

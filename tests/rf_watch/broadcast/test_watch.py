@@ -20,7 +20,7 @@ from hardware.readings import (
 )
 from hardware.simulators.fm_scene import FmEmitter, FmScene, audio_features, city_scene
 from rf_watch.broadcast import BroadcastSettings, BroadcastWatch, LicenceList, read_licences
-from rf_watch.broadcast.identity import phone_numbers
+from rf_watch.broadcast.identity import addresses, phone_numbers
 from rf_watch.broadcast.intermod import Source, third_order
 from rf_watch.broadcast.schedule import hour_of_week, local_minute, occupancy
 from rf_watch.broadcast.spectrum import analyse
@@ -176,6 +176,32 @@ def test_a_telephone_number_in_the_texts_is_evidence_on_an_unlisted_carrier() ->
 )
 def test_telephone_numbers_are_told_from_other_digits(text: str, numbers: list[str]) -> None:
     assert phone_numbers(text) == numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("地址: 新华区解放路128号3楼", ["新华区解放路128号3楼"]),
+        ("clinic No. 12 Jiefang Road", ["No. 12 Jiefang Road"]),
+        ("shop.example.com/a tel 1", ["shop.example.com/a"]),
+        ("解放路拥堵 请绕行", []),
+        ("2号线 98.5 MHz", []),
+        ("FM 98.5 Music Radio", []),
+        ("a.community", []),
+    ],
+)
+def test_addresses_are_told_from_traffic_news(text: str, found: list[str]) -> None:
+    assert addresses(text, text) == found
+
+
+def test_an_address_in_the_texts_is_evidence_on_an_unlisted_carrier_only() -> None:
+    for mhz, is_told in ((98.5, True), (97.0, False)):
+        w = watch()
+        tuned(w, [0x7000] * 10, mhz=mhz)
+        text = "解放路128号"
+        found = w.feed(rds(NOON + 60 * MICROS, 0x7000, mhz=mhz, radiotext=text))
+        rules = {r.rule: r.values for d in found for r in d.reasons}
+        assert rules.get("FM-ADDRESS") == ({"addresses": text} if is_told else None)
 
 
 def test_an_aviation_carrier_with_a_broadcast_voice_is_critical_and_an_atis_is_not() -> None:

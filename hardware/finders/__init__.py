@@ -1,0 +1,1 @@
+"""Direction finders: lines to bearings."""
