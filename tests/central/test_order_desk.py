@@ -431,6 +431,27 @@ class AnySequence(RuleBasedStateMachine):
         except OrderRefusedError:
             return
 
+    @rule(kind=st.sampled_from(list(OrderKind)[:6]), number=st.sampled_from(NUMBERS))
+    def order_at_once(self, kind: OrderKind, number: str) -> None:
+        self.order(kind, number)
+
+    def order(self, kind: OrderKind, number: str) -> None:
+        try:
+            self.office.order(kind, number=number)
+        except OrderRefusedError:
+            return
+
+    @rule(number=st.sampled_from(NUMBERS), is_stop=st.booleans())
+    def hold_and_let_go(self, number: str, is_stop: bool) -> None:
+        hold, end = (
+            (OrderKind.STOP_PAYMENT, OrderKind.RELEASE_STOP)
+            if is_stop
+            else (OrderKind.FREEZE, OrderKind.RELEASE_FREEZE)
+        )
+        for kind in (hold, end):
+            self.order(kind, number)
+            self.nothing_is_held_without_a_live_order()
+
     @rule(minutes=st.sampled_from([1, 31, 600, 2880, 100_000]))
     def wait(self, minutes: int) -> None:
         self.office.clock.advance(minutes * 60 * 1_000_000)
