@@ -13,15 +13,31 @@ import pytest
 from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from central.actor import Actor, Role
+from central.alert_work import Seen
+from central.case_desk import PART_KINDS, CaseDesk
+from central.case_work import SeenCase
+from central.dispatch_desk import DispatchDesk
 from central.hub import Hub
 from central.places import Place
+from central.store.cases import TipOff
 from central.web import WebServer, create_app
 from central.web.access import rules
 from central.web.site import VENDOR
 from contract.clock import SystemClock
+from contract.keys import public_pem
 from contract.topics import Lane
 from contract.words import DeviceKind, Level, Presence, Severity
-from tests.central.kit import START, Central, Station, a_decision, a_health, an_attack, settings
+from tests.central.kit import (
+    START,
+    TENANT,
+    Central,
+    Station,
+    a_decision,
+    a_health,
+    an_attack,
+    settings,
+)
 from tests.central.signing import browser_cookie, site_of_app
 from tests.samples import a_detection
 
@@ -35,7 +51,7 @@ WATCH = (
     " (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));"
 )
 EVIL = "<img src=x onerror=alert(1)>'\"; DROP TABLE alerts; --"
-NAMES = {"{alert_id}": "1", "{device}": "van-1", "{name}": "tester"}
+NAMES = {"{alert_id}": "1", "{device}": "van-1", "{name}": "tester", "{case_id}": "1"}
 NO_PAGES = ("/api/", "/events", "/sign-in/link", "/map/", "/static")
 
 
@@ -66,6 +82,31 @@ def browser(chromium: str) -> Iterator[Browser]:
         made.close()
 
 
+def open_case(central: Central) -> None:
+    """A case with something in each of its parts, all of it hostile."""
+    officer = Actor("lin", frozenset(Role), frozenset({"000000"}))
+    desk = CaseDesk(central.store, central.clock)
+    case = desk.open_lead(officer, "GOIP_DEN", "530102", {"about": EVIL}, EVIL, (25.0, 102.7))
+    central.store.enrol(
+        "van-2", tenant=TENANT, kind=DeviceKind.VAN, name="", at=START,
+        public_pem=public_pem(Station(seed=33).key.public_key()),
+    )  # fmt: skip
+    vans = DispatchDesk(central.store, central.clock, lambda device, body: None)
+    vans.place(officer, "van-1", (25.1, 102.7), "", EVIL)
+    vans.send(officer, SeenCase(case.id, case.version), None, EVIL)
+    for kind in PART_KINDS:
+        version = central.store.case(case.id).version  # type: ignore[union-attr]
+        desk.add_part(officer, SeenCase(case.id, version), kind, EVIL)
+    tip = desk.take_tip(
+        officer, TipOff(source="CITIZEN", text=EVIL, area="530102", taken_by="", taken_at=0)
+    )
+    version = central.store.case(case.id).version  # type: ignore[union-attr]
+    desk.link_tip(officer, SeenCase(case.id, version), tip)
+    alert = central.store.alerts(1)[0]
+    second = desk.open_from_alert(officer, Seen(alert.id, alert.version))
+    desk.ask(officer, SeenCase(second.id, second.version), EVIL, EVIL)
+
+
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     central = Central(tmp_path_factory.mktemp("central"))
@@ -85,6 +126,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     )
     central.take(van.topic(), van.next(high), b"nonsense")
     central.take(atm.topic(Lane.DECISIONS), atm.next(a_decision()), atm.next(an_attack()))
+    open_case(central)
     places = {"van-1": Place(25.04, 102.71), "atm-1": Place(25.03, 102.70)}
     chosen = settings(central.path.parent, places=places)
     made = create_app(central.store, Hub(), chosen, lambda: central.ingest.status)
