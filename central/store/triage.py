@@ -126,6 +126,18 @@ class TriageQueries:
         )
         return {(row.state, row.severity): int(row.times) for row in self._all(query)}
 
+    def alert_kinds(
+        self, areas: frozenset[str], states: Sequence[str]
+    ) -> dict[tuple[AlertKind, Severity], int]:
+        """Return how many alerts in these states there are of each kind and severity."""
+        a = t.alerts.c
+        query = (
+            sa.select(a.kind, a.severity, sa.func.count().label("times"))
+            .where(a.state.in_(states), within(a.area, areas))
+            .group_by(a.kind, a.severity)
+        )
+        return {(row.kind, row.severity): int(row.times) for row in self._all(query)}
+
     def alert_events(self, alert_id: int) -> Sequence[AlertEvent]:
         """Return an alert's history, oldest first."""
         e = at_.alert_events

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
@@ -10,6 +12,7 @@ from fastapi import APIRouter, HTTPException, Path, Request
 from fastapi.responses import FileResponse, Response
 
 from central.actor import Actor
+from central.alert_states import OPEN
 from central.people.permissions import Permission
 from central.places import Place, place_of_alert, place_of_device
 from central.store.interface import AlertRow, Device, Json
@@ -18,12 +21,11 @@ from central.web.access import needs
 from central.web.features import visible
 from central.web.present import Presenter
 from central.web.site import VENDOR, Site, SiteOf
-from contract.words import Presence
+from contract.words import AlertKind, Presence, Severity
 
 router = APIRouter(include_in_schema=False)
 
 _SHOWN_ALERTS = 500
-_OVERVIEW_ALERTS = 2000
 _TILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}\.pmtiles")
 _LIBRARY = (
     "maplibre-gl.mjs",
@@ -33,6 +35,7 @@ _LIBRARY = (
     "land.json",
 )
 _OVER = frozenset({"DISMISSED", "CLOSED", "CLEARED"})
+Counts = Mapping[tuple[AlertKind, Severity], int]
 MapReader = Annotated[Actor, needs(Permission.MAP_READ)]
 
 
@@ -45,16 +48,15 @@ def overview(
 ) -> Response:
     """Counts for a wall: no subject, no person."""
     totals, devices = site.store.totals(), site.store.devices()
-    rows = [row for row in site.store.alerts(_OVERVIEW_ALERTS) if visible(actor, row)]
-    waiting = [row for row in rows if row.state not in _OVER]
+    counts = site.store.alert_kinds(actor.areas, OPEN)
     presenter = site.presenter(request)
-    latest = max((row.raised_at for row in rows), default=None)
+    latest = next((row.raised_at for row in site.store.alerts(1)), None)
     live = [d for d in devices if d.revoked_at is None]
     return site.page(
         request,
         "overview.html",
-        severities=[(word, _count(waiting, word)) for word in ("critical", "high", "warning")],
-        kinds=_by_kind(presenter, waiting),
+        severities=[(word, _count(counts, word)) for word in ("critical", "high", "warning")],
+        kinds=_by_kind(presenter, counts),
         totals=totals,
         online=sum(d.presence is Presence.ONLINE for d in live),
         devices=len(live),
@@ -66,15 +68,15 @@ def overview(
     )
 
 
-def _count(rows: list[AlertRow], severity: str) -> int:
-    return sum(row.severity.value == severity for row in rows)
+def _count(counts: Counts, severity: str) -> int:
+    return sum(n for (_, found), n in counts.items() if found.value == severity)
 
 
-def _by_kind(presenter: Presenter, rows: list[AlertRow]) -> list[tuple[str, int]]:
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row.kind.value] = counts.get(row.kind.value, 0) + 1
-    named = [(presenter.words.word("alert", kind), n) for kind, n in counts.items()]
+def _by_kind(presenter: Presenter, counts: Counts) -> list[tuple[str, int]]:
+    kinds: Counter[str] = Counter()
+    for (kind, _), n in counts.items():
+        kinds[kind.value] += n
+    named = [(presenter.words.word("alert", kind), n) for kind, n in kinds.items()]
     return sorted(named, key=lambda pair: (-pair[1], pair[0]))
 
 

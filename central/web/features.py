@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Path, Query, Response
@@ -22,6 +24,7 @@ router = APIRouter(prefix="/api", responses=PROBLEMS)
 
 MAX_ITEMS = 1000
 _SCANNED = 5000
+_PAGE = 500
 _CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 _CONFORMS = [
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
@@ -156,7 +159,7 @@ def items(
     """Features of a collection, the newest first; only those whose position is known."""
     box = _box(bbox)
     found = alert_features(site, actor) if collection == "alerts" else device_features(site)
-    features = [f for f in found if _is_inside(f, box)][:limit]
+    features = list(islice((f for f in found if _is_inside(f, box)), limit))
     body = FeatureCollection(
         type="FeatureCollection",
         features=features,
@@ -172,29 +175,36 @@ def visible(actor: Actor, row: AlertRow) -> bool:
     return not row.area or actor.covers(row.area)
 
 
-def alert_features(site: Site, actor: Actor) -> list[Feature]:
+def _newest(site: Site) -> Iterator[AlertRow]:
+    """Alerts by pages, the newest first, no more than are worth looking through."""
+    before, looked_at = None, 0
+    while looked_at < _SCANNED:
+        page = site.store.alerts(_PAGE, before)
+        yield from page
+        if len(page) < _PAGE:
+            return
+        before, looked_at = page[-1].id, looked_at + len(page)
+
+
+def alert_features(site: Site, actor: Actor) -> Iterator[Feature]:
     """Alerts that have a position."""
     devices = {row.device: row for row in site.store.devices()}
-    features = []
-    for row in site.store.alerts(_SCANNED):
+    for row in _newest(site):
         found = place_of_alert(row, devices, site.settings.places)
         if found is not None and visible(actor, row):
             place, basis = found
             properties = {**alert_json(row), **_about(place), "position": basis.value}
-            features.append(_feature(f"alert-{row.id}", place, properties))
-    return features
+            yield _feature(f"alert-{row.id}", place, properties)
 
 
-def device_features(site: Site) -> list[Feature]:
+def device_features(site: Site) -> Iterator[Feature]:
     """Devices that have a position."""
-    features = []
     for row in site.store.devices():
         place = place_of_device(row, site.settings.places)
         if place is not None:
             view = device_json(row)
             view.pop("health")
-            features.append(_feature(f"device-{row.device}", place, {**view, **_about(place)}))
-    return features
+            yield _feature(f"device-{row.device}", place, {**view, **_about(place)})
 
 
 def _about(place: Place) -> dict[str, Any]:
@@ -243,9 +253,9 @@ def alert_cot(
 @router.get("/cot", response_class=Response, responses=_COT)
 def all_cot(site: SiteOf, actor: Exporter, limit: Limit = 100) -> Response:
     """Alerts that have a position as Cursor on Target events in one document."""
-    rows = [row for row in site.store.alerts(_SCANNED) if visible(actor, row)]
-    events = [text for row in rows if (text := _event(site, row)) is not None]
-    return Response(cot.document(events[:limit]), media_type="application/xml")
+    rows = (row for row in _newest(site) if visible(actor, row))
+    events = (text for row in rows if (text := _event(site, row)) is not None)
+    return Response(cot.document(list(islice(events, limit))), media_type="application/xml")
 
 
 def _event(site: Site, row: AlertRow) -> str | None:
