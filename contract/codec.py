@@ -14,7 +14,7 @@ import math
 import operator
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar, Union
@@ -156,6 +156,8 @@ def _pack_scalar(value: Any) -> Scalar:
 
 
 def _pack_values(value: Values) -> list[list[Scalar]]:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"expected named values, found {type(value).__name__}")
     packed = [[name, _pack_scalar(value[name])] for name in sorted(value)]
     if not all(isinstance(name, str) for name in value):
         raise TypeError("a name that is no text")
