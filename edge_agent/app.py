@@ -37,7 +37,7 @@ from edge_agent.order_store import OrderStore
 from edge_agent.orders import CannotApplyError, OrderDesk, Receiver
 from edge_agent.outbox import Outbox, OutboxError, OutboxStats, Trouble
 from edge_agent.renewal import Renewal
-from edge_agent.rf.known import Known, KnownError, load_known
+from edge_agent.rf.known import BaselineTrust, Known, KnownError, load_known
 from edge_agent.rf.survey import Survey
 from edge_agent.supervision import Part, Supervisor
 from edge_agent.watchdog import Watchdog
@@ -113,13 +113,21 @@ class Agent:
     def _load_known(self) -> Known:
         """Read the plans and baselines; a bad row is logged, an unusable file is a ConfigError."""
         try:
-            known = load_known(self._config.cells)
+            known = load_known(self._config.cells, self._baseline_trust())
         except KnownError as error:
             problem = Problem(self._config.file, None, f"cells.{error.key}", str(error))
             raise ConfigError([problem]) from None
         for row in known.bad_rows:
             log.warning("bad_row", row=row)
         return known
+
+    def _baseline_trust(self) -> BaselineTrust:
+        """Say who signs baselines, and where it is written down which were taken."""
+        return BaselineTrust(
+            tenant=self._config.tenant,
+            find_central=find_central_key(self._config.central.public_key),
+            memory=self._config.state_dir / "baselines.json",
+        )
 
     def _make_orders(self) -> OrderDesk:
         find_central = find_central_key(self._config.central.public_key)

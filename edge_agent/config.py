@@ -320,6 +320,7 @@ def _cells(table: Table | None) -> KnownFiles:
         register=table.path_or("register", None),
         gsm_off=tuple(gsm_off.split()),
         baselines=table.paths("baselines"),
+        needs_signed=table.boolean_or("signed_baselines", False),
         sms_model=table.path_or("sms_model", None),
     )
 

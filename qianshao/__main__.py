@@ -87,6 +87,12 @@ def _month(args: argparse.Namespace) -> int:
     return main_month(args)
 
 
+def _sign_baseline(args: argparse.Namespace) -> int:
+    from qianshao.rf_sign import main_sign
+
+    return main_sign(args)
+
+
 def _learn_sms(args: argparse.Namespace) -> int:
     from qianshao.rf_learn_sms import main_learn_sms
 
@@ -255,12 +261,16 @@ def _add_rf_live(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _add_rf_learn(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from qianshao import rf_campaign, rf_learn, rf_learn_sms, rf_month
+    from qianshao import rf_campaign, rf_learn, rf_learn_sms, rf_month, rf_sign
 
     sentence = "learn what genuine cells look like here, from recordings or a live drive"
     learn = kinds.add_parser("learn", help=sentence, description=sentence)
     rf_learn.add_arguments(learn)
     learn.set_defaults(run=_learn)
+    sentence = "put the central's signature on a baseline, so that its agents take it"
+    sign = kinds.add_parser("sign-baseline", help=sentence, description=sentence)
+    rf_sign.add_arguments(sign)
+    sign.set_defaults(run=_sign_baseline)
     sentence = "learn what short messages are about from a folder of labelled ones"
     learn_sms = kinds.add_parser("learn-sms", help=sentence, description=sentence)
     rf_learn_sms.add_arguments(learn_sms)

@@ -81,6 +81,7 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "rf month",
         "rf replay",
         "rf scan",
+        "rf sign-baseline",
         "rf watch",
     }
 

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.rf.known import KnownError, KnownFiles, load_known
+from contract.keys import CENTRAL, KeySigner, KnownKey
+from edge_agent.rf.known import BaselineTrust, KnownError, KnownFiles, load_known
 from hardware.readings import Rat
 from rf_watch.plan import PLAN_COLUMNS
+from rf_watch.signed_baseline import seal_baseline
 from tests.rf_watch.kit import learned
 from tests.rf_watch.test_sms_class import MODEL
+from tests.samples import ED25519
 
 HEADER = ",".join(PLAN_COLUMNS) + "\n"
 
@@ -51,3 +54,59 @@ def test_an_unusable_file_is_refused_by_its_key(
     assert (error.value.key, error.value.path) == (key, path)
     with pytest.raises(KnownError, match="baseline"):
         load_known(KnownFiles(baselines=(path,)))
+
+
+# -- baselines under the central's signature ------------------------------------------------------
+
+SIGNER = KeySigner(ED25519)
+
+
+def trust(folder: Path) -> BaselineTrust:
+    known = KnownKey(CENTRAL, ED25519.public_key())
+    return BaselineTrust(
+        tenant="demo",
+        find_central={SIGNER.kid: known}.get,
+        memory=folder / "baselines.json",
+    )
+
+
+def signed(folder: Path, version: int) -> KnownFiles:
+    baseline = replace(learned(), version=version, region="x")
+    path = folder / f"signed-{version}"
+    path.write_bytes(seal_baseline(baseline, tenant="demo", signer=SIGNER))
+    return KnownFiles(baselines=(path,), needs_signed=True)
+
+
+def test_a_signed_baseline_is_taken_again_and_an_older_one_is_not(tmp_path: Path) -> None:
+    older, newer = signed(tmp_path, 1), signed(tmp_path, 2)
+    for files in (older, older, newer, newer):
+        known = load_known(files, trust(tmp_path))
+        assert known.context.baseline.areas(Rat.GSM, "460-00")
+    with pytest.raises(KnownError, match="version 1 of x, but version 2 was taken"):
+        load_known(older, trust(tmp_path))
+
+
+def test_another_content_under_the_same_version_is_refused(tmp_path: Path) -> None:
+    load_known(signed(tmp_path, 2), trust(tmp_path))
+    changed = replace(learned(), version=2, region="x", networks={})
+    path = tmp_path / "changed"
+    path.write_bytes(seal_baseline(changed, tenant="demo", signer=SIGNER))
+    with pytest.raises(KnownError, match="an older or another one"):
+        load_known(KnownFiles(baselines=(path,)), trust(tmp_path))
+
+
+def test_an_unsigned_or_altered_file_and_a_lost_memory_are_refused(tmp_path: Path) -> None:
+    files = signed(tmp_path, 2)
+    plain = tmp_path / "plain.json"
+    plain.write_text(learned().to_json(), encoding="utf-8")
+    with pytest.raises(KnownError, match="no signature of the central"):
+        load_known(replace(files, baselines=(plain,)), trust(tmp_path))
+    with pytest.raises(KnownError, match="is signed for agents"):
+        load_known(files)
+    (path,) = files.baselines
+    path.write_bytes(path.read_bytes().replace(b"460-00", b"460-01"))
+    with pytest.raises(KnownError, match="signature"):
+        load_known(files, trust(tmp_path))
+    (tmp_path / "baselines.json").write_bytes(b"{")
+    with pytest.raises(KnownError, match="cannot be read"):
+        load_known(signed(tmp_path, 2), trust(tmp_path))
