@@ -273,12 +273,27 @@ class Book:
             live = self.live(account, now, wanted)
         known = {record.application.order_id for record in live}
         targets = application.targets or tuple(sorted(known))
-        if not targets or not set(targets) <= known:
+        if not targets or not set(targets) <= known | self._renewed(tuple(known), now):
             raise OrderRefusedError(
                 Reason.TOO_LATE if rule.renews else Reason.NOTHING_TO_END,
                 f"no live {wanted.value} is there",
             )
-        return targets
+        return targets if rule.renews else tuple(sorted({*targets, *self._renewed(targets, now)}))
+
+    def _renewed(self, targets: tuple[bytes, ...], now: UnixMicros) -> set[bytes]:
+        """Orders that the targets renewed and whose own term still runs.
+
+        A machine holds each until its own end: a release that named the newest alone would leave
+        the account held there.
+        """
+        found: set[bytes] = set()
+        waiting = list(targets)
+        while waiting:
+            application = self._orders[waiting.pop()].application
+            former = set(application.targets) - found if KINDS[application.kind].renews else set()
+            waiting += former
+            found |= {n for n in former if (self._orders[n].application.until or 0) > now}
+        return found
 
     def _term(self, application: Application, now: UnixMicros) -> UnixMicros | None:
         """End of the term: from the law where it says so; it starts now, never later."""
@@ -330,6 +345,11 @@ class Book:
         rule = KINDS[application.kind]
         if rule.begins is Hold.STOP:
             self._check_times(application, now)
-        if rule.ends is not None or rule.renews is not None:
+        if rule.renews is not None:
             self._check_targets(application, now)
+        if rule.ends is not None and not any(
+            self._orders[name].is_live(now) for name in application.targets
+        ):
+            # One that ended meanwhile must not keep the others from being released.
+            raise OrderRefusedError(Reason.NOTHING_TO_END, "what it ends is over")
         return record

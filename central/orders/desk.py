@@ -30,7 +30,14 @@ from central.orders.kinds import (
 from central.orders.platform import BankAdapter, BankError, BankRequest, Codes, Feedback, Sealed
 from central.orders.sealed import Vault
 from contract.clock import Clock, UnixMicros
-from contract.cosign import FindOrderKey, OrderError, Signature, assemble, check_signature
+from contract.cosign import (
+    FindOrderKey,
+    OrderError,
+    Signature,
+    assemble,
+    check_signature,
+    open_order,
+)
 from contract.words import OrderRefusal
 
 SIGNERS = 2
@@ -67,7 +74,8 @@ class Wiring:
     tenant: str
     issuer: str
     clock: Clock
-    find_key: FindOrderKey
+    find_key: Callable[[UnixMicros], FindOrderKey]
+    """Look-up of the officers who may sign what is issued at a moment: ``order_keys``."""
     bank: BankAdapter
     codes: Codes
     vault: Vault
@@ -187,7 +195,7 @@ class OrderDesk:
                 self.content(order_id),
                 signature,
                 tenant=self._with.tenant,
-                find_key=self._with.find_key,
+                find_key=self._with.find_key(record.application.drafted_at),
             )
         except OrderError as error:
             reason = (
@@ -270,12 +278,27 @@ class OrderDesk:
     def _send(self, order_id: bytes) -> None:
         try:
             self.book.check_send(order_id, self._with.clock.wall())
+            self._check_all_signatures(order_id)
         except OrderRefusedError as error:
             self._log.refuse(None, order_id.hex(), error)
             detail = {"failures": [error.reason.value], "hint": error.hint}
             self._move(order_id, Trigger.REFUSE, detail=detail)
             return
         self._move(order_id, Trigger.SEND)
+
+    def _check_all_signatures(self, order_id: bytes) -> None:
+        """An officer may have been removed since: the machines would refuse the order."""
+        application = self.book.get(order_id).application
+        if KINDS[application.kind].wire is None:
+            return
+        try:
+            open_order(
+                self.signed_bytes(order_id),
+                tenant=self._with.tenant,
+                find_key=self._with.find_key(application.drafted_at),
+            )
+        except OrderError as error:
+            raise OrderRefusedError(Reason.UNKNOWN_SIGNER, error.detail) from None
 
     def _match(self, order_id: bytes) -> None:
         application = self.book.get(order_id).application

@@ -11,7 +11,7 @@ from central.store.interface import StoreUnavailableError
 from central.store.orders import Pending
 from central.store.sql import SqlStore
 from contract import Clock, seal
-from contract.clock import MonoMicros, machine_boot_id
+from contract.clock import MonoMicros, UnixMicros, machine_boot_id
 from contract.cosign import FindOrderKey, OrderKey, SignedOrder, open_order, read_body, read_order
 from contract.envelope import NO_PREVIOUS
 from contract.keys import CENTRAL, KeySigner, Signer, key_id, load_public_pem
@@ -34,8 +34,12 @@ _log = structlog.get_logger(__name__)
 Heard = dict[str, tuple[bytes, int, bool]]
 
 
-def order_keys(store: SqlStore, signer: KeySigner) -> FindOrderKey:
-    """Return the look-up that the central itself verifies by: its own key, the newest officers."""
+def order_keys(store: SqlStore, signer: KeySigner, at: UnixMicros | None = None) -> FindOrderKey:
+    """Return the look-up that the central itself verifies by: its own key, the newest officers.
+
+    ``at``: only officers who may sign what is issued then, as each device asks too. A release that
+    the machines refuse would leave an account held there.
+    """
     own = OrderKey(CENTRAL, frozenset({Signatory.CENTRAL, Signatory.ROOT}), signer.public)
 
     def find(kid: bytes) -> OrderKey | None:
@@ -44,6 +48,8 @@ def order_keys(store: SqlStore, signer: KeySigner) -> FindOrderKey:
         raw = store.newest_order(OrderType.OFFICERS)
         bundle = None if raw is None else read_body(raw)
         for entry in bundle.officers if isinstance(bundle, Officers) else ():
+            if at is not None and not entry.valid_from <= at < entry.valid_until:
+                continue
             public = load_public_pem(entry.public_pem)
             if key_id(public) == kid:
                 return OrderKey(entry.officer, frozenset({Signatory.OFFICER}), public)

@@ -46,7 +46,7 @@ from contract.keys import KeySigner
 from contract.topics import Channel
 from contract.words import OrderType
 from tests.edge_agent.order_desks import Bench
-from tests.orders import FIND, HOUR_US, NOW, OFFICERS, TENANT, delivered, signed
+from tests.orders import FIND, HOUR_US, NOW, OFFICERS, TENANT, delivered, officers, signed
 
 LAW = load_law()
 NUMBERS = ("6217000000000000012", "6217000000000000020")
@@ -76,15 +76,21 @@ class Office:
         self.desk = self.open()
         self.serial = 0
 
-    def _find(self, kid: bytes) -> OrderKey | None:
-        return self.find_key(kid)  # read anew: an officer may be removed meanwhile
+    def _keys_at(self, at: UnixMicros) -> FindOrderKey:
+        """The officers of the bundle that the machines have, as long as it holds."""
+        is_valid = officers().officers[0].valid_until > at
+
+        def find(kid: bytes) -> OrderKey | None:
+            return self.find_key(kid) if is_valid else None
+
+        return find
 
     def open(self, **changes: Any) -> OrderDesk:
         wiring = Wiring(
             tenant=TENANT,
             issuer="central",
             clock=self.clock,
-            find_key=self._find,
+            find_key=self._keys_at,
             bank=self.bank,
             codes=load_codes(),
             vault=Vault(b"v" * 32),
@@ -225,6 +231,25 @@ def test_a_borrowed_key_a_wrong_area_and_an_altered_signature_are_refused(office
     assert caught.value.reason is Reason.UNKNOWN_SIGNER
 
 
+def test_an_officer_whose_time_is_over_signs_nothing_the_machines_would_refuse(
+    office: Office,
+) -> None:
+    office.clock.advance(1000 * HOUR_US)
+    name = office.draft().application.order_id
+    with pytest.raises(OrderRefusedError) as caught:
+        office.sign(name, "li")
+    assert caught.value.reason is Reason.UNKNOWN_SIGNER
+
+
+def test_an_officer_removed_after_signing_spoils_the_order(office: Office) -> None:
+    name = office.draft().application.order_id
+    office.sign(name, "li")
+    li = KeySigner(OFFICERS["li"]).kid
+    office.find_key = lambda kid: None if kid == li else FIND(kid)
+    assert office.sign(name, "wang").state is OrderState.REFUSED
+    assert office.bank.holds(NUMBERS[0]) == []
+
+
 @pytest.mark.parametrize("area", ["140000", "140500", "000000"])
 def test_a_tier_above_may_sign_for_one_below(office: Office, area: str) -> None:
     name = office.draft(area="140522").application.order_id
@@ -273,7 +298,7 @@ def test_a_limited_freeze_leaves_the_rest_usable_and_is_renewed_before_its_end(
 ) -> None:
     freeze = office.order(OrderKind.FREEZE, limit_fen=2_800_000)
     assert (freeze.held_fen, freeze.feedback["usable_fen"]) == (2_800_000, 2_200_000)
-    office.clock.advance(170 * 24 * HOUR_US)
+    office.clock.advance(40 * 24 * HOUR_US)
     office.order(OrderKind.EXTEND_FREEZE, limit_fen=2_800_000)
     name = freeze.application.order_id
     assert office.desk.book.get(name).state is OrderState.EXTENDED
@@ -281,6 +306,16 @@ def test_a_limited_freeze_leaves_the_rest_usable_and_is_renewed_before_its_end(
     office.clock.advance(190 * 24 * HOUR_US)
     office.desk.tick()
     refused(office, Reason.TOO_LATE, OrderKind.EXTEND_FREEZE)
+
+
+def test_a_release_also_names_what_was_renewed_and_still_runs_at_the_machines(
+    office: Office,
+) -> None:
+    first = office.order(OrderKind.FREEZE)
+    second = office.order(OrderKind.EXTEND_FREEZE)
+    release = office.order(OrderKind.RELEASE_FREEZE)
+    both = {first.application.order_id, second.application.order_id}
+    assert set(release.application.targets) == both
 
 
 def test_two_tiers_add_up_and_a_stop_with_its_freeze_counts_once(office: Office) -> None:
@@ -492,5 +527,5 @@ class AnySequence(RuleBasedStateMachine):
             assert len(open_order(raw, tenant=TENANT, find_key=FIND).signers) >= 2
 
 
-AnySequence.TestCase.settings = settings(max_examples=8, stateful_step_count=25, deadline=None)
+AnySequence.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
 TestAnySequence = AnySequence.TestCase
