@@ -162,9 +162,16 @@ def prepare(folder: Path, http_port: int) -> Site:
             f"port = {site.broker_port}",
             "[enrolment]",
             f"port = {site.enrol_port}",
+            *_place(VAN, 25.0406, 102.7122),
+            *_place(ATM, 25.0430, 102.7060),
         ],
     )
     return site
+
+
+def _place(device: str, lat: float, lon: float) -> list[str]:
+    """Give an invented station its place on the map, in the middle of Kunming."""
+    return ["[[places]]", f'device = "{device}"', f"lat = {lat}", f"lon = {lon}"]
 
 
 def _make_visitor(settings: CentralSettings) -> Visitor:
