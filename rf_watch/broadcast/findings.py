@@ -17,7 +17,7 @@ from rf_watch.broadcast.licences import Licence, LicenceList
 from rf_watch.broadcast.rules import BroadcastFinding, Subkind
 from rf_watch.broadcast.schedule import timetable
 from rf_watch.broadcast.settings import BroadcastSettings
-from rf_watch.broadcast.tracks import Track, Watching
+from rf_watch.broadcast.tracks import UNMEASURED_DB, Track, Watching
 from rf_watch.tables.receivers import RECEIVERS
 
 _EPOCH = dt.date(1970, 1, 1)
@@ -191,11 +191,12 @@ class Judge:
         values: Values = {
             "mhz": nominal,
             "measured_mhz": round(self.corrected(track), 3),
-            "level_db": round(track.level_db, 1),
-            "above_floor_db": round(track.above_floor_db, 1),
             "on_air_s": round(track.dwell.seconds()),
             "state": "CANDIDATE",
         }
+        if track.level_db != UNMEASURED_DB:
+            values["level_db"] = round(track.level_db, 1)
+            values["above_floor_db"] = round(track.above_floor_db, 1)
         if track.width_khz is not None:
             values["width_khz"] = round(track.width_khz)
         if track.is_pilot is not None:
