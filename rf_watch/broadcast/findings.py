@@ -21,6 +21,8 @@ from rf_watch.broadcast.tracks import UNMEASURED_DB, Track, Watching
 from rf_watch.tables.receivers import RECEIVERS
 
 _EPOCH = dt.date(1970, 1, 1)
+PROTECTED_KHZ = 200.0
+"""ITU-R BS.412: a stereo service needs 45 dB at 0 and still 7 dB at 200 kHz, less beyond."""
 LISTED_KHZ = 30.0
 """A carrier so near to a licensed frequency is that station's."""
 REACH_M = 150_000.0
@@ -197,11 +199,26 @@ class Judge:
         if track.level_db != UNMEASURED_DB:
             values["level_db"] = round(track.level_db, 1)
             values["above_floor_db"] = round(track.above_floor_db, 1)
+        if (row := self._protected(track)) is not None:
+            values["protected"] = row.id
+            values["protected_mhz"] = row.mhz
         if track.width_khz is not None:
             values["width_khz"] = round(track.width_khz)
         if track.is_pilot is not None:
             values["has_pilot"] = track.is_pilot
         return {**values, **self._identity(track)}
+
+    def _protected(self, track: Track) -> Licence | None:
+        """The nearest protected station that this carrier would disturb."""
+        if self._licences is None:
+            return None
+        mhz = self.corrected(track)
+        rows = [
+            row
+            for row in self._licences.near(mhz, PROTECTED_KHZ + LISTED_KHZ)
+            if row.is_protected and self._is_here(row, track)
+        ]
+        return min(rows, key=lambda row: abs(row.mhz - mhz), default=None)
 
     def _identity(self, track: Track) -> Values:
         values: Values = {}

@@ -66,6 +66,20 @@ def test_a_list_without_a_header_is_one_problem() -> None:
     assert read_licences("")[1] == []
 
 
+def test_protected_stations_are_marked_in_either_language() -> None:
+    rows, problems = read_licences("mhz,protected\n91.8,yes\n92.0,\n92.2,No\n92.4,maybe\n")
+    assert [(row.mhz, row.is_protected) for row in rows] == [
+        (91.8, True),
+        (92.0, False),
+        (92.2, False),
+    ]
+    assert [(p.line, p.reason) for p in problems] == [
+        (5, "protected: 'maybe' is neither yes nor no")
+    ]
+    rows, _ = read_licences("频率,受保护\n91.8,是\n92.0,否\n")
+    assert [row.is_protected for row in rows] == [True, False]
+
+
 def test_rows_near_a_frequency_are_found() -> None:
     rows, _ = read_licences("mhz\n91.8\n91.9\n92.0\n")
     assert [r.mhz for r in rows.near(91.85, 50)] == [91.8, 91.9]

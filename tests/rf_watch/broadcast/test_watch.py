@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from array import array
 
 import numpy as np
 import pytest
 
 from contract.messages import Detection
+from contract.words import Severity
 from hardware.readings import (
     CarrierReading,
     Position,
@@ -100,6 +102,30 @@ def test_a_licensed_frequency_outside_its_hours_is_a_hijack_after_the_dwell() ->
         reading = carrier(second * MICROS, 91.8)
         reading = dataclasses.replace(reading, stamp=stamp(second * MICROS, basis="synthetic"))
         assert undated.feed(reading) == []
+
+
+@pytest.mark.parametrize(
+    ("mhz", "named"), [(91.6, "P"), (91.85, "P"), (92.0, "P"), (92.1, None), (99.9, None)]
+)
+def test_a_carrier_beside_a_protected_station_is_critical_and_names_it(
+    mhz: float, named: str | None
+) -> None:
+    rows = read_licences("id,mhz,protected\nP,91.8,yes\nQ,99.7,no\n")[0]
+    w = BroadcastWatch("van-1", BroadcastSettings(continuous_s=60), rows)
+    (alert,) = alerts(listen(w, mhz, 120, start_us=NOON))
+    assert alert.reasons[0].values.get("protected") == named
+    assert (alert.severity is Severity.CRITICAL) is (named is not None)
+    assert listen(w, 91.8, 120, start_us=NOON) == []
+
+
+def test_a_temporary_station_is_licensed_on_its_days_alone() -> None:
+    day = dt.datetime.fromtimestamp(NOON / MICROS, dt.UTC).date()
+    for first, last, is_licensed in ((0, 0, True), (-9, -1, False), (1, 9, False)):
+        begin, end = (day + dt.timedelta(days=days) for days in (first, last))
+        text = f"id,mhz,valid_from,valid_to\nT,98.5,{begin},{end}\n"
+        w = BroadcastWatch("van-1", BroadcastSettings(continuous_s=60), read_licences(text)[0])
+        found = listen(w, 98.5, 120, start_us=NOON - 3 * 3600 * MICROS)
+        assert ([d.reasons[0].rule for d in found[:1]] == []) is is_licensed
 
 
 def test_time_alone_makes_a_carrier_dormant_and_its_clip_is_evidence() -> None:
