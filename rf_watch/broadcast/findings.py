@@ -15,7 +15,7 @@ from rf_watch.broadcast.geo import LEVEL_SPREAD_DB, distance_m, expected_level_d
 from rf_watch.broadcast.identity import addresses, phone_numbers
 from rf_watch.broadcast.licences import Licence, LicenceList
 from rf_watch.broadcast.rules import BroadcastFinding, Subkind
-from rf_watch.broadcast.schedule import timetable
+from rf_watch.broadcast.schedule import timetable, week_hours
 from rf_watch.broadcast.settings import BroadcastSettings
 from rf_watch.broadcast.tracks import UNMEASURED_DB, Track, Watching
 from rf_watch.tables.receivers import RECEIVERS
@@ -270,6 +270,7 @@ class Judge:
                 "off": hours.off,
                 "episodes": hours.episodes,
                 "watched_h": hours.watched_h,
+                "week": week_hours(track, watching),
             }
             found.append(BroadcastFinding(rule=rules.SCHEDULE, values=values))
         return found

@@ -24,8 +24,9 @@ from hardware.simulators.fm_scene import FmEmitter, FmScene, audio_features, cit
 from rf_watch.broadcast import BroadcastSettings, BroadcastWatch, LicenceList, read_licences
 from rf_watch.broadcast.identity import addresses, phone_numbers
 from rf_watch.broadcast.intermod import Source, third_order
-from rf_watch.broadcast.schedule import hour_of_week, local_minute, occupancy
+from rf_watch.broadcast.schedule import hour_of_week, local_minute, occupancy, week_hours
 from rf_watch.broadcast.spectrum import analyse
+from rf_watch.broadcast.tracks import Track, Watching
 from rf_watch.settings import SettingError
 from tests.rf_watch.broadcast.scenes import (
     DAY_US,
@@ -317,7 +318,21 @@ def test_a_timetable_is_claimed_after_72_hours_and_not_before() -> None:
     assert claims[-1]["on"] in {"20:29", "20:30", "20:31", "20:32"}
     assert claims[-1]["off"] in {"07:27", "07:28", "07:29", "07:30"}
     assert claims[-1]["watched_h"] >= 72  # type: ignore[operator]
+    week = str(claims[-1]["week"])
+    assert week.startswith("Wed 00-08 20-24; Thu 00-08 20-24; Fri 00-08 20-24; Sat 00-08 (")
     assert len({d.track_id for d in alerts(first + later)}) == 1
+
+
+def test_hours_of_the_week_tell_silence_from_days_nobody_watched() -> None:
+    track, watching = Track(1, "t0", 96.0, stamp(0), stamp(0)), Watching()
+    assert week_hours(track, watching) == ""
+    watching.looks[:48] = [10] * 48
+    track.on_looks[0] = track.on_looks[1] = 10
+    track.on_looks[7] = 1
+    track.on_looks[23] = 9
+    assert week_hours(track, watching) == "Mon 00-02 07-08 23-24; Tue off"
+    watching.looks[47] = 0
+    assert week_hours(track, watching).endswith("; Tue off (23 h watched)")
 
 
 def test_local_time() -> None:
