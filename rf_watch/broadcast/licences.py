@@ -61,7 +61,7 @@ _YES_NO = {
     **dict.fromkeys(("yes", "y", "true", "1", "是"), True),
     **dict.fromkeys(("no", "n", "false", "0", "否", ""), False),
 }
-_MHZ_TEXT = re.compile(r"(\d{2,3}(?:\.\d{1,3})?)\s*(?:MHz|兆赫)\.?", re.IGNORECASE)
+_MHZ_TEXT = re.compile(r"(\d{2,3}(?:\.\d{1,3})?)\s*(?:MHz|兆赫)\.*", re.IGNORECASE)
 _UNIT = re.compile(r"[(（\[].*?[)）\]]")
 """``Frequency (MHz)``: the unit is told by the size of the number."""
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")

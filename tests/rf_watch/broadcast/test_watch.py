@@ -21,6 +21,7 @@ from hardware.readings import (
     TunerReading,
 )
 from hardware.simulators.fm_scene import FmEmitter, FmScene, audio_features, city_scene
+from hardware.spectrum.csv_rows import CsvSweeps
 from rf_watch.broadcast import BroadcastSettings, BroadcastWatch, LicenceList, read_licences
 from rf_watch.broadcast.identity import addresses, phone_numbers
 from rf_watch.broadcast.intermod import Source, third_order
@@ -321,6 +322,56 @@ def test_a_timetable_is_claimed_after_72_hours_and_not_before() -> None:
     week = str(claims[-1]["week"])
     assert week.startswith("Wed 00-08 20-24; Thu 00-08 20-24; Fri 00-08 20-24; Sat 00-08 (")
     assert len({d.track_id for d in alerts(first + later)}) == 1
+
+
+def rtl_power_text(levels: np.ndarray, *, step_hz: int, bins: int, is_copied: bool) -> bytes:
+    """Hops as rtl_power prints them: the last level twice, the centre bin a copy on request."""
+    rows = []
+    for first in range(0, len(levels), bins):
+        hop = levels[first : first + bins].copy()
+        if is_copied:
+            hop[bins // 2] = hop[bins // 2 - 1]
+        low = 87_000_000 + first * step_hz
+        cells = ", ".join(f"{level:.2f}" for level in [*hop, hop[-1]])
+        high = low + bins * step_hz
+        rows.append(f"2026-11-25, 20:00:00, {low}, {high}, {step_hz}.00, 100, {cells}\n")
+    return "".join(rows).encode()
+
+
+@pytest.mark.parametrize("offset_bins", [-30, -1, 0, 1, 2])
+def test_a_copied_centre_bin_makes_no_carrier_and_moves_none(offset_bins: int) -> None:
+    step_hz, bins = 20_000, 100
+    rng = np.random.default_rng(5)
+    levels = -60 + 10 * np.log10(rng.gamma(8, 0.125, 1000))
+    at = 450 + offset_bins  # the centre of the fifth hop, or beside it
+    khz = (np.arange(1000) - at) * step_hz / 1000
+    levels = np.maximum(levels, -20 - (khz / 60) ** 2 * 4.34)
+    seen = []
+    for is_copied in (False, True):
+        text = rtl_power_text(levels, step_hz=step_hz, bins=bins, is_copied=is_copied)
+        codec = CsvSweeps(sensor="sdr0", file="f", time_basis="recorded")
+        (sweep,) = [i for i in [*codec.feed(text), *codec.close()] if isinstance(i, SweepReading)]
+        assert len(sweep.levels_dbm) == 1000
+        spectrum = analyse(sweep, 87, 108, 10)
+        assert spectrum is not None
+        (peak,) = spectrum.peaks
+        seen.append(peak)
+    plain, copied = seen
+    assert plain.mhz == pytest.approx(87 + at * step_hz / 1e6, abs=0.005)
+    assert copied.mhz == pytest.approx(plain.mhz, abs=0.01)
+    assert copied.level_db == pytest.approx(plain.level_db, abs=1.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_copied_centre_bins_of_noise_alone_are_no_carriers(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    levels = -60 + 10 * np.log10(rng.gamma(8, 0.125, 1000))
+    codec = CsvSweeps(sensor="sdr0", file="f", time_basis="recorded")
+    text = rtl_power_text(levels, step_hz=20_000, bins=100, is_copied=True)
+    (sweep,) = [i for i in [*codec.feed(text), *codec.close()] if isinstance(i, SweepReading)]
+    spectrum = analyse(sweep, 87, 108, 10)
+    assert spectrum is not None
+    assert spectrum.peaks == ()
 
 
 def test_hours_of_the_week_tell_silence_from_days_nobody_watched() -> None:
