@@ -224,5 +224,5 @@ def _pass_text(found: Passes) -> str:
         f"{found.plan}, {found.plmn}: decoded in {found.decoded} of {found.passes} passes, found "
         f"in {found.found}; alert {found.median_s} s (p95 {found.p95_s} s) after its first decoded "
         f"reading, which came {found.first_sight_median_s} s (p95 {found.first_sight_p95_s} s) "
-        "after it started 1 km away"
+        f"after it started 1 km away; false alerts: {found.false_alerts}"
     )

@@ -9,6 +9,7 @@ from typing import Protocol
 from hardware.modems.lines import LineDialect
 from hardware.modems.quectel import QuectelDialect
 from hardware.modems.simcom import SimcomDialect
+from hardware.modems.stamps import unstamp
 from hardware.modems.telit import TelitDialect
 from hardware.modems.transcripts import BOM, read_rounds
 from hardware.modems.ublox import UbloxDialect
@@ -44,6 +45,8 @@ def family_of(head: bytes) -> str | None:
     if b"\0" in head:
         return None
     body = head.removeprefix(BOM)
+    stamped = unstamp(body)
+    body = body if stamped is None else stamped.content
     found = {name: pattern.search(body) for name, pattern in _PATTERNS.items()}
     first = {name: match.start() for name, match in found.items() if match is not None}
     return min(first, key=lambda name: first[name]) if first else None

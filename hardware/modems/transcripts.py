@@ -1,4 +1,4 @@
-"""Recorded logs of AT answers, which bear no times: cut into rounds, a second each."""
+"""Recorded logs of AT answers: cut into rounds; a second each where the lines bear no times."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from hardware.modems.at import LineKind, kind_of
 from hardware.modems.interface import Arrival
 from hardware.modems.lines import LineDialect
-from hardware.readings import Item
+from hardware.modems.stamps import Stamped, unstamp
+from hardware.readings import Item, TimeBasisWord
 
 _ROUND_US = 1_000_000
 BOM = b"\xef\xbb\xbf"
@@ -57,18 +58,46 @@ def rounds(content: bytes, dialect: LineDialect) -> Iterator[Round]:
 def read_rounds(
     content: bytes, dialect: LineDialect, start_us: int | None = None
 ) -> Iterator[Item]:
-    """Read a recorded log of AT answers, whose lines bear no times.
+    """Read a recorded log of AT answers.
 
-    Each command with its answer takes one second, counted from ``start_us`` (microseconds since
-    1970, ``recorded``), or else from 1970-01-01T00:00:00Z (``synthetic``). Places are lines of
-    the file, counted from 1. Never raises.
+    Where a terminal program wrote times before the lines, a round has the time of its first line:
+    ``recorded`` with dates, else counted from the day's beginning (or ``start_us``). Otherwise each
+    command with its answer takes one second, counted from ``start_us`` (microseconds since 1970,
+    ``recorded``), or else from 1970-01-01T00:00:00Z (``synthetic``). Places are lines of the file,
+    counted from 1. Never raises.
     """
     body = content.removeprefix(BOM)
     if not body.endswith((b"\r", b"\n")):
         body += b"\n"  # the last line of a text is whole without it
-    for index, one in enumerate(rounds(body, dialect)):
-        arrival = Arrival(
-            at_us=(start_us or 0) + index * _ROUND_US,
-            time_basis="synthetic" if start_us is None else "recorded",
-        )
+    stamped = unstamp(body)
+    times = _Times(stamped, start_us)
+    line = 0
+    for index, one in enumerate(rounds(body if stamped is None else stamped.content, dialect)):
+        arrival = times.arrival(index, line, line + len(one.lines))
+        line += len(one.lines)
         yield from dialect.feed(b"".join(one.lines), arrival)
+
+
+class _Times:
+    """When the rounds of a log were."""
+
+    def __init__(self, stamped: Stamped | None, start_us: int | None) -> None:
+        self._stamped = stamped
+        self._start_us = start_us
+        self._last_us = start_us or 0
+        self._offset_us: int | None = None
+        is_dated = start_us is not None or (stamped is not None and stamped.has_dates)
+        self._basis: TimeBasisWord = "recorded" if is_dated else "synthetic"
+
+    def arrival(self, index: int, first: int, end: int) -> Arrival:
+        """Return the time of the round with these lines."""
+        if self._stamped is None:
+            at_us = (self._start_us or 0) + index * _ROUND_US
+            return Arrival(at_us=at_us, time_basis=self._basis)
+        told = next((t for t in self._stamped.times_us[first:end] if t is not None), None)
+        if told is not None:
+            if self._offset_us is None:
+                is_own = self._stamped.has_dates or self._start_us is None
+                self._offset_us = 0 if is_own else (self._start_us or 0) - told
+            self._last_us = told + self._offset_us
+        return Arrival(at_us=self._last_us, time_basis=self._basis)
