@@ -42,6 +42,9 @@ RESERVED_IDS = {CENTRAL}
 DEFAULT_PORT = 8883
 MAX_PORT = 65535
 DAY_S = 86_400.0
+AUDIO_MHZ = (76.0, 137.0)
+"""Broadcast and aviation bands."""
+AUDIO_RATES_HZ = (16_000, 192_000)
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _SCHEMES = ("usb", "socket", "rfc2217", "replay")
@@ -64,6 +67,7 @@ class SensorKind(StrEnum):
     GPSD = "gpsd"
     BOARD = "board"
     KRAKEN = "kraken"
+    AUDIO = "audio"
 
 
 MODEM_KINDS = frozenset({SensorKind.QUECTEL, SensorKind.SIMCOM, SensorKind.TELIT, SensorKind.UBLOX})
@@ -136,6 +140,10 @@ class SensorConfig:
     """File of the 32 bytes that a sniffer board proves to hold; None: any board is taken."""
     modem: SensorKind | None = None
     """What hangs at a board's UART; None: nothing is asked of it."""
+    mhz: float | None = None
+    """Where the receiver behind an audio input stands; None for every other kind."""
+    rate_hz: int = 48_000
+    """Of bare audio samples; a WAV stream says its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +298,9 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
     for key in ("poll_s", "survey_every_s"):
         if poll_s is None and table.has(key):
             table.forbid(key, f"belongs to a modem, kind is {kind.value}")
+    for option in ("mhz", "rate_hz"):
+        if kind is not SensorKind.AUDIO and table.has(option):
+            table.forbid(option, f"belongs to an audio input, kind is {kind.value}")
     modem: SensorKind | None = None
     for option in ("key", "modem"):
         if kind is not SensorKind.BOARD and table.has(option):
@@ -308,6 +319,8 @@ def _sensor(table: Table, folder: Path) -> SensorConfig:
         backend=table.word_or("backend", Backend.PYSERIAL, Backend),
         key=table.path_or("key", None) if kind is SensorKind.BOARD else None,
         modem=modem,
+        mhz=table.number("mhz", *AUDIO_MHZ) if kind is SensorKind.AUDIO else None,
+        rate_hz=table.integer_or("rate_hz", 48_000, *AUDIO_RATES_HZ),
     )
 
 

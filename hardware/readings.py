@@ -383,7 +383,8 @@ class CarrierReading:
     stamp: Stamp
     raw: bytes = field(repr=False)
     mhz: float
-    level_dbm: float
+    level_dbm: float | None
+    """None: a loudspeaker tells no level."""
     width_khz: float | None = None
     """Occupied bandwidth."""
     audio: tuple[float, ...] | None = field(default=None, repr=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from contract.words import PartState
-from edge_agent.config import BroadcastConfig, SensorKind
+from edge_agent.config import BroadcastConfig, SensorConfig, SensorKind
 from edge_agent.health import HealthBook
 from hardware.finders.kraken import KrakenReader
 from hardware.gnss.gpsd import WATCH, GpsdReader
@@ -98,6 +98,26 @@ async def listened_items(kind: SensorKind, name: str, port: SerialPort) -> Async
                 )
                 items = reader.feed(event.data, arrival)
             case PortLost() | PortEnded():
+                items = reader.close()
+        for item in items:
+            yield item
+
+
+async def audio_items(config: SensorConfig, file: str, port: SerialPort) -> AsyncIterator[Item]:
+    """Read the loudspeaker of a receiver that stands on one frequency."""
+    from hardware.spectrum.pcm import PcmReader
+
+    assert config.mhz is not None
+    reader = PcmReader(sensor=config.name, file=file, mhz=config.mhz, rate_hz=config.rate_hz)
+    async for event in port:
+        items: list[Item] = []
+        match event:
+            case PortData():
+                arrival = Arrival(
+                    at_us=event.received_us, time_basis="live", received_us=event.received_us
+                )
+                items = reader.feed(event.data, arrival)
+            case PortOpened() | PortLost() | PortEnded():
                 items = reader.close()
         for item in items:
             yield item

@@ -19,7 +19,13 @@ from edge_agent.desk import Desk
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
 from edge_agent.rf.board import board_gauges, board_poller, board_problem
-from edge_agent.rf.broadcast import LISTENED_KINDS, SPECTRUM_KINDS, broadcast_maker, listened_items
+from edge_agent.rf.broadcast import (
+    LISTENED_KINDS,
+    SPECTRUM_KINDS,
+    audio_items,
+    broadcast_maker,
+    listened_items,
+)
 from hardware.board.poller import BoardPoller
 from hardware.captures.reader import CaptureReader
 from hardware.gnss import FixTracker
@@ -177,6 +183,8 @@ class Survey:
             return self._board.items()
         if self._config.kind in LISTENED_KINDS:
             return listened_items(self._config.kind, self._config.name, self._port)
+        if self._config.kind is SensorKind.AUDIO:
+            return audio_items(self._config, port_name(self._config.url), self._port)
         if self._config.kind in SPECTRUM_KINDS:
             return self._spectrum_items()
         dialect = DIALECTS[self._config.kind.value](

@@ -128,11 +128,12 @@ class AviationWatch:
         values: Values = {
             "mhz": case.mhz,
             "measured_mhz": round(reading.mhz, 3),
-            "level_db": round(reading.level_dbm, 1),
             "correlation": round(best, 3),
             "fm_mhz": round(round(parent.mhz / 0.05) * 0.05, 3),
             "evidence": "SPECTRUM",
         }
+        if reading.level_dbm is not None:
+            values["level_db"] = round(reading.level_dbm, 1)
         products = _products(reading.mhz, [t for t in fm if t.is_on])
         if products:
             values["formula"] = products[0].formula

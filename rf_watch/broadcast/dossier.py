@@ -16,6 +16,8 @@ from rf_watch.dossier import RawEvidence, identified_subject, place_range
 WINDOW_US = 24 * 3600 * 1_000_000
 """A case is named after the day it began: a restart within it names it alike."""
 
+PROTECTED = "protected"
+"""Value of a finding: the protected station that the carrier would disturb."""
 _ORDER = {rule.id: index for index, rule in enumerate(BROADCAST_RULES)}
 _ALERTS = {
     DetectionKind.ILLEGAL_BROADCAST: (AlertKind.BLACK_BROADCAST_SUSPECTED, Severity.HIGH),
@@ -101,6 +103,8 @@ class BroadcastDossier:
         findings = sorted(self._findings.values(), key=lambda f: _ORDER[f.rule.id])
         times = (self._first.at_us, self._last.at_us)
         alert, severity = _ALERTS[self._kind]
+        if any(PROTECTED in finding.values for finding in findings):
+            severity = Severity.CRITICAL
         return Detection(
             detection_id=self._id,
             revision=0,

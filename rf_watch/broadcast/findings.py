@@ -15,12 +15,14 @@ from rf_watch.broadcast.geo import LEVEL_SPREAD_DB, distance_m, expected_level_d
 from rf_watch.broadcast.identity import addresses, phone_numbers
 from rf_watch.broadcast.licences import Licence, LicenceList
 from rf_watch.broadcast.rules import BroadcastFinding, Subkind
-from rf_watch.broadcast.schedule import timetable
+from rf_watch.broadcast.schedule import timetable, week_hours
 from rf_watch.broadcast.settings import BroadcastSettings
-from rf_watch.broadcast.tracks import Track, Watching
+from rf_watch.broadcast.tracks import UNMEASURED_DB, Track, Watching
 from rf_watch.tables.receivers import RECEIVERS
 
 _EPOCH = dt.date(1970, 1, 1)
+PROTECTED_KHZ = 200.0
+"""ITU-R BS.412: a stereo service needs 45 dB at 0 and still 7 dB at 200 kHz, less beyond."""
 LISTED_KHZ = 30.0
 """A carrier so near to a licensed frequency is that station's."""
 REACH_M = 150_000.0
@@ -191,16 +193,32 @@ class Judge:
         values: Values = {
             "mhz": nominal,
             "measured_mhz": round(self.corrected(track), 3),
-            "level_db": round(track.level_db, 1),
-            "above_floor_db": round(track.above_floor_db, 1),
             "on_air_s": round(track.dwell.seconds()),
             "state": "CANDIDATE",
         }
+        if track.level_db != UNMEASURED_DB:
+            values["level_db"] = round(track.level_db, 1)
+            values["above_floor_db"] = round(track.above_floor_db, 1)
+        if (row := self._protected(track)) is not None:
+            values["protected"] = row.id
+            values["protected_mhz"] = row.mhz
         if track.width_khz is not None:
             values["width_khz"] = round(track.width_khz)
         if track.is_pilot is not None:
             values["has_pilot"] = track.is_pilot
         return {**values, **self._identity(track)}
+
+    def _protected(self, track: Track) -> Licence | None:
+        """The nearest protected station that this carrier would disturb."""
+        if self._licences is None:
+            return None
+        mhz = self.corrected(track)
+        rows = [
+            row
+            for row in self._licences.near(mhz, PROTECTED_KHZ + LISTED_KHZ)
+            if row.is_protected and self._is_here(row, track)
+        ]
+        return min(rows, key=lambda row: abs(row.mhz - mhz), default=None)
 
     def _identity(self, track: Track) -> Values:
         values: Values = {}
@@ -252,6 +270,7 @@ class Judge:
                 "off": hours.off,
                 "episodes": hours.episodes,
                 "watched_h": hours.watched_h,
+                "week": week_hours(track, watching),
             }
             found.append(BroadcastFinding(rule=rules.SCHEDULE, values=values))
         return found

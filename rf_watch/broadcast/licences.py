@@ -30,6 +30,7 @@ COLUMNS = (
     "audio",
     "valid_from",
     "valid_to",
+    "protected",
 )
 """Our names; all but mhz may be empty."""
 
@@ -53,8 +54,14 @@ _SYNONYMS = {
     "功率": "erp_w",
     "hours": "schedule",
     "播出时间": "schedule",
+    "保护": "protected",
+    "受保护": "protected",
 }
-_MHZ_TEXT = re.compile(r"(\d{2,3}(?:\.\d{1,3})?)\s*(?:MHz|兆赫)\.?", re.IGNORECASE)
+_YES_NO = {
+    **dict.fromkeys(("yes", "y", "true", "1", "是"), True),
+    **dict.fromkeys(("no", "n", "false", "0", "否", ""), False),
+}
+_MHZ_TEXT = re.compile(r"(\d{2,3}(?:\.\d{1,3})?)\s*(?:MHz|兆赫)\.*", re.IGNORECASE)
 _UNIT = re.compile(r"[(（\[].*?[)）\]]")
 """``Frequency (MHz)``: the unit is told by the size of the number."""
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
@@ -107,6 +114,8 @@ class Licence:
     audio: str = ""
     valid_from: dt.date | None = None
     valid_to: dt.date | None = None
+    is_protected: bool = False
+    """Its frequency and the channels beside it are to be kept clear before all others."""
 
     def is_valid_on(self, day: dt.date | None) -> bool:
         """Temporary licences begin and end; without a date every row counts."""
@@ -210,6 +219,7 @@ def _row(cells: Sequence[str], header: Mapping[str, int], line: int) -> Licence:
         audio=cell("audio"),
         valid_from=_date("valid_from", cell("valid_from")),
         valid_to=_date("valid_to", cell("valid_to")),
+        is_protected=_yes("protected", cell("protected")),
     )
 
 
@@ -260,6 +270,12 @@ def _pi(text: str) -> int | None:
     if not re.fullmatch(r"[0-9a-f]{4}", digits):
         raise ValueError(f"pi: {text[:40]!r} is not four hexadecimal digits")
     return int(digits, 16)
+
+
+def _yes(name: str, text: str) -> bool:
+    if text.lower() not in _YES_NO:
+        raise ValueError(f"{name}: {text[:40]!r} is neither yes nor no")
+    return _YES_NO[text.lower()]
 
 
 def _date(name: str, text: str) -> dt.date | None:

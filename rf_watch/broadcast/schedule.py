@@ -12,6 +12,9 @@ _DAY_MIN = 24 * 60
 EPISODES_MIN = 3
 SPREAD_MAX_MIN = 20.0
 """A timer keeps its minute; a person does not."""
+OCCUPIED_MIN = 0.1
+"""Share of an hour's looks; an hour that is on for some minutes by its timer counts."""
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 EPISODE_LEAST_US = 10 * 60 * _MICROS
 
 
@@ -66,6 +69,30 @@ def _typical(minutes: list[int]) -> int | None:
 
 def _clock(minute: int) -> str:
     return f"{minute // 60:02d}:{minute % 60:02d}"
+
+
+def week_hours(track: Track, watching: Watching) -> str:
+    """Local hours of the week on the air: ``Mon 20-24; Tue 00-07 20-24``; empty: not watched yet.
+
+    A day without one look is left out, one watched in part says so, and a day of silence says
+    ``off``: the one is not the other.
+    """
+    days = []
+    shares = occupancy(track, watching)
+    for day, name in enumerate(_DAYS):
+        of_day = shares[day * 24 : day * 24 + 24]
+        watched = sum(share is not None for share in of_day)
+        if not watched:
+            continue
+        on = [(share or 0.0) >= OCCUPIED_MIN for share in of_day]
+        spans = [
+            f"{first:02d}-{next((h for h in range(first, 24) if not on[h]), 24):02d}"
+            for first in range(24)
+            if on[first] and (first == 0 or not on[first - 1])
+        ]
+        partly = "" if watched == len(of_day) else f" ({watched} h watched)"
+        days.append(f"{name} {' '.join(spans) or 'off'}{partly}")
+    return "; ".join(days)
 
 
 def occupancy(track: Track, watching: Watching) -> list[float | None]:

@@ -18,6 +18,8 @@ STEP_WITHIN_US = 15 * _MICROS
 HISTORY_MAX = 96
 HISTORY_STEP_US = 10 * _MICROS
 HOURS_OF_WEEK = 168
+UNMEASURED_DB = -200.0
+"""Level of a carrier that was only heard."""
 
 
 class CaseState(StrEnum):
@@ -89,7 +91,7 @@ class Track:
     resolved_sightings: int = 0
     coarse_sightings: int = 0
     spread_khz2: float = 0.0
-    level_db: float = -200.0
+    level_db: float = UNMEASURED_DB
     above_floor_db: float = 0.0
     neighbour_mhz: float = 0.0
     neighbour_above_db: float = 0.0
@@ -130,13 +132,16 @@ class Track:
         self,
         stamp: Stamp,
         mhz: float,
-        level_db: float,
+        level_db: float | None,
         above_floor_db: float,
         gap_us: float,
         *,
         is_resolved: bool,
     ) -> TrackEvent | None:
-        """Count a sighting; return NEW or RETURNED where it begins one."""
+        """Count a sighting; return NEW or RETURNED where it begins one.
+
+        ``level_db`` None: heard, not measured; nothing is then claimed from its level.
+        """
         now = stamp.at_us
         self.sightings += 1
         if is_resolved and not self.is_resolved:  # a coarse mean is worth nothing beside a fine one
@@ -144,10 +149,13 @@ class Track:
             self.mhz, self.spread_khz2 = mhz, 0.0
         if is_resolved or not self.is_resolved:
             self._average(mhz, is_resolved=is_resolved)
-        self.level_db = level_db if self.sightings == 1 else 0.7 * self.level_db + 0.3 * level_db
+        if level_db is not None:
+            is_first = self.level_db == UNMEASURED_DB
+            self.level_db = level_db if is_first else 0.7 * self.level_db + 0.3 * level_db
         self.above_floor_db = above_floor_db
         self.dwell.note(now, gap_us)
-        if not self.history or now - self.history[-1].at_us >= HISTORY_STEP_US:
+        is_due = not self.history or now - self.history[-1].at_us >= HISTORY_STEP_US
+        if level_db is not None and is_due:
             self.history.append(Sample(now, level_db, above_floor_db, stamp.position))
         self.last = stamp
         was_on, self.is_on = self.is_on, True

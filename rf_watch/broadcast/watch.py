@@ -227,7 +227,7 @@ class BroadcastWatch:
         track: Track,
         stamp: Stamp,
         mhz: float,
-        level_db: float,
+        level_db: float | None,
         above_db: float,
         gap_us: float,
         *,

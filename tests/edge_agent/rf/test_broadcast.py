@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
+import socket
+import threading
+import time
+import wave
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +16,7 @@ import pytest
 
 from contract import Detection, SystemClock
 from contract.words import AlertKind, PartState
-from edge_agent.config import BroadcastConfig, SensorConfig, SensorKind, load_config
+from edge_agent.config import BroadcastConfig, ConfigError, SensorConfig, SensorKind, load_config
 from edge_agent.desk import Desk
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
@@ -22,6 +27,7 @@ from hardware.readings import FixQuality, Stamp
 from hardware.serial.transport import replay_url
 from hardware.simulators.fm_scene import licence_csv
 from hardware.simulators.instruments import SimulatedInstrument, TinySaPeer, example_scene
+from hardware.simulators.programme import syllables
 from tests.edge_agent.outboxes import DEVICE, Bench, opened
 from tests.edge_agent.test_config import VAN
 
@@ -42,11 +48,12 @@ def run(
     seconds: float,
     broadcast: BroadcastConfig | None = None,
     fixes: FixTracker | None = None,
+    mhz: float | None = None,
 ) -> HealthBook:
     clock = SystemClock()
     book = HealthBook(clock=clock, version="test")
     survey = Survey(
-        SensorConfig(name="sa0", kind=kind, url=url, poll_s=None),
+        SensorConfig(name="sa0", kind=kind, url=url, poll_s=None, mhz=mhz, rate_hz=16_000),
         device=DEVICE,
         clock=clock,
         desk=Desk(outbox, book),
@@ -125,6 +132,65 @@ def test_the_configuration_names_list_and_sensors(tmp_path: Path) -> None:
     )
     config = load_config(file)
     assert config.sensors[1].kind is SensorKind.TINYSA
+    assert config.sensors[1].mhz is None
     assert config.broadcast == BroadcastConfig(
         licences=tmp_path / "stations.csv", utc_offset_min=480, continuous_s=60
     )
+
+
+@contextlib.contextmanager
+def loudspeaker(samples: bytes, *, block: int, every_s: float) -> Iterator[str]:
+    """A receiver's audio at a TCP port, quicker than life."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            peer, _ = server.accept()
+            with peer, contextlib.suppress(OSError):
+                for at in range(0, len(samples), block):
+                    peer.sendall(samples[at : at + block])
+                    time.sleep(every_s)
+                peer.recv(1)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"socket://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            thread.join(10)
+
+
+@pytest.mark.parametrize(("mhz", "alert"), [(98.5, True), (91.8, False)])
+def test_what_a_loudspeaker_says_is_an_alert_with_its_clip_unless_it_is_licensed(
+    outbox: Outbox, tmp_path: Path, mhz: float, alert: bool
+) -> None:
+    (tmp_path / "list.csv").write_text("id,mhz\nA,91.8\n")
+    config = BroadcastConfig(licences=tmp_path / "list.csv", continuous_s=1.0)
+    samples = syllables(1, 80).tobytes()
+    with loudspeaker(samples, block=320_000, every_s=0.3) as url:
+        run(outbox, url, SensorKind.AUDIO, seconds=3.5, broadcast=config, mhz=mhz)
+    found = detections(outbox)
+    assert (AlertKind.BLACK_BROADCAST_SUSPECTED in {d.alert for d in found}) is alert
+    if not alert:
+        return
+    last = found[-1]
+    assert last.subject["mhz"] == mhz
+    assert "level_db" not in last.reasons[0].values
+    (clip,) = [e for e in last.evidence if e.name == "AUDIO_30S"]
+    kept = EvidenceStore(outbox.path.parent / "evidence").read(clip.sha256.hex())
+    with wave.open(io.BytesIO(kept)) as file:
+        assert (file.getframerate(), file.getnframes()) == (16_000, 30 * 16_000)
+    assert kept[44:] == samples[: 30 * 32_000]
+
+
+def test_an_audio_input_says_where_its_receiver_stands(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    text = VAN.replace('kind = "capture"', 'kind = "audio"\nmhz = 91.8\nrate_hz = 32000')
+    file.write_text(text)
+    sensor = load_config(file).sensors[1]
+    assert (sensor.kind, sensor.mhz, sensor.rate_hz) == (SensorKind.AUDIO, 91.8, 32_000)
+    file.write_text(VAN.replace('kind = "capture"', 'kind = "audio"'))
+    with pytest.raises(ConfigError, match="mhz"):
+        load_config(file)
+    file.write_text(VAN.replace('kind = "capture"', 'kind = "tinysa"\nmhz = 91.8'))
+    with pytest.raises(ConfigError, match="belongs to an audio input"):
+        load_config(file)

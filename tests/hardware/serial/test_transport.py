@@ -176,6 +176,22 @@ def test_bytes_before_a_hang_up_are_still_delivered(opened: Opener) -> None:
         port.close()
 
 
+def test_all_that_waits_at_a_socket_comes_in_one_read() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = open_transport(f"socket://127.0.0.1:{server.getsockname()[1]}")
+        peer, _ = server.accept()
+        with peer:
+            peer.sendall(bytes(4000))
+            deadline = monotonic() + 2
+            waiting = 0
+            while waiting < 4000 and monotonic() < deadline:
+                waiting = len(port._port._socket.recv(5000, socket.MSG_PEEK))  # type: ignore[attr-defined]
+            assert len(port.read(3000, 1.0)) == 3000
+            assert len(port.read(3000, 1.0)) == 1000
+            assert port.read(3000, 0.0) == b""
+        port.close()
+
+
 def lend_over_rfc2217(server: socket.socket, port: serial.Serial) -> None:
     """Lend a serial port to one client over RFC 2217, until the client goes."""
     connection, _ = server.accept()

@@ -66,6 +66,43 @@ def test_a_list_without_a_header_is_one_problem() -> None:
     assert read_licences("")[1] == []
 
 
+def test_ragged_text_with_trailing_dots_and_wrong_columns_is_told_by_line() -> None:
+    rows, problems = read_licences(
+        "Longitude,Latitude,Station,City\n"
+        "-170.7,14.3,K246AX-FM  97.1 MHz.,Pago Pago\n"
+        "102.7,25.0,XYZ 91.8 MHz.,Kunming,one cell,too many\n"
+        "102.7,25.0\n"
+        "14.3,-170.7,swapped 92.1 MHz.,x\n"
+        "NaN,25.0,ABC 92.3 MHz.,x\n"
+        "0,0,DEF 92.5 MHz...,x\n"
+    )
+    assert [(row.name, row.mhz) for row in rows] == [
+        ("XYZ", 91.8),
+        ("DEF", 92.5),
+        ("K246AX-FM", 97.1),
+    ]
+    assert [row.site is None for row in rows] == [False, True, False]
+    assert [(p.line, p.reason) for p in problems] == [
+        (4, "no frequency in ''"),
+        (5, "lat: -170.7 is not between -90 and 90"),
+        (6, "lon: 'NaN' is no number"),
+    ]
+
+
+def test_protected_stations_are_marked_in_either_language() -> None:
+    rows, problems = read_licences("mhz,protected\n91.8,yes\n92.0,\n92.2,No\n92.4,maybe\n")
+    assert [(row.mhz, row.is_protected) for row in rows] == [
+        (91.8, True),
+        (92.0, False),
+        (92.2, False),
+    ]
+    assert [(p.line, p.reason) for p in problems] == [
+        (5, "protected: 'maybe' is neither yes nor no")
+    ]
+    rows, _ = read_licences("频率,受保护\n91.8,是\n92.0,否\n")
+    assert [row.is_protected for row in rows] == [True, False]
+
+
 def test_rows_near_a_frequency_are_found() -> None:
     rows, _ = read_licences("mhz\n91.8\n91.9\n92.0\n")
     assert [r.mhz for r in rows.near(91.85, 50)] == [91.8, 91.9]

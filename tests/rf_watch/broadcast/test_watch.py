@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from array import array
 
 import numpy as np
 import pytest
 
 from contract.messages import Detection
+from contract.words import Severity
 from hardware.readings import (
     CarrierReading,
     Position,
@@ -19,11 +21,13 @@ from hardware.readings import (
     TunerReading,
 )
 from hardware.simulators.fm_scene import FmEmitter, FmScene, audio_features, city_scene
+from hardware.spectrum.csv_rows import CsvSweeps
 from rf_watch.broadcast import BroadcastSettings, BroadcastWatch, LicenceList, read_licences
 from rf_watch.broadcast.identity import addresses, phone_numbers
 from rf_watch.broadcast.intermod import Source, third_order
-from rf_watch.broadcast.schedule import hour_of_week, local_minute, occupancy
+from rf_watch.broadcast.schedule import hour_of_week, local_minute, occupancy, week_hours
 from rf_watch.broadcast.spectrum import analyse
+from rf_watch.broadcast.tracks import Track, Watching
 from rf_watch.settings import SettingError
 from tests.rf_watch.broadcast.scenes import (
     DAY_US,
@@ -100,6 +104,30 @@ def test_a_licensed_frequency_outside_its_hours_is_a_hijack_after_the_dwell() ->
         reading = carrier(second * MICROS, 91.8)
         reading = dataclasses.replace(reading, stamp=stamp(second * MICROS, basis="synthetic"))
         assert undated.feed(reading) == []
+
+
+@pytest.mark.parametrize(
+    ("mhz", "named"), [(91.6, "P"), (91.85, "P"), (92.0, "P"), (92.1, None), (99.9, None)]
+)
+def test_a_carrier_beside_a_protected_station_is_critical_and_names_it(
+    mhz: float, named: str | None
+) -> None:
+    rows = read_licences("id,mhz,protected\nP,91.8,yes\nQ,99.7,no\n")[0]
+    w = BroadcastWatch("van-1", BroadcastSettings(continuous_s=60), rows)
+    (alert,) = alerts(listen(w, mhz, 120, start_us=NOON))
+    assert alert.reasons[0].values.get("protected") == named
+    assert (alert.severity is Severity.CRITICAL) is (named is not None)
+    assert listen(w, 91.8, 120, start_us=NOON) == []
+
+
+def test_a_temporary_station_is_licensed_on_its_days_alone() -> None:
+    day = dt.datetime.fromtimestamp(NOON / MICROS, dt.UTC).date()
+    for first, last, is_licensed in ((0, 0, True), (-9, -1, False), (1, 9, False)):
+        begin, end = (day + dt.timedelta(days=days) for days in (first, last))
+        text = f"id,mhz,valid_from,valid_to\nT,98.5,{begin},{end}\n"
+        w = BroadcastWatch("van-1", BroadcastSettings(continuous_s=60), read_licences(text)[0])
+        found = listen(w, 98.5, 120, start_us=NOON - 3 * 3600 * MICROS)
+        assert ([d.reasons[0].rule for d in found[:1]] == []) is is_licensed
 
 
 def test_time_alone_makes_a_carrier_dormant_and_its_clip_is_evidence() -> None:
@@ -291,7 +319,71 @@ def test_a_timetable_is_claimed_after_72_hours_and_not_before() -> None:
     assert claims[-1]["on"] in {"20:29", "20:30", "20:31", "20:32"}
     assert claims[-1]["off"] in {"07:27", "07:28", "07:29", "07:30"}
     assert claims[-1]["watched_h"] >= 72  # type: ignore[operator]
+    week = str(claims[-1]["week"])
+    assert week.startswith("Wed 00-08 20-24; Thu 00-08 20-24; Fri 00-08 20-24; Sat 00-08 (")
     assert len({d.track_id for d in alerts(first + later)}) == 1
+
+
+def rtl_power_text(levels: np.ndarray, *, step_hz: int, bins: int, is_copied: bool) -> bytes:
+    """Hops as rtl_power prints them: the last level twice, the centre bin a copy on request."""
+    rows = []
+    for first in range(0, len(levels), bins):
+        hop = levels[first : first + bins].copy()
+        if is_copied:
+            hop[bins // 2] = hop[bins // 2 - 1]
+        low = 87_000_000 + first * step_hz
+        cells = ", ".join(f"{level:.2f}" for level in [*hop, hop[-1]])
+        high = low + bins * step_hz
+        rows.append(f"2026-11-25, 20:00:00, {low}, {high}, {step_hz}.00, 100, {cells}\n")
+    return "".join(rows).encode()
+
+
+@pytest.mark.parametrize("offset_bins", [-30, -1, 0, 1, 2])
+def test_a_copied_centre_bin_makes_no_carrier_and_moves_none(offset_bins: int) -> None:
+    step_hz, bins = 20_000, 100
+    rng = np.random.default_rng(5)
+    levels = -60 + 10 * np.log10(rng.gamma(8, 0.125, 1000))
+    at = 450 + offset_bins  # the centre of the fifth hop, or beside it
+    khz = (np.arange(1000) - at) * step_hz / 1000
+    levels = np.maximum(levels, -20 - (khz / 60) ** 2 * 4.34)
+    seen = []
+    for is_copied in (False, True):
+        text = rtl_power_text(levels, step_hz=step_hz, bins=bins, is_copied=is_copied)
+        codec = CsvSweeps(sensor="sdr0", file="f", time_basis="recorded")
+        (sweep,) = [i for i in [*codec.feed(text), *codec.close()] if isinstance(i, SweepReading)]
+        assert len(sweep.levels_dbm) == 1000
+        spectrum = analyse(sweep, 87, 108, 10)
+        assert spectrum is not None
+        (peak,) = spectrum.peaks
+        seen.append(peak)
+    plain, copied = seen
+    assert plain.mhz == pytest.approx(87 + at * step_hz / 1e6, abs=0.005)
+    assert copied.mhz == pytest.approx(plain.mhz, abs=0.01)
+    assert copied.level_db == pytest.approx(plain.level_db, abs=1.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_copied_centre_bins_of_noise_alone_are_no_carriers(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    levels = -60 + 10 * np.log10(rng.gamma(8, 0.125, 1000))
+    codec = CsvSweeps(sensor="sdr0", file="f", time_basis="recorded")
+    text = rtl_power_text(levels, step_hz=20_000, bins=100, is_copied=True)
+    (sweep,) = [i for i in [*codec.feed(text), *codec.close()] if isinstance(i, SweepReading)]
+    spectrum = analyse(sweep, 87, 108, 10)
+    assert spectrum is not None
+    assert spectrum.peaks == ()
+
+
+def test_hours_of_the_week_tell_silence_from_days_nobody_watched() -> None:
+    track, watching = Track(1, "t0", 96.0, stamp(0), stamp(0)), Watching()
+    assert week_hours(track, watching) == ""
+    watching.looks[:48] = [10] * 48
+    track.on_looks[0] = track.on_looks[1] = 10
+    track.on_looks[7] = 1
+    track.on_looks[23] = 9
+    assert week_hours(track, watching) == "Mon 00-02 07-08 23-24; Tue off"
+    watching.looks[47] = 0
+    assert week_hours(track, watching).endswith("; Tue off (23 h watched)")
 
 
 def test_local_time() -> None:
