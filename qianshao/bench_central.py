@@ -58,6 +58,7 @@ PAGES_A_SECOND = 10.0
 """How often a page is asked for while ingest works: a hundred officers, each every ten seconds."""
 MESSAGES = 3000
 _DEVICES = 50
+_DECISIONS = 20_000
 _COSE_BYTES = 340
 _COOKIE = "bench"
 PAGES = (
@@ -147,10 +148,11 @@ def _fill(path: Path) -> None:
                 (_INSERT_ALERT, _alerts()),
                 (_INSERT_DETECTION, _detections()),
                 (_INSERT_OBSERVATION, _observations()),
+                (_INSERT_DECISION, _decisions()),
                 (_INSERT_MESSAGE, _messages()),
             ):
                 connection.executemany(sql, rows)
-            for table in ("messages", "detections"):
+            for table in ("messages", "detections", "decisions"):
                 connection.execute(
                     f"UPDATE tallies SET number = (SELECT COUNT(*) FROM {table})"  # noqa: S608
                     " WHERE what = ?",
@@ -185,6 +187,10 @@ _INSERT_DETECTION = (
 _INSERT_OBSERVATION = "INSERT INTO observations VALUES (?,?,?,?,?)"
 _INSERT_MESSAGE = (
     "INSERT INTO messages VALUES (?,?,?,'detection',x'00',?,?,1,NULL,?,?,?,x'00',zeroblob(?))"
+)
+_INSERT_DECISION = (
+    "INSERT INTO decisions (device, seq, visit, decision, reason, decided_at, received_at, body,"
+    " alert_id) VALUES (?,?,?,'DENY','FACE_MISMATCH',?,?,?,?)"
 )
 _KINDS = ("FAKE_BTS_SUSPECTED", "FAKE_BTS_CONFIRMED", "BLACK_BROADCAST_SUSPECTED", "CLOCK_SKEW")
 _SEVERITIES = ("high", "critical", "high", "warning")
@@ -237,6 +243,17 @@ def _observations() -> Iterator[tuple[Any, ...]]:
         name, device, first = _detection_id(n), f"van-{n % _DEVICES}", n // _DEVICES
         for revision in range(_PER_DETECTION):
             yield device, first * _PER_DETECTION + revision + 1, name, revision, _BEGAN_US
+
+
+def _decisions() -> Iterator[tuple[Any, ...]]:
+    face = {"similarity": 0.31, "threshold": 0.6, "is_simulated": True}
+    body = json.dumps(
+        {"business": "withdrawal", "amount_fen": 500_000, "card": {"last4": "4821"}, "face": face,
+         "pin": "ok", "policy_version": 1, "started_at": "2026-11-25T08:00:00Z"}
+    )  # fmt: skip
+    for n in range(1, _DECISIONS + 1):
+        at = _BEGAN_US + n * 1_000_000
+        yield f"van-{n % _DEVICES}", n, f"visit-{n:08}", at, at, body, n % ALERTS + 1
 
 
 def _messages() -> Iterator[tuple[Any, ...]]:
