@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from central.actor import Actor
+from central.actor import Actor, Role
 from central.alert_states import RuleError
 from central.alert_work import NotCoveredError, Seen, check_note, sql_of
 from central.audit import record
@@ -87,17 +87,22 @@ class CaseDesk:
             raise RuleError("a case always has an owner")
         return self.act(actor, seen, CaseAction.OWN, note=owner, owner=owner[:80])
 
-    def ask(self, actor: Actor, seen: SeenCase, unit: str, question: str) -> Inquiry:
+    def ask(
+        self, actor: Actor, seen: SeenCase, unit: str, question: str, role: Role = Role.CARRIER
+    ) -> Inquiry:
         """Ask an operator or regulator whether the emitter is theirs."""
         with self.writing() as work:
-            return work.ask(actor, seen, line_of(unit, "a unit"), check_note(question))
+            return work.ask(actor, seen, line_of(unit, "a unit"), check_note(question), role)
 
     def answer(
-        self, actor: Actor, inquiry_id: int, *, is_ours: bool, person: str, note: str = ""
-    ) -> CaseRow:
+        self, actor: Actor, inquiry_id: int, *, is_ours: bool, person: str, note: str = "",
+        is_liaison: bool = False,
+    ) -> CaseRow:  # fmt: skip
         """Write down an answer in the name of the unit's person: ours, or not ours."""
         with self.writing() as work:
-            return work.answer(actor, inquiry_id, is_ours=is_ours, person=person, note=note)
+            return work.answer(
+                actor, inquiry_id, is_ours=is_ours, person=person, note=note, is_liaison=is_liaison
+            )
 
     def offer(self, actor: Actor, seen: SeenCase, unit: str) -> CaseRow:
         """Ask another unit to take a case over; nothing ends before a person there accepts."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from central import case_states as rules
-from central.actor import Actor
+from central.actor import Actor, Role
 from central.alert_states import AlertAction, RuleError
 from central.alert_work import (
     AlertWork,
@@ -197,20 +197,26 @@ class CaseWork:
         action = CaseAction.DISCOVER if waits else CaseAction.LINK
         return self.act(actor, seen, action, data={"alert": found.id})
 
-    def ask(self, actor: Actor, seen: SeenCase, unit: str, question: str) -> Inquiry:
+    def ask(self, actor: Actor, seen: SeenCase, unit: str, question: str, role: Role) -> Inquiry:
         """Ask a unit."""
         row = self.act(actor, seen, CaseAction.ASK, note=unit)
         inquiry = Inquiry(
-            case_id=row.id, unit=unit, question=question, asked_by=actor.name, asked_at=self._now
-        )
+            case_id=row.id, unit=unit, question=question, asked_by=actor.name,
+            asked_at=self._now, role=role.value,
+        )  # fmt: skip
         return replace(inquiry, id=stored.add(self._tx._connection, inquiry))
 
     def answer(
-        self, actor: Actor, inquiry_id: int, *, is_ours: bool, person: str, note: str
-    ) -> CaseRow:
-        """Write down an answer; it moves the case if that still waits for one."""
+        self, actor: Actor, inquiry_id: int, *, is_ours: bool, person: str, note: str,
+        is_liaison: bool = False,
+    ) -> CaseRow:  # fmt: skip
+        """Write down an answer; it moves the case if that still waits for one.
+
+        A liaison answers only what their own role is asked.
+        """
         inquiry = stored.read_inquiry(self._tx._connection, inquiry_id)
-        if inquiry is None:
+        is_others = inquiry is not None and inquiry.role not in {"", *actor.roles}
+        if inquiry is None or (is_liaison and is_others):
             raise UnknownError(f"there is no inquiry {inquiry_id}")
         if inquiry.answered_at is not None:
             raise RuleError(f"{inquiry.answered_by} has answered this inquiry already")

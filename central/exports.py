@@ -14,6 +14,8 @@ Row = Sequence[Cell]
 _BOM = "\ufeff"
 _DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """OWASP's list of CSV injection, with the full-width forms that spreadsheets fold."""
+_BLANKS = "".join(c for c in map(chr, range(0x3001)) if c.isspace()) + "\ufeff"
+"""A program may pass over any of them in search of the formula behind."""
 _CHUNK_ROWS = 500
 _MAX_CELL = 32_767
 """Characters that XLSX takes in a cell."""
@@ -24,7 +26,7 @@ def harmless(cell: Cell) -> Cell:
     if not isinstance(cell, str):
         return cell
     text = cell.replace("\x00", "")
-    begins = text.lstrip(" \u3000\u00a0\ufeff")
+    begins = text.lstrip(_BLANKS)
     return f"'{text}" if begins.startswith(_DANGEROUS) or text.startswith(_DANGEROUS) else text
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
-from central.store.interface import AlertRow, Device
+from central.store.interface import Device
 
 
 class Basis(StrEnum):
@@ -64,8 +64,24 @@ def place_of_device(row: Device, places: Places) -> Place | None:
     return places.get(row.device)
 
 
+class HasPlace(Protocol):
+    """As much of an alert as says where it is."""
+
+    @property
+    def device(self) -> str:
+        """Who saw it."""
+
+    @property
+    def subject(self) -> Mapping[str, Any]:
+        """What it is about."""
+
+    @property
+    def summary(self) -> Mapping[str, Any]:
+        """What a list shows of it."""
+
+
 def place_of_alert(
-    row: AlertRow, devices: Mapping[str, Device], places: Places
+    row: HasPlace, devices: Mapping[str, Device], places: Places
 ) -> tuple[Place, Basis] | None:
     """Position of an alert's subject; without one that of the station, and it says so."""
     stated = _stated(row.subject) or _stated(row.summary)

@@ -98,6 +98,7 @@ inquiries = _table(
     _may("answered_by", sa.Text),
     _may("answered_at", sa.BigInteger),
     _need("note", sa.Text),
+    _need("role", sa.Text, server_default=""),
 )
 sa.Index("inquiries_by_case", inquiries.c.case_id, inquiries.c.id)
 sa.Index("inquiries_open", inquiries.c.answered_at, inquiries.c.unit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,6 +96,8 @@ class Inquiry:
     answered_by: str | None = None
     answered_at: int | None = None
     note: str = ""
+    role: str = ""
+    """Role of the liaison who is asked; empty: put before that was said, any liaison's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,14 +226,18 @@ class CaseQueries:
         return [Inquiry(**row._mapping) for row in rows]
 
     def open_inquiries(
-        self, areas: frozenset[str], limit: int = 200
+        self, areas: frozenset[str], roles: Collection[str], limit: int = 200
     ) -> Sequence[tuple[Inquiry, CaseRow]]:
-        """Return the questions that nobody has answered, oldest first, with their cases."""
+        """Return what liaisons of these roles are asked and nobody has answered, oldest first."""
         i = ct.inquiries
         query = (
             sa.select(i.c.id, i.c.case_id)
             .join(ct.cases, ct.cases.c.id == i.c.case_id)
-            .where(i.c.answered_at.is_(None), within(ct.cases.c.area, areas))
+            .where(
+                i.c.answered_at.is_(None),
+                i.c.role.in_(["", *roles]),
+                within(ct.cases.c.area, areas),
+            )
             .order_by(i.c.id)
             .limit(limit)
         )

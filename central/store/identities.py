@@ -162,12 +162,11 @@ class IdentityQueries:
                 )
             )
 
-    def certificates(self, device: str) -> Sequence[IssuedCertificate]:
-        """Certificates of a device, newest first."""
+    def certificates(self, device: str | None = None) -> Sequence[IssuedCertificate]:
+        """Certificates of a device, or of all, newest first."""
         c = t.certificates.c
-        rows = self._all(
-            sa.select(t.certificates).where(c.device == device).order_by(c.issued_at.desc())
-        )
+        query = sa.select(t.certificates).order_by(c.issued_at.desc())
+        rows = self._all(query if device is None else query.where(c.device == device))
         return [IssuedCertificate(**row._mapping) for row in rows]
 
     def revoked_certificates(self, at: int) -> Sequence[IssuedCertificate]:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from central.store import alert_tables as at_
 from central.store import tables as t
 from central.store.sql import SqlStore
-from central.store.write import SqlTransaction
+from central.store.write import SqlTransaction, tally
 
 DAY_US = 24 * 3600 * 1_000_000
 LOOKED_UP = 100_000
@@ -124,6 +124,7 @@ def _erase_detections(connection: sa.Connection, rows: Sequence[Row]) -> None:
         )
         if not gone.rowcount:
             continue
+        tally(connection, t.detections, -gone.rowcount)
         here = o.device == row.device, o.detection_id == row.detection_id
         _blank(connection, connection.execute(sa.select(o.device, o.seq).where(*here)).all())
         connection.execute(at_.observations.delete().where(*here))
@@ -138,7 +139,10 @@ def _erase_decisions(connection: sa.Connection, rows: Sequence[Row]) -> None:
     d = t.decisions.c
     _blank(connection, rows)
     for row in rows:
-        connection.execute(t.decisions.delete().where(d.device == row.device, d.seq == row.seq))
+        gone = connection.execute(
+            t.decisions.delete().where(d.device == row.device, d.seq == row.seq)
+        )
+        tally(connection, t.decisions, -gone.rowcount)
 
 
 def _old_by_id(table: sa.Table) -> Query:

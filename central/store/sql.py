@@ -277,9 +277,7 @@ class SqlStore(
             def number(of: sa.Select[Any]) -> int:
                 return int(connection.execute(of).scalar() or 0)
 
-            def rows_in(table: sa.Table) -> int:
-                return number(sa.select(sa.func.count()).select_from(table))
-
+            kept = {row.what: row.number for row in connection.execute(sa.select(t.tallies))}
             latencies = connection.execute(
                 sa.select(a.raised_at, a.fired_at)
                 .where(a.fired_at.is_not(None))
@@ -287,10 +285,10 @@ class SqlStore(
                 .limit(_LATENCIES)
             )
             return Totals(
-                messages=rows_in(t.messages),
-                detections=rows_in(t.detections),
-                decisions=rows_in(t.decisions),
-                alerts=rows_in(t.alerts),
+                messages=kept[t.messages.name],
+                detections=kept[t.detections.name],
+                decisions=kept[t.decisions.name],
+                alerts=number(sa.select(sa.func.count()).select_from(t.alerts)),
                 duplicates=number(sa.select(sa.func.sum(t.devices.c.duplicates))),
                 refused=number(sa.select(sa.func.sum(t.refusal_counts.c["count"]))),
                 alert_latencies_ms=tuple((r.raised_at - r.fired_at) / 1000 for r in latencies),

@@ -195,6 +195,19 @@ sa.Index("alerts_by_state", alerts.c.is_technical, alerts.c.state, alerts.c.rise
 sa.Index("alerts_counted", alerts.c.is_technical, alerts.c.state, alerts.c.severity, alerts.c.area)
 sa.Index("alerts_by_call", alerts.c.escalate_at)
 sa.Index("alerts_merged", alerts.c.merged_into)
+sa.Index("alerts_risen", alerts.c.risen_at, alerts.c.id)
+sa.Index("alerts_by_kind", alerts.c.state, alerts.c.kind, alerts.c.severity, alerts.c.area)
+sa.Index(
+    "alerts_timed",
+    alerts.c.id,
+    alerts.c.fired_at,
+    alerts.c.raised_at,
+    sqlite_where=alerts.c.fired_at.is_not(None),
+)
+
+tallies = _table(
+    "tallies", _need("what", sa.Text, primary_key=True), _need("number", sa.BigInteger)
+)
 
 detections = _table(
     "detections",

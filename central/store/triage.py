@@ -60,6 +60,17 @@ class AlertPage:
     """``risen_at`` and id of the last row; None: there is no next page."""
 
 
+@dataclass(frozen=True, slots=True)
+class AlertStand:
+    """As much of an alert as says where it is."""
+
+    id: int
+    device: str
+    area: str
+    subject: Json
+    summary: Json
+
+
 def within(column: sa.ColumnElement[str], areas: frozenset[str]) -> sa.ColumnElement[bool]:
     """Condition that a division lies in one of a person's areas, in a form that an index serves."""
     ways = []
@@ -156,13 +167,13 @@ class TriageQueries:
         members = sa.select(t.alerts.c.id).where(
             sa.or_(t.alerts.c.id == alert_id, t.alerts.c.merged_into == alert_id)
         )
-        linked = sa.exists().where(
-            links.alert_id == alert_id,
-            links.device == d.device,
-            links.detection_id == d.detection_id,
-        )
+        linked = sa.and_(links.device == d.device, links.detection_id == d.detection_id)
         own = sa.select(t.detections).where(d.alert_id.in_(members))
-        further = sa.select(t.detections).where(linked)
+        further = (  # from the few links to their detections, never the other way
+            sa.select(t.detections)
+            .join(at_.alert_detections, linked)
+            .where(links.alert_id == alert_id)
+        )
         found: dict[tuple[str, bytes], DetectionRow] = {}
         for query in (own, further):
             newest = query.order_by(d.received_at.desc(), d.device, d.seq.desc()).limit(limit)
@@ -170,6 +181,64 @@ class TriageQueries:
                 found.setdefault((row.device, row.detection_id), DetectionRow(**row._mapping))
         ordered = sorted(found.values(), key=lambda r: (-r.received_at, r.device, -r.seq))
         return ordered[:limit]
+
+    def detections_of_each(
+        self, alert_ids: Sequence[int], limit: int = SHOWN_DETECTIONS
+    ) -> dict[int, Sequence[DetectionRow]]:
+        """Return the same for many alerts at once; one without a detection is left out."""
+        a, d, links = t.alerts.c, t.detections.c, at_.alert_detections.c
+        shown = set(alert_ids)
+        members = sa.select(a.id, a.merged_into).where(
+            sa.or_(a.id.in_(shown), a.merged_into.in_(shown))
+        )
+        of_alert: dict[int, set[int]] = {}
+        for row in self._all(members):
+            of_alert[row.id] = {row.id, row.merged_into} & shown
+        order = d.received_at.desc(), d.device, d.seq.desc()
+        ranked = (
+            sa.select(
+                t.detections,
+                d.alert_id.label("through"),
+                sa.func.row_number().over(partition_by=d.alert_id, order_by=order).label("place"),
+            )
+            .where(d.alert_id.in_(of_alert))
+            .subquery()
+        )
+        own = sa.select(ranked).where(ranked.c.place <= limit)
+        linked = sa.and_(links.device == d.device, links.detection_id == d.detection_id)
+        further = (
+            sa.select(t.detections, links.alert_id.label("through"))
+            .join(at_.alert_detections, linked)
+            .where(links.alert_id.in_(shown))
+        )
+        found: dict[int, dict[tuple[str, bytes], DetectionRow]] = {}
+        for query, is_own in ((own, True), (further, False)):
+            for row in self._all(query):
+                detection = DetectionRow(**{c.name: row._mapping[c.name] for c in d})
+                key = detection.device, detection.detection_id
+                for alert_id in of_alert[row.through] if is_own else {row.through}:
+                    found.setdefault(alert_id, {}).setdefault(key, detection)
+        return {
+            alert_id: sorted(rows.values(), key=lambda r: (-r.received_at, r.device, -r.seq))[
+                :limit
+            ]
+            for alert_id, rows in found.items()
+        }
+
+    def alert_stands(self, limit: int, before_id: int | None = None) -> Sequence[AlertStand]:
+        """Return what says where alerts are, newest first."""
+        a = t.alerts.c
+        query = sa.select(a.id, a.device, a.area, a.subject, a.summary)
+        if before_id is not None:
+            query = query.where(a.id < before_id)
+        rows = self._all(query.order_by(a.id.desc()).limit(limit))
+        return [AlertStand(**row._mapping) for row in rows]
+
+    def alerts_of(self, alert_ids: Sequence[int]) -> Sequence[AlertRow]:
+        """Return some alerts, newest first."""
+        a = t.alerts.c
+        query = sa.select(t.alerts).where(a.id.in_(alert_ids)).order_by(a.id.desc())
+        return [AlertRow(**row._mapping) for row in self._all(query)]
 
     def observations_of(
         self, device: str, detection_id: bytes, limit: int = SHOWN_DETECTIONS

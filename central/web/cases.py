@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from central.actor import Actor
+from central.actor import Actor, Role
 from central.alert_states import SECOND_US, RuleError
 from central.alert_work import Seen
 from central.case_desk import PART_KINDS, SOURCES, CaseDesk
@@ -39,6 +39,8 @@ Reader = Annotated[Actor, needs(Permission.CASES_READ)]
 Officer = Annotated[Actor, needs(Permission.CASES_ACT)]
 Verifier = Annotated[Actor, needs(Permission.CASES_VERIFY)]
 Unit = Annotated[Actor, needs(Permission.CASES_ANSWER)]
+AskedRole = Annotated[Literal["carrier", "regulator"], Form()]
+"""Roles that may answer: see the permission above."""
 Notifier = Annotated[Actor, needs(Permission.CASES_NOTIFY)]
 Closer = Annotated[Actor, needs(Permission.CASES_CLOSE)]
 RowId = Annotated[int, Path(ge=1, le=_MAX_ID)]
@@ -258,10 +260,11 @@ def end_part(
 
 @router.post("/cases/{case_id}/ask")
 def ask(
-    site: SiteOf, actor: Verifier, case_id: RowId, version: Version, unit: Line, question: Text = ""
-) -> Response:
+    site: SiteOf, actor: Verifier, case_id: RowId, version: Version, unit: Line,
+    question: Text = "", role: AskedRole = "carrier",
+) -> Response:  # fmt: skip
     """Ask an operator or regulator whether the emitter is theirs."""
-    desk_of(site).ask(actor, SeenCase(case_id, version), unit, question)
+    desk_of(site).ask(actor, SeenCase(case_id, version), unit, question, Role(role))
     return RedirectResponse(f"/cases/{case_id}", 303)
 
 
@@ -388,7 +391,7 @@ def inquiries(request: Request, site: SiteOf, actor: Unit) -> HTMLResponse:
             "kind_text": presenter.words.word("case_kind", case.kind),
             "subject": presenter.pairs(case.subject),
         }
-        for inquiry, case in site.store.open_inquiries(actor.areas)
+        for inquiry, case in site.store.open_inquiries(actor.areas, actor.roles)
     ]
     return site.page(request, "inquiries.html", inquiries=rows)
 
@@ -398,5 +401,7 @@ def answer(
     site: SiteOf, actor: Unit, inquiry_id: RowId, answer: Line, person: Line, note: Text = ""
 ) -> Response:
     """Answer for one's unit, with the name of who says so."""
-    desk_of(site).answer(actor, inquiry_id, is_ours=_is_ours(answer), person=person, note=note)
+    desk_of(site).answer(
+        actor, inquiry_id, is_ours=_is_ours(answer), person=person, note=note, is_liaison=True
+    )
     return RedirectResponse("/inquiries", 303)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ from central.actor import Actor
 from central.alert_states import OPEN
 from central.people.permissions import Permission
 from central.places import Place, place_of_alert, place_of_device
-from central.store.interface import AlertRow, Device, Json
+from central.store.interface import AlertRow, DetectionRow, Device, Json
 from central.views import alert_json, device_json
 from central.web.access import needs
 from central.web.features import visible
@@ -105,7 +105,7 @@ def _shown(site: Site, presenter: Presenter, actor: Actor) -> Json:
     devices = {row.device: row for row in site.store.devices()}
     alerts: list[Json] = []
     unplaced = 0
-    tracks = []
+    located: list[AlertRow] = []
     for row in site.store.alerts(_SHOWN_ALERTS):
         if row.state in _OVER or not visible(actor, row):
             continue
@@ -127,13 +127,12 @@ def _shown(site: Site, presenter: Presenter, actor: Actor) -> Json:
                 **_position(place),
             }
         )
-        track = _track(site, row)
-        if len(track) > 1:
-            tracks.append({"id": row.id, "severity": view["severity"], "points": track})
+        if "lat" in row.subject:
+            located.append(row)
     return {
         "alerts": alerts,
         "unplaced": unplaced,
-        "tracks": tracks,
+        "tracks": _tracks(site, located),
         "devices": [
             _device(presenter, row, where)
             for row in devices.values()
@@ -158,12 +157,21 @@ def _device(presenter: Presenter, row: Device, place: Place) -> Json:
     return {name: view[name] for name in names} | _position(place)
 
 
-def _track(site: Site, row: AlertRow) -> list[list[float]]:
+def _tracks(site: Site, rows: Sequence[AlertRow]) -> list[Json]:
+    """Where alerts moved; all are asked for at once, for a map has hundreds."""
+    found = site.store.detections_of_each([row.id for row in rows])
+    tracks = ((row, _track(found.get(row.id, ()))) for row in rows)
+    return [
+        {"id": row.id, "severity": row.severity.value, "points": points}
+        for row, points in tracks
+        if len(points) > 1
+    ]
+
+
+def _track(detections: Sequence[DetectionRow]) -> list[list[float]]:
     """Positions of an alert's detections in the order of their times."""
-    if "lat" not in row.subject:
-        return []
     points: list[list[float]] = []
-    for found in sorted(site.store.detections_of(row.id), key=lambda d: d.last_seen):
+    for found in sorted(detections, key=lambda d: d.last_seen):
         subject: dict[str, Any] = found.body["subject"]
         lat, lon = subject.get("lat"), subject.get("lon")
         if isinstance(lat, int | float) and isinstance(lon, int | float):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Annotated, Any, Literal
 
@@ -15,6 +15,7 @@ from central.actor import Actor
 from central.people.permissions import Permission
 from central.places import Basis, Place, place_of_alert, place_of_device
 from central.store.interface import AlertRow
+from central.store.triage import AlertStand
 from central.views import alert_json, device_json
 from central.web.access import needs
 from central.web.problems import PROBLEMS
@@ -40,6 +41,8 @@ BBox = Annotated[
 ]
 Limit = Annotated[int, Query(ge=1, le=MAX_ITEMS)]
 CollectionId = Literal["alerts", "devices"]
+Box = tuple[float, float, float, float]
+"""West, south, east, north in degrees."""
 
 
 class Link(TypedDict):
@@ -158,8 +161,11 @@ def items(
 ) -> Response:
     """Features of a collection, the newest first; only those whose position is known."""
     box = _box(bbox)
-    found = alert_features(site, actor) if collection == "alerts" else device_features(site)
-    features = list(islice((f for f in found if _is_inside(f, box)), limit))
+    if collection == "alerts":
+        features = alert_features(site, actor, limit, box)
+    else:
+        near = (f for f in device_features(site) if _holds(box, f["geometry"]["coordinates"]))
+        features = list(islice(near, limit))
     body = FeatureCollection(
         type="FeatureCollection",
         features=features,
@@ -170,7 +176,7 @@ def items(
     return Response(text, media_type="application/geo+json")
 
 
-def visible(actor: Actor, row: AlertRow) -> bool:
+def visible(actor: Actor, row: AlertRow | AlertStand) -> bool:
     """Whether an alert lies in one of the person's areas; one without an area is everybody's."""
     return not row.area or actor.covers(row.area)
 
@@ -186,15 +192,35 @@ def _newest(site: Site) -> Iterator[AlertRow]:
         before, looked_at = page[-1].id, looked_at + len(page)
 
 
-def alert_features(site: Site, actor: Actor) -> Iterator[Feature]:
-    """Alerts that have a position."""
+def alert_features(site: Site, actor: Actor, limit: int, box: Box | None) -> list[Feature]:
+    """Alerts that have a position; only those that are shown are read as a whole."""
     devices = {row.device: row for row in site.store.devices()}
-    for row in _newest(site):
-        found = place_of_alert(row, devices, site.settings.places)
-        if found is not None and visible(actor, row):
-            place, basis = found
-            properties = {**alert_json(row), **_about(place), "position": basis.value}
-            yield _feature(f"alert-{row.id}", place, properties)
+    places: dict[int, tuple[Place, Basis]] = {}
+    for stand in _stands(site):
+        found = place_of_alert(stand, devices, site.settings.places)
+        if found is None or not visible(actor, stand):
+            continue
+        if _holds(box, (found[0].lon, found[0].lat)):
+            places[stand.id] = found
+            if len(places) == limit:
+                break
+    features = []
+    for row in site.store.alerts_of(list(places)):
+        place, basis = places[row.id]
+        properties = {**alert_json(row), **_about(place), "position": basis.value}
+        features.append(_feature(f"alert-{row.id}", place, properties))
+    return features
+
+
+def _stands(site: Site) -> Iterator[AlertStand]:
+    """Where alerts are, by pages, the newest first, no more than are worth looking through."""
+    before, looked_at = None, 0
+    while looked_at < _SCANNED:
+        page = site.store.alert_stands(_PAGE, before)
+        yield from page
+        if len(page) < _PAGE:
+            return
+        before, looked_at = page[-1].id, looked_at + len(page)
 
 
 def device_features(site: Site) -> Iterator[Feature]:
@@ -216,19 +242,19 @@ def _feature(name: str, place: Place, properties: dict[str, Any]) -> Feature:
     return Feature(type="Feature", id=name, geometry=point, properties=properties)
 
 
-def _box(text: str | None) -> tuple[float, float, float, float] | None:
+def _box(text: str | None) -> Box | None:
     if text is None:
         return None
     west, south, east, north = (float(part) for part in text.split(","))
     return west, south, east, north
 
 
-def _is_inside(feature: Feature, box: tuple[float, float, float, float] | None) -> bool:
+def _holds(box: Box | None, position: Sequence[float]) -> bool:
     """Whether a point lies in a box; west greater than east means across 180 degrees."""
     if box is None:
         return True
     west, south, east, north = box
-    lon, lat = feature["geometry"]["coordinates"]
+    lon, lat = position
     is_between = west <= lon <= east if west <= east else lon >= west or lon <= east
     return is_between and south <= lat <= north
 

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from central.actor import Actor
 from central.audit import record
 from central.people.permissions import Permission
+from central.store.identities import IssuedCertificate
 from central.store.interface import Json
 from central.views import time_or_none
 from central.web.access import needs
@@ -28,34 +29,32 @@ _SEE_OTHER = 303
 
 def certificates(site: Site, presenter: Presenter, device: str) -> list[Json]:
     """Return a device's certificates, the newest first."""
+    return [_certificate(site, presenter, issued) for issued in site.store.certificates(device)]
+
+
+def _certificate(site: Site, presenter: Presenter, issued: IssuedCertificate) -> Json:
     now = site.clock.wall()
-    rows = []
-    for issued in site.store.certificates(device):
-        if issued.revoked_at is not None:
-            state = "revoked"
-        elif issued.not_after <= now:
-            state = "expired"
-        else:
-            state = "ends_soon" if issued.not_after - now < SOON_US else "valid"
-        rows.append(
-            {
-                "serial": issued.serial,
-                "from_text": presenter.time(time_or_none(issued.not_before)),
-                "to_text": presenter.time(time_or_none(issued.not_after)),
-                "state": state,
-                "state_text": presenter.words.word("certificate", state),
-            }
-        )
-    return rows
+    if issued.revoked_at is not None:
+        state = "revoked"
+    elif issued.not_after <= now:
+        state = "expired"
+    else:
+        state = "ends_soon" if issued.not_after - now < SOON_US else "valid"
+    return {
+        "serial": issued.serial,
+        "from_text": presenter.time(time_or_none(issued.not_before)),
+        "to_text": presenter.time(time_or_none(issued.not_after)),
+        "state": state,
+        "state_text": presenter.words.word("certificate", state),
+    }
 
 
 def expiries(site: Site, presenter: Presenter) -> dict[str, Json]:
     """Return the newest certificate of each device that has one in force."""
-    found = {}
-    for device in site.store.devices():
-        rows = [c for c in certificates(site, presenter, device.device) if c["state"] != "revoked"]
-        if rows:
-            found[device.device] = rows[0]
+    found: dict[str, Json] = {}
+    for issued in site.store.certificates():
+        if issued.revoked_at is None and issued.device not in found:
+            found[issued.device] = _certificate(site, presenter, issued)
     return found
 
 

@@ -15,11 +15,14 @@ from central.alert_states import AlertAction, AlertState, RuleError
 from central.alert_work import NotCoveredError, Seen, StaleError, UnknownError
 from central.audit import AuditLog
 from central.store import AlertRow, EventKind, StoreUnavailableError
-from central.store.triage import AlertFilter
+from central.store import tables as t
+from central.store.retention import DAY_US, Retention, erase
+from central.store.triage import AlertFilter, link_detection
+from central.store.write import SqlTransaction
 from contract.messages import detection_id
 from contract.topics import Lane
 from contract.words import AlertKind, Level, Severity
-from tests.central.kit import START, Central, Station, an_attack
+from tests.central.kit import START, Central, Station, a_health, an_attack
 from tests.samples import a_detection
 
 COUNTRY = frozenset({"000000"})
@@ -71,6 +74,44 @@ def test_ten_thousand_duplicate_detections_are_one_alert_with_a_count(either: Ce
     assert either.store.observations_of("van-1", first.detection_id) == [
         (1, 0, int(first.last_seen))
     ]
+
+
+def test_detections_of_many_alerts_at_once_are_those_of_each(either: Central) -> None:
+    van = either.enrol(Station())
+    for number in range(12):
+        subject = {"plmn": "460-00", "arfcn": number % 3}
+        either.take(van.topic(), van.next(sighting(number, subject=subject)))
+    first, *others = (row.id for row in either.store.alerts(10))
+    linked = either.store.detections_of(others[0])[1]
+    with either.store.transaction() as tx:
+        assert isinstance(tx, SqlTransaction)
+        link_detection(tx._connection, first, linked.device, linked.detection_id)
+    for limit in (200, 2):
+        each = either.store.detections_of_each([first, others[0], 99], limit)
+        assert each == {
+            alert_id: either.store.detections_of(alert_id, limit) for alert_id in (first, others[0])
+        }
+    assert linked in either.store.detections_of(first)
+    assert either.store.detections_of_each([]) == {}
+
+
+def test_what_is_kept_count_of_is_what_is_there(either: Central) -> None:
+    van = either.enrol(Station())
+    bodies = [a_health(), sighting(1), sighting(1, revision=1), sighting(2, alert=None)]
+    raws = [van.next(body) for body in bodies]
+    either.take(van.topic(), *raws, raws[0])
+    either.take(van.topic(Lane.DECISIONS), van.next(an_attack()))
+    keep = Retention(detections_days=1, decisions_days=1)
+    for later in (0, 10 * DAY_US):
+        erase(either.store, keep, START + later)
+        totals = either.store.totals()
+        with either.store.reading() as connection:
+            counted = [
+                connection.execute(sa.select(sa.func.count()).select_from(table)).scalar()
+                for table in (t.messages, t.detections, t.decisions)
+            ]
+        assert [totals.messages, totals.detections, totals.decisions] == counted
+    assert counted[:2] == [5, 1]
 
 
 def test_from_new_to_closed_with_names_and_a_history(either: Central) -> None:
@@ -238,6 +279,10 @@ def test_merged_alerts_count_together_keep_their_texts_and_come_apart_again(
     notes = [e.note for e in either.store.alert_events(first.id)]
     assert notes == ["one blaster, two carriers"]  # the other's text stays with the other
     assert len(either.store.detections_of(first.id)) == 2
+    both = first.id, second.id
+    assert either.store.detections_of_each(both) == {
+        alert_id: either.store.detections_of(alert_id) for alert_id in both
+    }
     either.take(van.topic(), van.next(sighting(2, subject=other)))
     target = either.store.alert(first.id) or target
     assert target.count == 3

@@ -12,8 +12,9 @@ from central.audit import AuditLog
 from central.case_desk import CaseDesk
 from central.case_states import CaseAction, CaseState, NotSolvedError, legs
 from central.case_work import SeenCase
-from central.store import StoreUnavailableError
+from central.store import StoreUnavailableError, cases
 from central.store.cases import CaseFilter, CaseRow, TipOff
+from central.store.write import SqlTransaction
 from tests.central.kit import START, Central, Station
 from tests.central.test_alert_desk import COUNTRY, raised, seen, sighting
 
@@ -215,3 +216,32 @@ def test_a_cases_history_is_append_only_in_the_database_itself(either: Central) 
         with pytest.raises((sa.exc.DBAPIError, StoreUnavailableError), match="append-only"):
             with either.store.transaction() as tx:
                 tx._connection.exec_driver_sql(sql)  # type: ignore[attr-defined]
+
+
+def test_a_liaison_sees_and_answers_only_what_their_own_role_is_asked(either: Central) -> None:
+    desk, case = opened(either)
+    regulator = Actor("ma", frozenset({Role.REGULATOR}), COUNTRY)
+    asked = desk.ask(REVIEWER, at(case), "the radio regulator", "licensed?", Role.REGULATOR)
+
+    def questions(actor: Actor) -> list[int]:
+        return [i.id for i, _ in either.store.open_inquiries(actor.areas, actor.roles)]
+
+    assert (questions(regulator), questions(CARRIER)) == ([asked.id], [])
+    assert questions(Actor("bo", frozenset({Role.BANK}), COUNTRY)) == []
+    assert questions(Actor("ma", regulator.roles, frozenset({"110000"}))) == []
+    with pytest.raises(UnknownError):
+        desk.answer(CARRIER, asked.id, is_ours=True, person="He Wei", is_liaison=True)
+    case = desk.answer(regulator, asked.id, is_ours=False, person="Ma Li", is_liaison=True)
+    assert case.state == "VERIFIED"
+    assert questions(regulator) == []
+
+
+def test_a_question_from_before_roles_were_said_is_any_liaisons(either: Central) -> None:
+    desk, case = opened(either)
+    asked = desk.ask(REVIEWER, at(case), "CMCC", "")
+    with either.store.transaction() as tx:
+        assert isinstance(tx, SqlTransaction)
+        cases.change(tx._connection, cases.Inquiry, asked.id, role="")
+    ((found, _),) = either.store.open_inquiries(COUNTRY, {Role.REGULATOR})
+    assert found.id == asked.id
+    assert desk.answer(CARRIER, asked.id, is_ours=False, person="He", is_liaison=True)

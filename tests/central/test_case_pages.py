@@ -91,8 +91,12 @@ def test_the_whole_road_by_forms_as_three_people_and_a_liaison(
     assert step("lin", "ask", unit="CMCC") == 403  # the duty officer does not verify
     assert step("qian", "ask", unit="CMCC", question=HOSTILE) == 303
     assert step("sun", "notify") == 422  # no step is jumped
+    assert step("qian", "ask", unit="CMCC", role="bank") == 422
+    assert step("qian", "ask", unit="the radio regulator", role="regulator") == 303
     asked = people["he"].get("/inquiries", params={"lang": "en"})
     assert "460-11" in asked.text
+    assert "the radio regulator" not in asked.text
+    assert send("he", "/inquiries/2", answer="OURS", person="He Wei").status_code == 404
     assert "<script>alert" not in asked.text
     assert people["he"].get(path).status_code == 403  # a liaison sees no case
     assert send("he", "/inquiries/1", answer="MAYBE", person="He Wei").status_code == 422

@@ -37,7 +37,21 @@ def client(central: Central, van: Station) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize(
-    "text", [EVIL, "+1", "-1", "@SUM(1)", "\t=1", "\r=1", " =1", "\u3000=1", "\uff1d1", "\n=1"]
+    "text",
+    [
+        EVIL,
+        "+1",
+        "-1",
+        "@SUM(1)",
+        "\t=1",
+        "\r=1",
+        " =1",
+        "\u3000=1",
+        "\uff1d1",
+        "\n=1",
+        "\x1f=1",
+        "\u2003=1",
+    ],
 )
 def test_a_formula_stays_text(text: str) -> None:
     assert str(harmless(text)).startswith("'")

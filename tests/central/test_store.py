@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import stat
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -185,3 +187,28 @@ def test_a_device_may_have_a_further_key_but_not_anothers(central: Central, van:
             enrol(name, new)
     assert [d.device for d in central.store.devices()] == ["van-1"]
     assert central.store.find_key(b"nobody") is None
+
+
+def test_pages_look_at_no_whole_table(tmp_path: Path) -> None:
+    store = open_sqlite(tmp_path / "store")
+    asked: list[tuple[str, Any]] = []
+
+    @sa.event.listens_for(store._engine, "before_cursor_execute")
+    def _note(connection: Any, cursor: Any, sql: str, values: Any, *_: Any) -> None:
+        asked.append((sql, values))
+
+    store.snapshot(100, 30)
+    store.totals()
+    store.alert_kinds(frozenset({"000000"}), ("NEW", "ACKNOWLEDGED"))
+    store.detections_of(1)
+    store.detections_of_each([1, 2, 3])
+    asked = [(sql, values) for sql, values in asked if sql.startswith("SELECT")]
+    assert len(asked) > 8
+    with closing(sqlite3.connect(tmp_path / "store")) as connection:
+        for sql, values in asked:
+            for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {sql}", values):
+                whole = re.fullmatch(r"SCAN (alerts|messages|detections|decisions)", step)
+                assert whole is None, sql
+                is_sorted = step == "USE TEMP B-TREE FOR ORDER BY"
+                assert not is_sorted or re.search("detections|decisions", sql), sql
+    store.close()

@@ -3,7 +3,7 @@
 
 import { announce } from "/static/own.js";
 
-const MAX_ALERTS = 100;
+const MAX_ALERTS = 60;
 const MAX_DECISIONS = 30;
 const AGE_TICK_MS = 5000;
 const FRESH_MS = 6000;
