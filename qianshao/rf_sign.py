@@ -45,6 +45,10 @@ def run(args: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     except OSError as error:
         err.write(f"{error.filename}: {error.strerror}\n")
         return EXIT_USAGE
+    key = settings.folder / "evidence.key.pem"
+    if not key.exists():  # a key born here would be one that no agent knows
+        err.write(f"{key}: no key of a central: run this where the central runs\n")
+        return EXIT_USAGE
     sealed = seal_baseline(baseline, tenant=settings.tenant, signer=central_signer(settings))
     try:
         replace_durably(args.out, sealed, 0o644)

@@ -29,10 +29,11 @@ def sign(folder: Path, baseline: str) -> tuple[int, str, str]:
 
 def test_a_learned_baseline_is_signed_with_the_centrals_key(tmp_path: Path) -> None:
     (tmp_path / "central").mkdir(mode=0o700)
+    (tmp_path / "central.toml").write_text(CONFIG, encoding="utf-8")
+    signer = central_signer(load_settings(tmp_path / "central.toml"))
     status, out, err = sign(tmp_path, learned().to_json())
     assert (status, err) == (0, "")
     assert learned().sha256 in out
-    signer = central_signer(load_settings(tmp_path / "central.toml"))
     known = KnownKey(CENTRAL, signer.public)
     raw = (tmp_path / "signed").read_bytes()
     assert open_baseline(raw, tenant="demo", find_key={signer.kid: known}.get) == learned()
@@ -43,3 +44,10 @@ def test_what_is_no_baseline_is_told_and_nothing_is_written(tmp_path: Path) -> N
     assert (status, out) == (2, "")
     assert "not of the format" in err
     assert not (tmp_path / "signed").exists()
+
+
+def test_a_place_without_a_centrals_key_signs_nothing_and_makes_none(tmp_path: Path) -> None:
+    status, _, err = sign(tmp_path, learned().to_json())
+    assert status == 2
+    assert "no key of a central" in err
+    assert not (tmp_path / "central").exists()
