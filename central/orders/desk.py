@@ -82,7 +82,7 @@ class Wiring:
     publish: Callable[[bytes], object]
     """Sends a signed order to the machines; the same bytes again do nothing."""
     counter: Callable[[], int]
-    """Greatest counter that any order was given."""
+    """Gives a counter that no order had; drafts of this book have their own besides."""
 
 
 class OrderDesk:
@@ -103,7 +103,7 @@ class OrderDesk:
             try:
                 self._check_area(actor, application.area)
                 name = application.order_id or secrets.token_bytes(16)
-                counter = max(self.book.last_counter, self._with.counter()) + 1
+                counter = max(self.book.last_counter + 1, self._with.counter())
                 completed = self.book.check_draft(
                     replace(
                         application,
