@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,6 +11,8 @@ from central.actor import Actor
 from central.audit import REFUSED, SYSTEM, record
 from central.orders.book import Application, Event
 from central.orders.kinds import OrderKind, OrderRefusedError, Trigger
+from central.store.interface import Event as StreamEvent
+from central.store.interface import EventKind
 from central.store.order_tables import order_events, order_sealed
 from central.store.sql import SqlStore
 from contract.accounts import CardRef
@@ -22,9 +24,15 @@ _MAX_TEXT = 300
 class SqlOrderLog:
     """See :class:`central.orders.desk.OrderLog`."""
 
-    def __init__(self, store: SqlStore, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: SqlStore,
+        clock: Clock,
+        on_events: Callable[[Sequence[StreamEvent]], None] = lambda events: None,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._on_events = on_events
 
     def load(self) -> Iterable[Event]:
         """All events, in the order in which they happened."""
@@ -36,10 +44,13 @@ class SqlOrderLog:
         self, events: Sequence[Event], by: Actor | None = None, sealed: bytes | None = None
     ) -> None:
         """Keep events and their lines of the audit together, durably."""
+        told: list[StreamEvent] = []
         with self._store.transaction() as tx:
             connection: sa.Connection = tx._connection  # type: ignore[attr-defined]
             for event in events:
                 connection.execute(order_events.insert().values(**_row(event)))
+                data = {"order": event.order_id.hex(), "step": event.trigger.value}
+                told.append(tx.add_event(event.at, EventKind.ORDER, data))
                 record(
                     tx,
                     event.at,
@@ -52,6 +63,7 @@ class SqlOrderLog:
                 connection.execute(
                     order_sealed.insert().values(order_id=events[0].order_id, sealed=sealed)
                 )
+        self._on_events(told)
 
     def refuse(self, by: Actor | None, subject: str, error: OrderRefusedError) -> None:
         """Put a refusal into the audit: nothing else changed."""
@@ -136,6 +148,7 @@ def application_json(application: Application) -> dict[str, Any]:
         "drafted_at": int(application.drafted_at),
         "until": None if application.until is None else int(application.until),
         "counter": application.counter,
+        "group": application.group,
     }
 
 
@@ -164,4 +177,5 @@ def read_application(kept: Mapping[str, Any]) -> Application:
         drafted_at=UnixMicros(kept["drafted_at"]),
         until=None if until is None else UnixMicros(until),
         counter=kept["counter"],
+        group=kept["group"],
     )

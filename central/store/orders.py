@@ -146,6 +146,17 @@ class OrderQueries:
             found: bytes | None = connection.execute(query).scalar()
         return found
 
+    def orders_of_type(self, type_: OrderType, limit: int) -> Sequence[bytes]:
+        """Bytes of the orders of one type, newest first."""
+        query = (
+            sa.select(t.orders.c.raw)
+            .where(t.orders.c.type == type_)
+            .order_by(t.orders.c.counter.desc())
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return list(connection.execute(query).scalars())
+
     def orders_unknown_to(self, device: str, now: int) -> Sequence[bytes]:
         """Orders in force that have no row for a device, oldest counter first."""
         named = sa.select(t.order_targets.c.order_id).where(t.order_targets.c.device == device)
