@@ -18,6 +18,7 @@ from central.config import CentralSettings
 from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
+from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
 from central.store.sql import SqlStore
@@ -56,6 +57,7 @@ def create_app(
     signer: KeySigner | None = None,
     couriers: tuple[Courier, ...] = (),
     tell_van: Tell | None = None,
+    orders: OrderOffice | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
     clock = clock or SystemClock()
@@ -71,7 +73,8 @@ def create_app(
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
     site = Site(
-        store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers, tell_van
+        *(store, hub, settings, ingest_status, people, audit, clock, sign_ins),
+        *(couriers, tell_van, orders),
     )
     app.state.site = site
     for module in (
