@@ -431,6 +431,13 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         ],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
+    bench.add_argument(
+        "--store",
+        default="sqlite",
+        metavar="WHERE",
+        help="of central: sqlite, postgresql (starts a server of its own from the binaries that are"
+        " installed), or the postgresql:// URL of an empty database",
+    )
     bench.set_defaults(run=_bench)
 
 
