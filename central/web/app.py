@@ -38,6 +38,7 @@ from central.web import (
     told,
 )
 from central.web.access import NotSignedInError, rules
+from central.web.counts import OpenCounts
 from central.web.limits import Limiter
 from central.web.security import LOCAL_NAMES, BodyLimit, SecurityHeaders
 from central.web.site import STATIC, Site, site_of
@@ -70,9 +71,11 @@ def create_app(
     )
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
+    counts = OpenCounts(store, clock)
     site = Site(
-        store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers, tell_van
-    )
+        store, hub, settings, ingest_status, people, audit, clock, sign_ins, counts, couriers,
+        tell_van,
+    )  # fmt: skip
     app.state.site = site
     for module in (
         *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
