@@ -39,6 +39,7 @@ from central.web import (
     told,
 )
 from central.web.access import NotSignedInError, rules
+from central.web.counts import OpenCounts
 from central.web.limits import Limiter
 from central.web.security import LOCAL_NAMES, BodyLimit, SecurityHeaders
 from central.web.site import STATIC, Site, site_of
@@ -72,9 +73,20 @@ def create_app(
     )
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
+    counts = OpenCounts(store, clock)
     site = Site(
-        *(store, hub, settings, ingest_status, people, audit, clock, sign_ins),
-        *(couriers, tell_van, orders),
+        store=store,
+        hub=hub,
+        settings=settings,
+        ingest_status=ingest_status,
+        people=people,
+        audit=audit,
+        clock=clock,
+        sign_ins=sign_ins,
+        open_counts=counts,
+        couriers=couriers,
+        tell_van=tell_van,
+        orders=orders,
     )
     app.state.site = site
     for module in (
