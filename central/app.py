@@ -21,6 +21,8 @@ from central.dispatch_desk import DispatchDesk
 from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
+from central.lists import ListKeeper, WireHolds
+from central.lists.keys import desk_in
 from central.orders import OrderDispatcher, order_keys
 from central.store.interface import StoreUnavailableError
 from central.store.migrations import MigrationError
@@ -30,6 +32,7 @@ from central.tending import Duty, Tending
 from central.van_orders import van_orders
 from central.web.app import create_app
 from central.web.enrol import EnrolmentServer
+from central.web.list_files import ListRoutes
 from central.web.security import BindError, check_bind
 from central.web.server import WebServer
 from central.webhooks import Courier, WebhookError
@@ -132,6 +135,18 @@ class Central:
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )
+        self._lists = ListKeeper(
+            self._store,
+            self._intake,
+            settings.folder / "lists",
+            tenant=settings.tenant,
+            signer=signer,
+            clock=SystemClock(),
+            holds=WireHolds(self._store),
+        )
+        lists = desk_in(
+            settings.folder, self._store, SystemClock(), settings.area, self._lists.wake
+        )
         couriers = tuple(
             Courier(
                 self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
@@ -146,6 +161,7 @@ class Central:
             signer=signer,
             couriers=couriers,
             tell_van=tell_van,
+            lists=lists,
         )
         self._web = WebServer(
             app, self._hub, settings.http_host, settings.http_port, settings.http_tls
@@ -163,7 +179,11 @@ class Central:
             return None
         desk = self._make_desk()
         return EnrolmentServer(
-            desk, self._issue_enrolment(desk.authority), settings.enrol_host, settings.enrol_port
+            desk,
+            self._issue_enrolment(desk.authority),
+            settings.enrol_host,
+            settings.enrol_port,
+            ListRoutes(self._lists, self._store),
         )
 
     def _make_desk(self) -> EnrolmentDesk:
@@ -234,6 +254,7 @@ class Central:
         ingest = threading.Thread(target=self._ingest.run, name="ingest", daemon=True)
         orders = threading.Thread(target=self._orders.run, name="orders", daemon=True)
         tending = threading.Thread(target=self._tending.run, name="tending", daemon=True)
+        lists = threading.Thread(target=self._lists.run, name="lists", daemon=True)
         try:
             self._web.start()
             if self._enrolment is not None:
@@ -242,14 +263,16 @@ class Central:
             ingest.start()
             orders.start()
             tending.start()
+            lists.start()
             for courier in self._couriers:
                 threading.Thread(
                     target=courier.run, name=f"webhook-{courier.target.name}", daemon=True
                 ).start()
             log.info("central_started", url=self._web.url)
-            self._watch(ingest, orders, tending)
+            self._watch(ingest, orders, tending, lists)
         finally:
             self._tending.stop()
+            self._lists.stop()
             for courier in self._couriers:
                 courier.stop()
             self._orders.stop()

@@ -142,6 +142,16 @@ class OrderQueries:
             found: bytes | None = connection.execute(query).scalar()
         return found
 
+    def orders_after(self, counter: int, types: Sequence[OrderType]) -> Sequence[tuple[int, bytes]]:
+        """Orders of some types with a greater counter, oldest first, each with its counter."""
+        query = (
+            sa.select(t.orders.c.counter, t.orders.c.raw)
+            .where(t.orders.c.counter > counter, t.orders.c.type.in_(types))
+            .order_by(t.orders.c.counter)
+        )
+        with self._reading() as connection:
+            return [(row.counter, row.raw) for row in connection.execute(query)]
+
     def orders_unknown_to(self, device: str, now: int) -> Sequence[bytes]:
         """Orders in force that have no row for a device, oldest counter first."""
         named = sa.select(t.order_targets.c.order_id).where(t.order_targets.c.device == device)

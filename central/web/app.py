@@ -18,6 +18,8 @@ from central.config import CentralSettings
 from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
+from central.lists import ListDesk
+from central.lists.keys import desk_in
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
 from central.store.sql import SqlStore
@@ -32,6 +34,7 @@ from central.web import (
     exports,
     features,
     fleet,
+    list_pages,
     office,
     pages,
     stream,
@@ -56,6 +59,7 @@ def create_app(
     signer: KeySigner | None = None,
     couriers: tuple[Courier, ...] = (),
     tell_van: Tell | None = None,
+    lists: ListDesk | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
     clock = clock or SystemClock()
@@ -70,12 +74,24 @@ def create_app(
     )
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
+    lists = lists or desk_in(settings.folder, store, clock, settings.area)
     site = Site(
-        store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers, tell_van
+        store,
+        hub,
+        settings,
+        ingest_status,
+        people,
+        audit,
+        clock,
+        sign_ins,
+        lists,
+        couriers,
+        tell_van,
     )
     app.state.site = site
     for module in (
         *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
+        list_pages,
         *(api, features, exports, stream),
     ):
         app.include_router(module.router)

@@ -18,6 +18,7 @@ from central.config import CentralSettings
 from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
+from central.lists import ListDesk
 from central.people.desk import PeopleDesk, Visitor
 from central.people.permissions import may
 from central.store.sql import SqlStore
@@ -58,6 +59,7 @@ class Site:
     audit: AuditLog
     clock: Clock
     sign_ins: Limiter
+    lists: ListDesk
     couriers: tuple[Courier, ...] = ()
     tell_van: Tell | None = None
     """Gives a van an order; None: there is no broker."""
