@@ -21,9 +21,12 @@ from central.dispatch_desk import DispatchDesk
 from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
-from central.lists import ListKeeper, WireHolds
-from central.lists.keys import desk_in
+from central.lists import ListKeeper, WireHolds, all_holds
+from central.lists.keys import desk_in, tenant_keys_of
 from central.orders import OrderDispatcher, order_keys
+from central.orders.bank import BankFileError
+from central.orders.office import open_office
+from central.orders.platform import PlatformError
 from central.store.interface import StoreUnavailableError
 from central.store.migrations import MigrationError
 from central.store.opening import open_store
@@ -63,6 +66,9 @@ CALLS_EVERY_S = 5.0
 """How often alerts are looked through that nobody has acknowledged."""
 VANS_EVERY_S = 2.0
 """How often crews are looked through that have not answered."""
+ORDERS_EVERY_S = 1.0
+"""How often orders are looked through: what is over ends, what was cut off is taken up."""
+OFFICERS_EVERY_S = 24 * 3600.0
 RETENTION_EVERY_S = 24 * 3600.0
 
 _BROKERS: dict[BrokerKind, type[NatsBroker] | type[MosquittoBroker]] = {
@@ -128,11 +134,23 @@ class Central:
             self._hub.publish,
             utc_offset_minutes=settings.utc_offset_minutes,
         )
+        keys = tenant_keys_of(settings)
+        self._office = open_office(
+            self._store,
+            settings,
+            clock=SystemClock(),
+            signer=signer,
+            publish=self._orders.publish,
+            on_events=self._hub.publish,
+            account_key=lambda: keys.newest.secret,
+        )
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
         self._tending = Tending(
             SystemClock(),
             Duty("vans", VANS_EVERY_S, self._vans.next_due),
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
+            Duty("order_desk", ORDERS_EVERY_S, self._office.tick),
+            Duty("officers", OFFICERS_EVERY_S, self._office.officers.renew_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )
         self._lists = ListKeeper(
@@ -142,11 +160,9 @@ class Central:
             tenant=settings.tenant,
             signer=signer,
             clock=SystemClock(),
-            holds=WireHolds(self._store),
+            holds=all_holds(WireHolds(self._store), self._office.flags),
         )
-        lists = desk_in(
-            settings.folder, self._store, SystemClock(), settings.area, self._lists.wake
-        )
+        lists = desk_in(settings, self._store, SystemClock(), self._lists.wake)
         couriers = tuple(
             Courier(
                 self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
@@ -162,6 +178,7 @@ class Central:
             couriers=couriers,
             tell_van=tell_van,
             lists=lists,
+            orders=self._office,
         )
         self._web = WebServer(
             app, self._hub, settings.http_host, settings.http_port, settings.http_tls
@@ -336,7 +353,10 @@ def main_central(config_file: Path) -> int:
     """Run the central until it is asked to stop; 2 for a configuration that cannot be used."""
     try:
         central = Central(load_settings(config_file))
-    except (ConfigError, BindError, KeyFileError, AuthorityError, WebhookError) as error:
+    except (
+        *(ConfigError, BindError, KeyFileError, AuthorityError, WebhookError),
+        *(PlatformError, BankFileError),
+    ) as error:
         print(f"qianshao central: {error}", file=sys.stderr)
         return EXIT_CONFIG
     except (StoreUnavailableError, MigrationError, BrokerError) as error:

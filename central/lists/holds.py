@@ -6,11 +6,13 @@ was enrolled later, refuses all the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from central.orders.effects import Flag
+from central.orders.kinds import Hold
 from central.store.sql import SqlStore
-from contract.account_list import ListedFor
+from contract.account_list import ListedFor, Regime
 from contract.accounts import CardRef
 from contract.cosign import read_body, read_order
 from contract.orders import AccountHold, AccountRelease
@@ -26,6 +28,12 @@ class LiveHold:
     listed_for: ListedFor
     until: int
 
+    @property
+    def regime(self) -> Regime:
+        """A suspension by an order stops outgoing money outside the counter, no more."""
+        is_sanction = ListedFor.SANCTION in self.listed_for
+        return Regime.JOINT_2024 if is_sanction else Regime.NONE
+
 
 HoldSource = Callable[[int], Mapping[bytes, LiveHold]]
 """Live holds at a time (microseconds), by the order's id."""
@@ -39,21 +47,42 @@ _LISTED_FOR = {
 _RELEASES = frozenset({OrderType.RELEASE_STOP, OrderType.RELEASE_FREEZE})
 
 
+_FLAGS = {Hold.WATCH: ListedFor.WATCH, Hold.SUSPENSION: ListedFor.SANCTION}
+
+
+def all_holds(wire: HoldSource, flags: Callable[[], Iterable[Flag]]) -> HoldSource:
+    """Stops and freezes of the sent orders, and what the order desk watches and suspends."""
+
+    def held(now: int) -> Mapping[bytes, LiveHold]:
+        through = {
+            flag.order_id: LiveHold(flag.order_id, flag.account, _FLAGS[flag.hold], int(flag.until))
+            for flag in flags()
+            if flag.until > now
+        }
+        return {**wire(now), **through}
+
+    return held
+
+
 class WireHolds:
     """Live stops and freezes among the orders that were sent; each order is read once."""
 
     def __init__(self, store: SqlStore) -> None:
         self._store = store
-        self._read_to = 0
+        self._count = 0
+        self._read: set[bytes] = set()
         self._holds: dict[bytes, LiveHold] = {}
         self._ended: set[tuple[bytes, bytes]] = set()
 
     def __call__(self, now: int) -> Mapping[bytes, LiveHold]:
         """Return what is held at ``now``."""
-        types = sorted({*_LISTED_FOR, *_RELEASES})
-        for counter, raw in self._store.orders_after(self._read_to, types):
-            self._take(raw)
-            self._read_to = counter
+        count = self._store.count_orders()
+        if count != self._count:
+            types = sorted({*_LISTED_FOR, *_RELEASES})
+            for order_id, raw in self._store.orders_unread(types, self._read):
+                self._take(raw)
+                self._read.add(order_id)
+            self._count = count
         self._holds = {
             order_id: hold
             for order_id, hold in self._holds.items()

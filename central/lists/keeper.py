@@ -222,6 +222,7 @@ class ListKeeper:
                     account=live[name].account.hmac,
                     last4=live[name].account.last4,
                     listed_for=int(live[name].listed_for),
+                    regime=int(live[name].regime),
                     until_at=live[name].until,
                     source=ORDER,
                     source_ref=name,

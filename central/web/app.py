@@ -20,6 +20,7 @@ from central.hub import Hub
 from central.ingest import IngestStatus
 from central.lists import ListDesk
 from central.lists.keys import desk_in
+from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
 from central.store.sql import SqlStore
@@ -60,6 +61,7 @@ def create_app(
     couriers: tuple[Courier, ...] = (),
     tell_van: Tell | None = None,
     lists: ListDesk | None = None,
+    orders: OrderOffice | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
     clock = clock or SystemClock()
@@ -74,19 +76,10 @@ def create_app(
     )
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
-    lists = lists or desk_in(settings.folder, store, clock, settings.area)
+    lists = lists or desk_in(settings, store, clock)
     site = Site(
-        store,
-        hub,
-        settings,
-        ingest_status,
-        people,
-        audit,
-        clock,
-        sign_ins,
-        lists,
-        couriers,
-        tell_van,
+        *(store, hub, settings, ingest_status, people, audit, clock, sign_ins, lists),
+        *(couriers, tell_van, orders),
     )
     app.state.site = site
     for module in (
