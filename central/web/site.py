@@ -18,6 +18,7 @@ from central.config import CentralSettings
 from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
+from central.lists import ListDesk
 from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk, Visitor
 from central.people.permissions import may
@@ -62,6 +63,7 @@ class Site:
     clock: Clock
     sign_ins: Limiter
     open_counts: OpenCounts
+    lists: ListDesk
     couriers: tuple[Courier, ...] = ()
     tell_van: Tell | None = None
     """Gives a van an order; None: there is no broker."""
