@@ -34,6 +34,9 @@ from central.web import (
     features,
     fleet,
     office,
+    officers,
+    order,
+    orders,
     pages,
     stream,
     told,
@@ -57,7 +60,7 @@ def create_app(
     signer: KeySigner | None = None,
     couriers: tuple[Courier, ...] = (),
     tell_van: Tell | None = None,
-    orders: OrderOffice | None = None,
+    order_office: OrderOffice | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
     clock = clock or SystemClock()
@@ -74,11 +77,12 @@ def create_app(
     sign_ins = Limiter(clock, burst=20, per_minute=20)
     site = Site(
         *(store, hub, settings, ingest_status, people, audit, clock, sign_ins),
-        *(couriers, tell_van, orders),
+        *(couriers, tell_van, order_office),
     )
     app.state.site = site
     for module in (
         *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
+        *(orders, order, officers),
         *(api, features, exports, stream),
     ):
         app.include_router(module.router)
