@@ -21,6 +21,8 @@ from central.dispatch_desk import DispatchDesk
 from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
+from central.lists import ListKeeper, WireHolds, all_holds
+from central.lists.keys import desk_in, tenant_keys_of
 from central.orders import OrderDispatcher, order_keys
 from central.orders.bank import BankFileError
 from central.orders.office import open_office
@@ -33,6 +35,7 @@ from central.tending import Duty, Tending
 from central.van_orders import van_orders
 from central.web.app import create_app
 from central.web.enrol import EnrolmentServer
+from central.web.list_files import ListRoutes
 from central.web.security import BindError, check_bind
 from central.web.server import WebServer
 from central.webhooks import Courier, WebhookError
@@ -131,6 +134,7 @@ class Central:
             self._hub.publish,
             utc_offset_minutes=settings.utc_offset_minutes,
         )
+        keys = tenant_keys_of(settings)
         self._office = open_office(
             self._store,
             settings,
@@ -138,6 +142,7 @@ class Central:
             signer=signer,
             publish=self._orders.publish,
             on_events=self._hub.publish,
+            account_key=lambda: keys.newest.secret,
         )
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
         self._tending = Tending(
@@ -148,6 +153,16 @@ class Central:
             Duty("officers", OFFICERS_EVERY_S, self._office.officers.renew_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )
+        self._lists = ListKeeper(
+            self._store,
+            self._intake,
+            settings.folder / "lists",
+            tenant=settings.tenant,
+            signer=signer,
+            clock=SystemClock(),
+            holds=all_holds(WireHolds(self._store), self._office.flags),
+        )
+        lists = desk_in(settings, self._store, SystemClock(), self._lists.wake)
         couriers = tuple(
             Courier(
                 self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
@@ -162,6 +177,7 @@ class Central:
             signer=signer,
             couriers=couriers,
             tell_van=tell_van,
+            lists=lists,
             order_office=self._office,
         )
         self._web = WebServer(
@@ -180,7 +196,11 @@ class Central:
             return None
         desk = self._make_desk()
         return EnrolmentServer(
-            desk, self._issue_enrolment(desk.authority), settings.enrol_host, settings.enrol_port
+            desk,
+            self._issue_enrolment(desk.authority),
+            settings.enrol_host,
+            settings.enrol_port,
+            ListRoutes(self._lists, self._store),
         )
 
     def _make_desk(self) -> EnrolmentDesk:
@@ -251,6 +271,7 @@ class Central:
         ingest = threading.Thread(target=self._ingest.run, name="ingest", daemon=True)
         orders = threading.Thread(target=self._orders.run, name="orders", daemon=True)
         tending = threading.Thread(target=self._tending.run, name="tending", daemon=True)
+        lists = threading.Thread(target=self._lists.run, name="lists", daemon=True)
         try:
             self._web.start()
             if self._enrolment is not None:
@@ -259,14 +280,16 @@ class Central:
             ingest.start()
             orders.start()
             tending.start()
+            lists.start()
             for courier in self._couriers:
                 threading.Thread(
                     target=courier.run, name=f"webhook-{courier.target.name}", daemon=True
                 ).start()
             log.info("central_started", url=self._web.url)
-            self._watch(ingest, orders, tending)
+            self._watch(ingest, orders, tending, lists)
         finally:
             self._tending.stop()
+            self._lists.stop()
             for courier in self._couriers:
                 courier.stop()
             self._orders.stop()

@@ -49,8 +49,10 @@ class Permission(StrEnum):
     OFFICERS_EDIT = "officers.edit"
     """Say whose key signs orders; such a person signs none."""
     LISTS_READ = "lists.read"
+    """The ATMs' lists of accounts."""
     LISTS_EDIT = "lists.edit"
     LISTS_REVIEW = "lists.review"
+    """Approve what another person proposed."""
     STATISTICS_READ = "statistics.read"
     EXPORT = "export"
     """Take rows out as CSV, XLSX, GeoJSON or Cursor on Target."""
@@ -102,7 +104,7 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.SEALED_OPEN: _roles(_REVIEWER, _COMMANDER),
         P.OFFICERS_READ: _CENTRE | {_AUDITOR, _ADMINISTRATOR},
         P.OFFICERS_EDIT: _roles(_ADMINISTRATOR),
-        P.LISTS_READ: _CENTRE | {_AUDITOR, _CARRIER},
+        P.LISTS_READ: _CENTRE | {_AUDITOR},
         P.LISTS_EDIT: _CENTRE,
         P.LISTS_REVIEW: _roles(_REVIEWER, _COMMANDER),
         P.STATISTICS_READ: _CENTRE | {_AUDITOR, _REGULATOR},

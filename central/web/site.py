@@ -18,13 +18,16 @@ from central.config import CentralSettings
 from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
+from central.lists import ListDesk
 from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk, Visitor
 from central.people.permissions import may
 from central.store.sql import SqlStore
+from central.web.counts import OpenCounts
 from central.web.limits import Limiter
 from central.web.navigation import ENTRIES, Entry
 from central.web.present import Presenter
+from central.web.reach import Reach
 from central.web.words import Language, Words, choose, named, read_catalogues
 from central.webhooks import Courier
 from contract.clock import Clock
@@ -59,6 +62,8 @@ class Site:
     audit: AuditLog
     clock: Clock
     sign_ins: Limiter
+    open_counts: OpenCounts
+    lists: ListDesk
     couriers: tuple[Courier, ...] = ()
     tell_van: Tell | None = None
     """Gives a van an order; None: there is no broker."""
@@ -82,6 +87,10 @@ class Site:
     def presenter(self, request: Request) -> Presenter:
         """Language and clock of one reader."""
         return Presenter(self.words(request), self.settings.utc_offset_minutes)
+
+    def reach(self, actor: Actor) -> Reach:
+        """Return what a person may see."""
+        return Reach(actor, self.settings.area)
 
     def page(
         self, request: Request, name: str, /, *, status_code: int = 200, **context: Any

@@ -26,6 +26,7 @@ from edge_agent.atm_config import AtmConfig
 from edge_agent.health import HealthBook
 from edge_agent.identity import read_tenant_key
 from hardware.cameras.interface import (
+    TURNS,
     Camera,
     CameraError,
     ChallengeAnswer,
@@ -42,6 +43,8 @@ log = structlog.get_logger("atm")
 
 class _NoPicture:
     """A camera that cannot say who is there."""
+
+    challenges = TURNS
 
     def __init__(self, problem: str) -> None:
         self._problem = problem
@@ -110,9 +113,9 @@ class Booth:
 
     def examine(self, engine: FaceEngine, scripted: ScriptedVisit) -> Examination:
         """Take the pictures of one visit and judge them; a broken camera has seen nobody."""
-        session = open_session(self._clock.wall())
         try:
             camera = self._camera(scripted)
+            session = open_session(self._clock.wall(), challenges=camera.challenges)
             frame = camera.capture(session.nonce)
             answer = camera.challenge(session.challenge, session.nonce)
         except (CameraError, OSError) as error:
@@ -163,4 +166,5 @@ class Booth:
                 ChallengeKind.TURN_RIGHT: [path.read_bytes() for path in scripted.turn_right],
             },
             can_challenge=scripted.answers_challenge,
+            can_approach=scripted.can_approach,
         )

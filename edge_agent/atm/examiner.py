@@ -109,11 +109,12 @@ class Examiner:
 
     def open(self, card: CardRef) -> FaceVisit:
         """Begin a visit with a fresh nonce."""
+        camera = self._camera_for(card)
         return CameraVisit(
             engine=self._engine,
-            camera=self._camera_for(card),
+            camera=camera,
             reference=self._reference_of(card),
             clock=self._clock,
             threshold=self._threshold,
-            session=open_session(self._clock.wall()),
+            session=open_session(self._clock.wall(), challenges=camera.challenges),
         )

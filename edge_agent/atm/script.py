@@ -32,6 +32,8 @@ class ScriptedVisit:
     turn_left: tuple[Path, ...]
     turn_right: tuple[Path, ...]
     answers_challenge: bool
+    can_approach: bool
+    """The pictures show the face at one size, so that coming closer can be made from them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ def _visit(table: Table) -> ScriptedVisit:
         turn_left=table.paths("turn_left"),
         turn_right=table.paths("turn_right"),
         answers_challenge=table.boolean_or("answers_challenge", True),
+        can_approach=table.boolean_or("can_approach", False),
     )
     if not visit.faces:
         table.problem("faces", "at least one picture is needed")

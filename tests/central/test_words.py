@@ -27,6 +27,7 @@ from central.orders.kinds import Reason as OrderReason
 from central.orders.wrongly_held import Ground
 from central.places import Basis
 from central.technical import RULES as TECHNICAL
+from central.web import list_pages
 from central.web import words as words_module
 from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
 from central.web.cases import GROUPS as GROUPS_OF_CASES
@@ -93,6 +94,12 @@ GROUPS: dict[str, list[str]] = (
         "order_group": list(GROUPS_OF_ORDERS),
         "mistake": list(MISTAKES),
         "position": [basis.value for basis in Basis],
+        "list_state": ["current", "behind", "stale", "none"],
+        "list_why": list(list_pages.WHY),
+        "list_kind": list(list_pages.KINDS),
+        "list_change": list(list_pages.STATES),
+        "list_source": ["file", "order"],
+        "listed": list_pages.LISTED,
     }
 )
 
