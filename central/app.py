@@ -178,7 +178,7 @@ class Central:
             couriers=couriers,
             tell_van=tell_van,
             lists=lists,
-            orders=self._office,
+            order_office=self._office,
         )
         self._web = WebServer(
             app, self._hub, settings.http_host, settings.http_port, settings.http_tls

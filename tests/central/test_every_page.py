@@ -40,6 +40,7 @@ from tests.central.kit import (
     an_attack,
     settings,
 )
+from tests.central.office import filled_office
 from tests.central.signing import browser_cookie, site_of_app
 from tests.samples import a_detection
 
@@ -61,6 +62,7 @@ NAMES = {
     "{change_id}": "1",
 }
 NO_PAGES = ("/api/", "/events", "/sign-in/link", "/map/", "/static")
+FILES = ("envelope", "to-sign")
 
 
 class Watched:
@@ -157,7 +159,11 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     open_case(central)
     places = {"van-1": Place(25.04, 102.71), "atm-1": Place(25.03, 102.70)}
     chosen = settings(central.path.parent, places=places)
-    made = create_app(central.store, Hub(), chosen, lambda: central.ingest.status)
+    office = filled_office(central, chosen, central.clock)
+    made = create_app(
+        central.store, Hub(), chosen, lambda: central.ingest.status, order_office=office
+    )
+    NAMES["{order}"] = office.desk.records()[-1].application.order_id.hex()
     draw_up_lists(central, site_of_app(made))
     yield made
     central.store.close()
@@ -190,7 +196,7 @@ def pages_of(app: FastAPI) -> list[str]:
     """Every page that there is, with a thing that exists where its path names one."""
     found = []
     for rule in rules(app):
-        if rule.method != "GET" or rule.path.startswith(NO_PAGES) or "envelope" in rule.path:
+        if rule.method != "GET" or rule.path.startswith(NO_PAGES) or rule.path.endswith(FILES):
             continue
         path = rule.path
         for name, value in NAMES.items():
@@ -219,7 +225,16 @@ def test_every_page_is_accessible_and_keeps_to_its_policy(
     page.set_viewport_size({"width": width, "height": 900})
     wrong: list[str] = []
     paths = pages_of(watched.app)
-    assert {"/", "/overview", "/map", "/devices", "/people", "/audit", "/settings"} <= set(paths)
+    assert {
+        "/",
+        "/overview",
+        "/map",
+        "/devices",
+        "/people",
+        "/audit",
+        "/settings",
+        "/orders",
+    } <= set(paths)
     for path in paths:
         answer = page.goto(f"{watched.server.url.rstrip('/')}{path}?lang={lang}")
         assert answer is not None
