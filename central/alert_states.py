@@ -48,6 +48,8 @@ class AlertAction(StrEnum):
     """The clock called the next person."""
     LINK = "link"
     """It became part of a case."""
+    SUPPORT = "support"
+    """One of its detections supports a further alert, or the other way round."""
     UNDO = "undo"
 
 
@@ -83,6 +85,7 @@ TABLE: dict[AlertAction, dict[AlertState, AlertState]] = {
     AlertAction.SNOOZE: _SAME,
     AlertAction.WAKE: _SAME,
     AlertAction.LINK: _SAME,
+    AlertAction.SUPPORT: _SAME,
     AlertAction.CALL: {_N: _N},
     AlertAction.MERGE: {
         _N: AlertState.MERGED,
