@@ -78,6 +78,11 @@ GROUPS: dict[str, list[str]] = (
         "role": [role.value for role in Role],
         "certificate": ["valid", "ends_soon", "expired", "revoked"],
         "outcome": ["done", "refused"],
+        "bundle": [w.OrderType.CONFIGURATION.value, w.OrderType.OFFICERS.value],
+        "bundle_state": [
+            *("pending", "expired"),
+            *(o.value for o in w.OrderOutcome if o is not w.OrderOutcome.ENDED),
+        ],
         "position": [basis.value for basis in Basis],
     }
 )
