@@ -378,6 +378,27 @@ def last_case_event(connection: sa.Connection, case_id: int) -> CaseEvent | None
     return None if row is None else CaseEvent(**row._mapping)
 
 
+def read_case_events(connection: sa.Connection, case_id: int) -> list[CaseEvent]:
+    """Return a case's history as the transaction sees it, oldest first."""
+    e = ct.case_events
+    rows = connection.execute(sa.select(e).where(e.c.case_id == case_id).order_by(e.c.id))
+    return [CaseEvent(**row._mapping) for row in rows]
+
+
+def open_work(connection: sa.Connection, case_id: int) -> tuple[int, str]:
+    """Return how many tasks of a case nobody has ended, and the vans that are under way."""
+    p, sent = ct.case_parts.c, ct.dispatches.c
+    tasks = connection.execute(
+        sa.select(sa.func.count()).where(
+            p.case_id == case_id, p.kind == "task", p.ended_at.is_(None)
+        )
+    ).scalar()
+    vans = connection.execute(
+        sa.select(sent.van).where(sent.case_id == case_id, sent.ended_at.is_(None))
+    ).scalars()
+    return int(tasks or 0), ", ".join(sorted(vans))
+
+
 def cases_on_day(connection: sa.Connection, prefix: str) -> int:
     """Return how many numbers begin so: the next one follows."""
     c = ct.cases.c
