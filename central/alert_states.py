@@ -180,6 +180,11 @@ REPEAT_S = 600
 """After the last step its role is called again this often, until somebody acknowledges."""
 
 
+def called_roles(severity: Severity, steps: int) -> frozenset[Role]:
+    """Return the roles that ``steps`` calls have reached."""
+    return frozenset(call.role for call in CALLS[severity][:steps])
+
+
 def next_call(severity: Severity, risen_at: int, steps: int) -> tuple[int, Role]:
     """Return when the call number ``steps`` (from 0) is due, and whom it calls."""
     calls = CALLS[severity]

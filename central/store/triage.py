@@ -274,6 +274,24 @@ class TriageQueries:
         )
         return [(row.seq, row.revision, row.last_seen) for row in self._all(query)]
 
+    def called(self, areas: frozenset[str]) -> Sequence[tuple[Severity, int, int, int]]:
+        """Return the alerts for which somebody was called and that still wait, by how far it went.
+
+        Severity, calls so far, how many alerts, and the number of the one that waits longest.
+        """
+        a = t.alerts.c
+        query = (
+            sa.select(
+                a.severity,
+                a.escalation,
+                sa.func.count().label("times"),
+                sa.func.min(a.id).label("id"),
+            )
+            .where(a.escalate_at.is_not(None), a.escalation > 0, within(a.area, areas))
+            .group_by(a.severity, a.escalation)
+        )
+        return [(row.severity, row.escalation, row.times, row.id) for row in self._all(query)]
+
     def due_calls(self, now: int, limit: int) -> Sequence[int]:
         """Return alerts that nobody has acknowledged and whose next call is due."""
         a = t.alerts.c

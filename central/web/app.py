@@ -38,7 +38,7 @@ from central.web import (
     told,
 )
 from central.web.access import NotSignedInError, rules
-from central.web.counts import OpenCounts
+from central.web.counts import Counts
 from central.web.limits import Limiter
 from central.web.security import LOCAL_NAMES, BodyLimit, SecurityHeaders
 from central.web.site import STATIC, Site, site_of
@@ -71,7 +71,7 @@ def create_app(
     )
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
-    counts = OpenCounts(store, clock)
+    counts = Counts(store, clock)
     site = Site(
         store, hub, settings, ingest_status, people, audit, clock, sign_ins, counts, couriers,
         tell_van,

@@ -55,7 +55,7 @@ def live(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
         request,
         "live.html",
         last_event_id=snapshot.last_event_id,
-        counts=site.open_counts.of(actor.areas),
+        counts=site.counts.open(actor.areas),
         **shown,
     )
 
