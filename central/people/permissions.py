@@ -46,8 +46,10 @@ class Permission(StrEnum):
     SEALED_OPEN = "sealed.open"
     """See a sealed account or number in full; audited."""
     LISTS_READ = "lists.read"
+    """The ATMs' lists of accounts."""
     LISTS_EDIT = "lists.edit"
     LISTS_REVIEW = "lists.review"
+    """Approve what another person proposed."""
     STATISTICS_READ = "statistics.read"
     EXPORT = "export"
     """Take rows out as CSV, XLSX, GeoJSON or Cursor on Target."""
@@ -98,7 +100,7 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.ORDERS_SIGN: _roles(_REVIEWER, _COMMANDER),
         P.ORDERS_ANSWER: _roles(_BANK),
         P.SEALED_OPEN: _roles(_REVIEWER, _COMMANDER),
-        P.LISTS_READ: _CENTRE | {_AUDITOR, _CARRIER},
+        P.LISTS_READ: _CENTRE | {_AUDITOR},
         P.LISTS_EDIT: _CENTRE,
         P.LISTS_REVIEW: _roles(_REVIEWER, _COMMANDER),
         P.STATISTICS_READ: _CENTRE | {_AUDITOR, _REGULATOR},

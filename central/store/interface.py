@@ -47,6 +47,7 @@ class EventKind(StrEnum):
     DECISION = "decision"
     DEVICE = "device"
     REFUSAL = "refusal"
+    ORDER = "order"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

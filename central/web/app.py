@@ -18,6 +18,9 @@ from central.config import CentralSettings
 from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
+from central.lists import ListDesk
+from central.lists.keys import desk_in
+from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
 from central.store.sql import SqlStore
@@ -32,6 +35,7 @@ from central.web import (
     exports,
     features,
     fleet,
+    list_pages,
     office,
     pages,
     stream,
@@ -57,6 +61,8 @@ def create_app(
     signer: KeySigner | None = None,
     couriers: tuple[Courier, ...] = (),
     tell_van: Tell | None = None,
+    lists: ListDesk | None = None,
+    orders: OrderOffice | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
     clock = clock or SystemClock()
@@ -71,14 +77,26 @@ def create_app(
     )
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
-    counts = Counts(store, clock)
+    lists = lists or desk_in(settings, store, clock)
     site = Site(
-        store, hub, settings, ingest_status, people, audit, clock, sign_ins, counts, couriers,
-        tell_van,
-    )  # fmt: skip
+        store=store,
+        hub=hub,
+        settings=settings,
+        ingest_status=ingest_status,
+        people=people,
+        audit=audit,
+        clock=clock,
+        sign_ins=sign_ins,
+        counts=Counts(store, clock),
+        lists=lists,
+        couriers=couriers,
+        tell_van=tell_van,
+        orders=orders,
+    )
     app.state.site = site
     for module in (
         *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
+        list_pages,
         *(api, features, exports, stream),
     ):
         app.include_router(module.router)

@@ -18,6 +18,8 @@ from central.config import CentralSettings
 from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
+from central.lists import ListDesk
+from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk, Visitor
 from central.people.permissions import Permission, may
 from central.store.sql import SqlStore
@@ -61,9 +63,12 @@ class Site:
     clock: Clock
     sign_ins: Limiter
     counts: Counts
+    lists: ListDesk
     couriers: tuple[Courier, ...] = ()
     tell_van: Tell | None = None
     """Gives a van an order; None: there is no broker."""
+    orders: OrderOffice | None = None
+    """Draws up and carries out orders; None: there is no broker."""
     paths: set[str] = field(default_factory=set)
     """Pages that exist, for navigation."""
     catalogues: dict[Language, Words] = field(default_factory=read_catalogues)

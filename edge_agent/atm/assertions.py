@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
+from atm_face.factor import CardVerdict
 from atm_face.policy import Business, ListMode, Policy, Verdict, Visit, decide
 from atm_face.sanctions import Holds
 from atm_face.screens import PROMPTS, Prompt
-from atm_face.visit import Examination
 from contract.accounts import CardRef, card_ref
 from contract.assertion import (
     MAX_NONCE_BYTES,
@@ -29,6 +29,7 @@ from contract.keys import Signer
 from contract.messages import WithdrawalDecision
 from contract.words import Decision, DecisionReason, Pad, PinVerdict
 from edge_agent.atm.examiner import FaceVisit
+from edge_agent.atm.spent import SpentToday
 from hardware.cameras.interface import CameraError, ChallengeKind
 
 SESSION_LIFE_US = 180_000_000
@@ -141,31 +142,6 @@ class Asked:
             raise ValueError(f"nonce has {MIN_NONCE_BYTES} to {MAX_NONCE_BYTES} bytes")
 
 
-class SpentToday:
-    """What each card was allowed here today (UTC+8); an agent's restart forgets it.
-
-    The host knows all of a card's machines and has the last word; this limit is one machine's own.
-    """
-
-    def __init__(self) -> None:
-        self._day = -1
-        self._fen: dict[bytes, int] = {}
-
-    def of(self, card: CardRef, at: UnixMicros) -> int:
-        """Return the sum of the day so far."""
-        return self._fen.get(card.hmac, 0) if self._day == _china_day(at) else 0
-
-    def add(self, card: CardRef, amount_fen: int, at: UnixMicros) -> None:
-        """Count an amount that was allowed."""
-        if self._day != _china_day(at):
-            self._day, self._fen = _china_day(at), {}
-        self._fen[card.hmac] = self._fen.get(card.hmac, 0) + amount_fen
-
-
-def _china_day(at: UnixMicros) -> int:
-    return (at + 8 * 3600 * 1_000_000) // (24 * 3600 * 1_000_000)
-
-
 class AssertionDesk:
     """Sessions of one machine; one thread at a time."""
 
@@ -181,8 +157,10 @@ class AssertionDesk:
         clock: Clock,
         state_of: Callable[[CardRef], AccountState],
         policy: Policy | None = None,
+        spent: SpentToday | None = None,
         on_decision: Callable[[WithdrawalDecision], None] = lambda decision: None,
         on_allowed: Callable[[int, str], None] = lambda amount_fen, currency: None,
+        on_face: Callable[[CardVerdict], None] = lambda verdict: None,
         problem: Callable[[], str | None] = lambda: None,
     ) -> None:
         """``state_of`` says what holds the account and how fresh that knowledge is.
@@ -193,6 +171,7 @@ class AssertionDesk:
         """
         self._on_decision = on_decision
         self._on_allowed = on_allowed
+        self._on_face = on_face
         self._problem = problem
         self._device, self._tenant, self._terminal = device, tenant, terminal
         self._tenant_key = tenant_key
@@ -202,7 +181,7 @@ class AssertionDesk:
         self._state_of = state_of
         self._policy = policy or Policy()
         self._session: _Session | None = None
-        self._spent = SpentToday()
+        self._spent = spent or SpentToday()
         self.counters = {"sessions": 0, "assertions": 0, "refused": 0}
 
     def begin(self, pan: str) -> Opened:
@@ -247,11 +226,13 @@ class AssertionDesk:
         self._session = None
         if (problem := self._problem()) is not None:
             raise CallRefusedError(Refusal.CLOSED, problem)
-        seen = found.visit.examine()
+        face = found.visit.verdict()
+        self._on_face(face)
+        seen = face.examination
         visit = replace(
             self._state_of(found.card).visit(),
             pin=asked.pin,
-            is_enrolled=found.visit.is_enrolled,
+            is_enrolled=face.is_enrolled,
             is_face_covered=seen.is_face_covered,
             pad=seen.evidence.pad if seen.evidence else Pad.NONE,
             is_live=seen.is_live,
@@ -260,7 +241,7 @@ class AssertionDesk:
             day_fen=self._spent.of(found.card, self._clock.wall()),
         )
         verdict = decide(visit, self._policy)
-        self._on_decision(self._message(found, asked, seen, verdict))
+        self._on_decision(self._message(found, asked, face, verdict))
         if verdict.decision is not Decision.ALLOW or seen.evidence is None:
             self.counters["refused"] += 1
             return Outcome(verdict=verdict, assertion=None, expires_at=None)
@@ -289,7 +270,7 @@ class AssertionDesk:
         return Outcome(verdict=verdict, assertion=sealed, expires_at=expires)
 
     def _message(
-        self, found: _Session, asked: Asked, seen: Examination, verdict: Verdict
+        self, found: _Session, asked: Asked, face: CardVerdict, verdict: Verdict
     ) -> WithdrawalDecision:
         return WithdrawalDecision(
             visit=found.id,
@@ -297,12 +278,13 @@ class AssertionDesk:
             amount_fen=asked.amount_fen,
             card=found.card,
             pin=asked.pin,
-            face=seen.evidence,
+            face=face.examination.evidence,
             decision=verdict.decision,
             reason=verdict.reason,
             policy_version=self._policy.version,
             started_at=found.started_at,
             decided_at=self._clock.wall(),
+            many_cards=face.reached_cards,
         )
 
     def end(self, session: str) -> None:

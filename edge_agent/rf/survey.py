@@ -36,6 +36,7 @@ from hardware.readings import FixReading, Item, Reading, SweepReading, Unreadabl
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
 from hardware.serial.transport import LineSettings
 from hardware.spectrum.uplink import UplinkMeter, is_uplink
+from rf_watch.bearings import BearingBook
 from rf_watch.context import CellContext
 from rf_watch.watch import RadioWatch
 
@@ -65,9 +66,13 @@ class Survey:
         evidence: EvidenceStore,
         broadcast: BroadcastConfig | None = None,
         fixes: FixTracker | None = None,
+        bearings: BearingBook | None = None,
         context: CellContext | None = None,
     ) -> None:
-        """``fixes`` is shared by all sensors of the agent: one receiver places them all."""
+        """``fixes`` and ``bearings`` are shared by all sensors of the agent.
+
+        One receiver places them all, one direction finder serves them all.
+        """
         self._config = config
         self._desk = desk
         self._book = book
@@ -81,7 +86,7 @@ class Survey:
         line = LineSettings(baudrate=config.baudrate, backend=config.backend)
         self._port = SerialPort(config.url, clock=clock, settings=line, silence_limit_s=limit_s)
         self._watch = RadioWatch(
-            device, context=context, broadcast=broadcast_maker(broadcast, device, book)
+            device, context=context, broadcast=broadcast_maker(broadcast, device, book, bearings)
         )
         self._fixes = fixes or FixTracker()
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}

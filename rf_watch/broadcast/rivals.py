@@ -44,6 +44,8 @@ FREE_CORRELATION, FREE_SLOPE = 0.5, 0.45
 """Below either it does not follow."""
 SPUR_ABOVE_FLOOR_DB = 20.0
 MOVED_M, MOVED_SPREAD_DB, MOVED_ABOVE_FLOOR_DB = 2000.0, 3.0, 30.0
+FIX_PLACES_MIN = 3
+"""Bearings of so many places along our way that cross ahead do not come from our own car."""
 _OVERLOAD_SHARE = 0.5
 PPM_MAX = 60.0
 
@@ -179,6 +181,10 @@ def moves_with_us(track: Track) -> Rival:
 
     A weak and flat level is no excuse: antennas behind a parapet are heard like that.
     """
+    fix = track.fix
+    if fix is not None and fix.stations == 1 and fix.places >= FIX_PLACES_MIN:
+        where: Values = {"fix_places": fix.places, "semi_major_m": round(fix.semi_major_m)}
+        return _rival(MOVES_WITH_US, RivalVerdict.RULED_OUT, where)
     placed = [s for s in track.history if s.position is not None]
     if len(placed) < 6:
         return _rival(MOVES_WITH_US, RivalVerdict.NOT_CHECKED, {"positions": len(placed)})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hardware.readings import Position, Stamp
+from rf_watch.bearings import Fix
 
 _MICROS = 1_000_000
 MEAN_MAX = 200
@@ -116,6 +117,11 @@ class Track:
     audio_correlation: float | None = None
     bearings: deque[tuple[int, float, float]] = field(default_factory=lambda: deque(maxlen=12))
     """Time, signed difference to the licensed site in degrees, sigma."""
+    bearings_until_us: int | None = None
+    """Time of the newest bearing that was taken."""
+    bearings_seen: int = 0
+    fix: Fix | None = None
+    """Where its bearings cross."""
     bearing_dwell: Dwell = field(default_factory=Dwell)
     hours_dwell: Dwell = field(default_factory=Dwell)
     pi_counts: dict[int, int] = field(default_factory=dict)

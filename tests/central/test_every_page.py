@@ -19,16 +19,18 @@ from central.case_desk import PART_KINDS, CaseDesk
 from central.case_work import SeenCase
 from central.dispatch_desk import DispatchDesk
 from central.hub import Hub
+from central.lists import ListKeeper, WireHolds
 from central.places import Place
 from central.store.cases import TipOff
 from central.web import WebServer, create_app
 from central.web.access import rules
-from central.web.site import VENDOR
+from central.web.site import VENDOR, Site
 from contract.clock import SystemClock
-from contract.keys import public_pem
+from contract.keys import KeySigner, public_pem
 from contract.topics import Lane
 from contract.words import DeviceKind, Level, Presence, Severity
 from tests.central.kit import (
+    CENTRAL_KEY,
     START,
     TENANT,
     Central,
@@ -51,7 +53,13 @@ WATCH = (
     " (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));"
 )
 EVIL = "<img src=x onerror=alert(1)>'\"; DROP TABLE alerts; --"
-NAMES = {"{alert_id}": "1", "{device}": "van-1", "{name}": "tester", "{case_id}": "1"}
+NAMES = {
+    "{alert_id}": "1",
+    "{device}": "van-1",
+    "{name}": "tester",
+    "{case_id}": "1",
+    "{change_id}": "1",
+}
 NO_PAGES = ("/api/", "/events", "/sign-in/link", "/map/", "/static")
 
 
@@ -107,6 +115,26 @@ def open_case(central: Central) -> None:
     desk.ask(officer, SeenCase(second.id, second.version), EVIL, EVIL)
 
 
+def draw_up_lists(central: Central, site: Site) -> None:
+    """A list in force, a proposal that waits with refused rows, a machine that is behind."""
+    officer = Actor("lin", frozenset(Role), frozenset({"000000"}))
+    other = Actor("qian", frozenset(Role), frozenset({"000000"}))
+    rows = ["account,listed_for,note\n", f'6216261000000000018,watch,"{EVIL[:20]}"\n']
+    keeper = ListKeeper(
+        central.store, None, central.path.parent / "lists", tenant=TENANT,
+        signer=KeySigner(CENTRAL_KEY), clock=SystemClock(), holds=WireHolds(central.store),
+    )  # fmt: skip
+    site.lists.propose_file(officer, EVIL, [*rows, "1,watch,\n"], EVIL)
+    site.lists.decide(other, site.lists.propose_file(officer, "f", rows, EVIL), is_approved=True)
+    for _ in range(2):
+        keeper.step()
+    site.lists.decide(other, site.lists.propose_file(officer, "g", rows, ""), is_approved=True)
+    keeper.step()
+    part = {"name": "lists", "state": "ok", "detail": "", "counters": {"version": 1, "age_s": 20}}
+    with central.store.transaction() as tx:
+        tx.update_device("atm-1", health={"parts": [part], "uptime_s": 1}, health_at=START)
+
+
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     central = Central(tmp_path_factory.mktemp("central"))
@@ -130,6 +158,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     places = {"van-1": Place(25.04, 102.71), "atm-1": Place(25.03, 102.70)}
     chosen = settings(central.path.parent, places=places)
     made = create_app(central.store, Hub(), chosen, lambda: central.ingest.status)
+    draw_up_lists(central, site_of_app(made))
     yield made
     central.store.close()
 

@@ -17,6 +17,7 @@ import jsonschema
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from atm_face.factor import CardVerdict, NoReference
 from atm_face.policy import ListMode, SanctionRegime
 from atm_face.sanctions import Holds
 from atm_face.screens import Prompt
@@ -80,8 +81,9 @@ class Booth:
     def run_challenge(self) -> bool:
         return not self.is_broken
 
-    def examine(self) -> Examination:
-        return self.seen
+    def verdict(self) -> CardVerdict:
+        no_reference = None if self.is_enrolled else NoReference.NOT_ENROLLED
+        return CardVerdict(examination=self.seen, no_reference=no_reference)
 
 
 class Kit:
@@ -337,7 +339,7 @@ def test_bad_values_leave_the_session(short_folder: Path, changes: dict[str, obj
 def test_a_failure_inside_is_no_approval(short_folder: Path) -> None:
     kit = Kit()
     session = kit.desk.begin(PAN).session
-    kit.booth.examine = lambda: 1 // 0  # type: ignore[method-assign,assignment,return-value]
+    kit.booth.verdict = lambda: 1 // 0  # type: ignore[method-assign,assignment,return-value]
     ask = {"stan": "000123", "amount_fen": 300_000, "nonce": NONCE.hex(), "pin": "ok"}
     raw = request("POST", f"/v1/sessions/{session}/decision", ask)
     ((status, body),) = on_socket(short_folder, [raw], kit)
