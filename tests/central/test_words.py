@@ -97,6 +97,11 @@ GROUPS: dict[str, list[str]] = (
         "outcome": ["done", "refused"],
         "order_group": list(GROUPS_OF_ORDERS),
         "mistake": list(MISTAKES),
+        "bundle": [w.OrderType.CONFIGURATION.value, w.OrderType.OFFICERS.value],
+        "bundle_state": [
+            *("pending", "expired"),
+            *(o.value for o in w.OrderOutcome if o is not w.OrderOutcome.ENDED),
+        ],
         "position": [basis.value for basis in Basis],
         "list_state": ["current", "behind", "stale", "none"],
         "list_why": list(list_pages.WHY),
