@@ -35,7 +35,7 @@ from hardware.gnss.gpsd import GpsdReader
 from hardware.gnss.nmea import NmeaReader
 from hardware.modems import DIALECTS
 from hardware.modems.diag import DiagReader
-from hardware.modems.diag_framing import encode as encode_diag
+from hardware.captures.diag_framing import encode as encode_diag
 from hardware.modems.interface import Arrival
 from hardware.readings import Stamp
 from hardware.simulators.diag import gsm_log, lte_log, nas_log
