@@ -319,10 +319,10 @@ class Connection:
         while self._to_acknowledge:
             self._client.ack(self._to_acknowledge.popleft(), 1)
         try:
-            while self._client.want_write() and not sock.has_unsent:
+            sock.flush()
+            while self._client.want_write() and self._client.pipe is sock and not sock.has_unsent:
                 self._client.loop_write()
                 sock.flush()
-            sock.flush()
         except OSError:
             self._client.loop_read()  # the broker's last words (a TLS alert) say more
             if self._client.pipe is not None:
