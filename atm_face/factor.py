@@ -148,7 +148,7 @@ class FaceFactor:
     def open(self, card: bytes) -> CardVisit:
         """Begin a visit of a card, known by its HMAC, with a fresh nonce."""
         reference, trouble = self._reference(card)
-        session = open_session(self._clock.wall(), self._pinned)
+        session = open_session(self._clock.wall(), self._pinned, self.camera.challenges)
         return CardVisit(session, trouble, self, card, reference)
 
     def check(

@@ -22,6 +22,9 @@ from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
 from central.orders import OrderDispatcher, order_keys
+from central.orders.bank import BankFileError
+from central.orders.office import open_office
+from central.orders.platform import PlatformError
 from central.store.interface import StoreUnavailableError
 from central.store.migrations import MigrationError
 from central.store.opening import open_store
@@ -60,6 +63,9 @@ CALLS_EVERY_S = 5.0
 """How often alerts are looked through that nobody has acknowledged."""
 VANS_EVERY_S = 2.0
 """How often crews are looked through that have not answered."""
+ORDERS_EVERY_S = 1.0
+"""How often orders are looked through: what is over ends, what was cut off is taken up."""
+OFFICERS_EVERY_S = 24 * 3600.0
 RETENTION_EVERY_S = 24 * 3600.0
 
 _BROKERS: dict[BrokerKind, type[NatsBroker] | type[MosquittoBroker]] = {
@@ -125,11 +131,21 @@ class Central:
             self._hub.publish,
             utc_offset_minutes=settings.utc_offset_minutes,
         )
+        self._office = open_office(
+            self._store,
+            settings,
+            clock=SystemClock(),
+            signer=signer,
+            publish=self._orders.publish,
+            on_events=self._hub.publish,
+        )
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
         self._tending = Tending(
             SystemClock(),
             Duty("vans", VANS_EVERY_S, self._vans.next_due),
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
+            Duty("order_desk", ORDERS_EVERY_S, self._office.tick),
+            Duty("officers", OFFICERS_EVERY_S, self._office.officers.renew_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )
         couriers = tuple(
@@ -146,6 +162,7 @@ class Central:
             signer=signer,
             couriers=couriers,
             tell_van=tell_van,
+            orders=self._office,
         )
         self._web = WebServer(
             app, self._hub, settings.http_host, settings.http_port, settings.http_tls
@@ -313,7 +330,10 @@ def main_central(config_file: Path) -> int:
     """Run the central until it is asked to stop; 2 for a configuration that cannot be used."""
     try:
         central = Central(load_settings(config_file))
-    except (ConfigError, BindError, KeyFileError, AuthorityError, WebhookError) as error:
+    except (
+        *(ConfigError, BindError, KeyFileError, AuthorityError, WebhookError),
+        *(PlatformError, BankFileError),
+    ) as error:
         print(f"qianshao central: {error}", file=sys.stderr)
         return EXIT_CONFIG
     except (StoreUnavailableError, MigrationError, BrokerError) as error:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypedDict
 
+from central.orders.settings import OrderSettings, read_order_settings
 from central.places import Place
 from central.store.interface import EventKind
 from central.store.opening import check_store_url
@@ -78,6 +79,8 @@ class CentralSettings:
     store_url: str | None = None
     """PostgreSQL as the store (``postgresql://user@host/database``); None: a file in the folder."""
 
+    orders: OrderSettings = field(default_factory=OrderSettings)
+    """Stops, freezes and the way to the banks."""
     retention: Retention = field(default_factory=Retention)
     """How long each class of data is kept."""
 
@@ -125,6 +128,7 @@ def load_settings(path: Path) -> CentralSettings:
         area=root.text("area", _check_area) if root.has("area") else default.area,
         store_url=store.text("url", check_store_url) if store.has("url") else None,
         retention=_retention(root.table_or_none("retention") or _nothing(file)),
+        orders=read_order_settings(root.table_or_none("orders") or _nothing(file)),
         places=_places(root),
         webhooks=_webhooks(root),
         tiles=pages.path_or("tiles", None),

@@ -116,7 +116,7 @@ def _face() -> Iterator[Examination]:
         },
     )
     while True:
-        session = open_session(clock.wall())
+        session = open_session(clock.wall(), challenges=camera.challenges)
         frame = camera.capture(session.nonce)
         answer = camera.challenge(session.challenge, session.nonce)
         yield examine(engine, reference, [frame], answer, session=session, now_us=clock.wall())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from hardware.readings import CellReading, Item, NasReading, RdsReading, SweepReading, Unreadable
+from hardware.readings import Item, SweepReading, Unreadable
 
 if TYPE_CHECKING:
     from qianshao.spectrum_picture import SpectrumPicture
@@ -86,17 +86,12 @@ class BroadcastOptions:
             yield from items
             return
         for item in items:
-            if isinstance(item, Unreadable | CellReading | NasReading) or not _is_zoneless(item):
+            if isinstance(item, Unreadable) or not item.stamp.is_local_time:
                 yield item
                 continue
             at_us = item.stamp.at_us - self.utc_offset_s * 1_000_000
-            yield replace(item, stamp=replace(item.stamp, at_us=at_us))
-
-
-def _is_zoneless(item: Item) -> bool:
-    if isinstance(item, SweepReading):
-        return item.device.value in {"rtl_power", "hackrf_sweep"}
-    return isinstance(item, RdsReading) and b"@" in item.raw
+            stamp = replace(item.stamp, at_us=at_us, is_local_time=False)
+            yield replace(item, stamp=stamp)
 
 
 def read_options(args: argparse.Namespace, err: TextIO) -> BroadcastOptions | None:

@@ -19,6 +19,8 @@ from contract.orders import (
     OrderBody,
 )
 
+CLOCK_BEHIND_US = 24 * 3600 * 1_000_000
+"""So far a machine's clock may be behind: one that refuses an order as too early stops nothing."""
 DELIVERY_US = 200 * 24 * 3600 * 1_000_000
 """A release is delivered as long as what it ends could still hold: longer than any freeze."""
 
@@ -66,7 +68,7 @@ def content_of(application: Application, issuer: str) -> bytes:
         issuer=issuer,
         counter=application.counter,
         issued_at=application.drafted_at,
-        not_before=application.drafted_at,
+        not_before=UnixMicros(application.drafted_at - CLOCK_BEHIND_US),
         expires=UnixMicros(expires),
     )
     return order_content(order, body_of(application))

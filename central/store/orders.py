@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from central.store import order_tables as ot
 from central.store import tables as t
 from contract.cosign import SignedOrder
 from contract.words import OrderOutcome, OrderRefusal, OrderType
@@ -78,11 +79,14 @@ class OrderQueries:
                     [{"order_id": order.order_id, "device": device} for device in devices],
                 )
 
-    def last_order_counter(self) -> int:
-        """Greatest counter that was used; 0 before the first order."""
-        with self._reading() as connection:
-            found = connection.execute(sa.select(sa.func.max(t.orders.c.counter))).scalar()
-        return int(found or 0)
+    def take_order_counter(self) -> int:
+        """Give a counter that no order had: devices take each one once (contract.orders.Order)."""
+        last = ot.order_counter.c.last
+        with self.transaction() as tx:
+            connection: sa.Connection = tx._connection
+            connection.execute(ot.order_counter.update().values(last=last + 1))
+            found = connection.execute(sa.select(last)).scalar_one()
+        return int(found)
 
     def pending_orders(self, now: int) -> Sequence[Pending]:
         """Orders in force that some device has not answered, oldest counter first."""
@@ -141,6 +145,17 @@ class OrderQueries:
         with self._reading() as connection:
             found: bytes | None = connection.execute(query).scalar()
         return found
+
+    def orders_of_type(self, type_: OrderType, limit: int) -> Sequence[bytes]:
+        """Bytes of the orders of one type, newest first."""
+        query = (
+            sa.select(t.orders.c.raw)
+            .where(t.orders.c.type == type_)
+            .order_by(t.orders.c.counter.desc())
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return list(connection.execute(query).scalars())
 
     def orders_unknown_to(self, device: str, now: int) -> Sequence[bytes]:
         """Orders in force that have no row for a device, oldest counter first."""

@@ -225,10 +225,14 @@ class TriageQueries:
             for alert_id, rows in found.items()
         }
 
-    def alert_stands(self, limit: int, before_id: int | None = None) -> Sequence[AlertStand]:
+    def alert_stands(
+        self, limit: int, before_id: int | None = None, areas: frozenset[str] | None = None
+    ) -> Sequence[AlertStand]:
         """Return what says where alerts are, newest first."""
         a = t.alerts.c
         query = sa.select(a.id, a.device, a.area, a.subject, a.summary)
+        if areas is not None:
+            query = query.where(within(a.area, areas))
         if before_id is not None:
             query = query.where(a.id < before_id)
         rows = self._all(query.order_by(a.id.desc()).limit(limit))

@@ -18,6 +18,7 @@ from central.config import CentralSettings
 from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
+from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
 from central.store.sql import SqlStore
@@ -38,6 +39,7 @@ from central.web import (
     told,
 )
 from central.web.access import NotSignedInError, rules
+from central.web.counts import OpenCounts
 from central.web.limits import Limiter
 from central.web.security import LOCAL_NAMES, BodyLimit, SecurityHeaders
 from central.web.site import STATIC, Site, site_of
@@ -56,6 +58,7 @@ def create_app(
     signer: KeySigner | None = None,
     couriers: tuple[Courier, ...] = (),
     tell_van: Tell | None = None,
+    orders: OrderOffice | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
     clock = clock or SystemClock()
@@ -70,8 +73,20 @@ def create_app(
     )
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
+    counts = OpenCounts(store, clock)
     site = Site(
-        store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers, tell_van
+        store=store,
+        hub=hub,
+        settings=settings,
+        ingest_status=ingest_status,
+        people=people,
+        audit=audit,
+        clock=clock,
+        sign_ins=sign_ins,
+        open_counts=counts,
+        couriers=couriers,
+        tell_van=tell_van,
+        orders=orders,
     )
     app.state.site = site
     for module in (

@@ -18,12 +18,15 @@ from central.config import CentralSettings
 from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
+from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk, Visitor
 from central.people.permissions import may
 from central.store.sql import SqlStore
+from central.web.counts import OpenCounts
 from central.web.limits import Limiter
 from central.web.navigation import ENTRIES, Entry
 from central.web.present import Presenter
+from central.web.reach import Reach
 from central.web.words import Language, Words, choose, named, read_catalogues
 from central.webhooks import Courier
 from contract.clock import Clock
@@ -58,9 +61,12 @@ class Site:
     audit: AuditLog
     clock: Clock
     sign_ins: Limiter
+    open_counts: OpenCounts
     couriers: tuple[Courier, ...] = ()
     tell_van: Tell | None = None
     """Gives a van an order; None: there is no broker."""
+    orders: OrderOffice | None = None
+    """Draws up and carries out orders; None: there is no broker."""
     paths: set[str] = field(default_factory=set)
     """Pages that exist, for navigation."""
     catalogues: dict[Language, Words] = field(default_factory=read_catalogues)
@@ -79,6 +85,10 @@ class Site:
     def presenter(self, request: Request) -> Presenter:
         """Language and clock of one reader."""
         return Presenter(self.words(request), self.settings.utc_offset_minutes)
+
+    def reach(self, actor: Actor) -> Reach:
+        """Return what a person may see."""
+        return Reach(actor, self.settings.area)
 
     def page(
         self, request: Request, name: str, /, *, status_code: int = 200, **context: Any

@@ -34,6 +34,8 @@ class ScriptedVisit:
     answers_challenge: bool
     confirms: bool
     """What the customer answers to the question of a transaction that may be somebody else's."""
+    can_approach: bool
+    """The pictures show the face at one size, so that coming closer can be made from them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ def _visit(table: Table) -> ScriptedVisit:
         turn_right=table.paths("turn_right"),
         answers_challenge=table.boolean_or("answers_challenge", True),
         confirms=table.boolean_or("confirms", True),
+        can_approach=table.boolean_or("can_approach", False),
     )
     if not visit.faces:
         table.problem("faces", "at least one picture is needed")

@@ -18,8 +18,13 @@ class OpenCamera(Camera, Protocol):
 class ReopenedCamera:
     """Opens at the first picture; after a failure the next picture opens it again."""
 
-    def __init__(self, make: Callable[[], OpenCamera]) -> None:
+    def __init__(
+        self,
+        make: Callable[[], OpenCamera],
+        challenges: tuple[ChallengeKind, ...] = tuple(ChallengeKind),
+    ) -> None:
         """``make`` opens the device; it raises CameraError."""
+        self.challenges = challenges
         self._make = make
         self._camera: OpenCamera | None = None
 

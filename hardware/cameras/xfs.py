@@ -18,6 +18,7 @@ from hardware.cameras.interface import CameraError, ChallengeAnswer, ChallengeKi
 
 CHALLENGE_S: Final = 4.0
 CHALLENGE_FRAMES: Final = 8
+APPROACH_FRAMES: Final = 12
 
 
 class XfsCamera:
@@ -31,8 +32,10 @@ class XfsCamera:
         clock: Clock,
         is_simulated: bool = False,
         challenge_s: float = CHALLENGE_S,
+        challenges: tuple[ChallengeKind, ...] = tuple(ChallengeKind),
     ) -> None:
         """``name`` stands in every frame; ``is_simulated``: the service is no real machine's."""
+        self.challenges = challenges
         self._client = client
         self._name = name
         self._clock = clock
@@ -64,13 +67,16 @@ class XfsCamera:
         )
 
     def challenge(self, kind: ChallengeKind, nonce: bytes) -> ChallengeAnswer:
-        """Take a row of pictures while the customer turns; raises CameraError."""
-        frames = []
-        for number in range(CHALLENGE_FRAMES):
+        """Take a row of pictures while the customer turns, a longer one if coming closer first.
+
+        Raises CameraError.
+        """
+        asked_us, frames = int(self._clock.wall()), []
+        for number in range(APPROACH_FRAMES if kind.has_approach else CHALLENGE_FRAMES):
             if number:
                 time.sleep(self._challenge_s / CHALLENGE_FRAMES)
             frames.append(self.capture(nonce))
-        return ChallengeAnswer(kind=kind, frames=tuple(frames))
+        return ChallengeAnswer(kind=kind, asked_us=asked_us, frames=tuple(frames))
 
     def close(self) -> None:
         """Hang up."""

@@ -177,6 +177,7 @@ class CsvSweeps:
                     file=self._file,
                     place=place,
                     received_us=received_us,
+                    is_local_time=True,
                 ),
                 raw=b"\n".join(row.line.data for row in rows),
                 device=rows[0].device,

@@ -53,7 +53,7 @@ def test_the_owner_is_told_from_the_card_to_the_count(
     factor = FaceFactor(
         engine,
         store,
-        a_camera(clock, portraits.nobody(), portraits.cropped()),
+        a_camera(clock, portraits.nobody(), portraits.with_brightness(0.8)),
         clock=clock,
         pinned_camera="simulated0",
         recent=recent,

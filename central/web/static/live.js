@@ -107,16 +107,13 @@ function setCount(name, value) {
 }
 
 function summarise() {
-  for (const severity of ["critical", "high", "warning"]) {
-    setCount(severity, kinds.alert.list.querySelectorAll(`[data-severity="${severity}"]`).length);
-  }
   setCount("online", kinds.device.list.querySelectorAll('[data-presence="online"]').length);
   setCount("devices", kinds.device.list.children.length);
   for (const { list } of Object.values(kinds)) {
     list.parentElement.querySelector(".empty").hidden = list.children.length > 0;
   }
-  const urgent = kinds.alert.list.children.length;
-  document.title = document.title.replace(/^(\(\d+\) )?/, urgent ? `(${urgent}) ` : "");
+  const urgent = root.querySelector('[data-count="critical"]').textContent;
+  document.title = document.title.replace(/^(\(\d+\+?\) )?/, urgent !== "0" ? `(${urgent}) ` : "");
   tick();
 }
 
@@ -163,6 +160,10 @@ function listen() {
     replaceAll("device", data.devices);
     summarise();
   });
+  source.addEventListener("counts", (message) => {
+    for (const [severity, count] of Object.entries(JSON.parse(message.data))) setCount(severity, count);
+    summarise();
+  });
   source.addEventListener("alert", (message) => {
     const { alert, change } = JSON.parse(message.data);
     const isRisen = change !== "updated";
@@ -183,6 +184,6 @@ function listen() {
   });
 }
 
-tick();
+summarise();
 setInterval(tick, AGE_TICK_MS);
 listen();
