@@ -291,6 +291,7 @@ class Agent:
             link=self._link,
             time=self._time,
             find_central=find_central_key(self._config.central.public_key),
+            find_order_key=self._orders.find_key,
             tls=self._own_papers,
         )
 

@@ -128,6 +128,7 @@ class Survey:
         self._counts["readings"] += 1
         if isinstance(item, FixReading):
             self._fixes.note(item)
+            self._report_position(item)
             return
         item = self._fixes.placed(item)
         if isinstance(item, SweepReading) and is_uplink(item):
@@ -158,6 +159,23 @@ class Survey:
         else:
             self._book.report("evidence", PartState.OK)
             self._book.count("evidence", "kept", len(blobs))
+
+    def _report_position(self, fix: FixReading) -> None:
+        """Write where the station is into its health: the central sends the nearest van by it.
+
+        A receiver without a fix keeps the last place, which tells its own time.
+        """
+        position = fix.position
+        if position is None:
+            if self._book.state("gnss") is not PartState.DEGRADED:
+                self._book.report("gnss", PartState.DEGRADED, "no fix")
+        elif self._fixes.is_newest(fix):
+            where = {
+                "lat_e7": round(position.lat * 1e7),
+                "lon_e7": round(position.lon * 1e7),
+                "fix_unix_s": self._clock.wall() // 1_000_000,
+            }
+            self._book.report("gnss", PartState.OK, "", where)
 
     def _note_unreadable(self, item: Unreadable) -> None:
         if not item.is_damage:
