@@ -215,7 +215,7 @@ def _is_over_limit(visit: Visit, policy: Policy) -> bool:
     )
 
 
-def _is_asked(visit: Visit) -> bool:
+def is_asked(visit: Visit) -> bool:
     """Whether the question comes before money goes: to other people, or of a warned customer."""
     if visit.business is Business.TRANSFER_OTHER:
         return True
@@ -302,7 +302,7 @@ TABLE: tuple[Row, ...] = (
     Row(DecisionReason.LIMIT_EXCEEDED, _is_over_limit, Decision.REFER_TO_COUNTER),
     Row(
         DecisionReason.NOT_CONFIRMED,
-        lambda visit, _: visit.is_confirmed is False and _is_asked(visit),
+        lambda visit, _: visit.is_confirmed is False and is_asked(visit),
         Decision.REFER_TO_COUNTER,
     ),
 )
@@ -358,4 +358,4 @@ def decide(visit: Visit, policy: Policy) -> Verdict:
             DISSUASION,
             delay_s=TRANSFER_DELAY_S,
         )
-    return Verdict(Decision.ALLOW, None, screens.ALLOWED, DISSUASION if _is_asked(visit) else ())
+    return Verdict(Decision.ALLOW, None, screens.ALLOWED, DISSUASION if is_asked(visit) else ())

@@ -21,9 +21,9 @@ class Prompt(StrEnum):
     REMOVE_COVER = "REMOVE_COVER"
     TURN_LEFT = "TURN_LEFT"
     TURN_RIGHT = "TURN_RIGHT"
+    ENTER_PIN = "ENTER_PIN"
     APPROACH_LEFT = "APPROACH_LEFT"
     APPROACH_RIGHT = "APPROACH_RIGHT"
-    ENTER_PIN = "ENTER_PIN"
     ANTI_FRAUD_VOICE_ZH = "ANTI_FRAUD_VOICE_ZH"
     """Said in Chinese, shown, and confirmed by the customer before anything is sent."""
 
@@ -49,6 +49,10 @@ PROMPTS: dict[Prompt, Text] = {
     ),
     Prompt.TURN_LEFT: Text("Please turn your head slowly to your left.", "请缓慢向左转头"),
     Prompt.TURN_RIGHT: Text("Please turn your head slowly to your right.", "请缓慢向右转头"),
+    Prompt.ENTER_PIN: Text(
+        "Please enter your PIN on the keypad. Cover it with your hand.",
+        "请在密码键盘上输入密码，输入时请遮挡",
+    ),
     Prompt.APPROACH_LEFT: Text(
         "Please come a little closer, then turn your head slowly to your left.",
         "请稍微靠近一些，然后缓慢向左转头",
@@ -56,10 +60,6 @@ PROMPTS: dict[Prompt, Text] = {
     Prompt.APPROACH_RIGHT: Text(
         "Please come a little closer, then turn your head slowly to your right.",
         "请稍微靠近一些，然后缓慢向右转头",
-    ),
-    Prompt.ENTER_PIN: Text(
-        "Please enter your PIN on the keypad. Cover it with your hand.",
-        "请在密码键盘上输入密码，输入时请遮挡",
     ),
     Prompt.ANTI_FRAUD_VOICE_ZH: Text(
         "Is somebody telling you to do this? Do you know who gets the money? If in doubt, do"

@@ -104,7 +104,12 @@ class Central:
         self._broker, address = self._make_broker()
         # The session's name must outlive restarts and be hard to guess: it derives from the key.
         session = hashlib.sha256(b"intake session\0" + signer.sign(b"intake session")).hexdigest()
-        self._intake = Intake(address, settings.tenant, client_id=f"central-{session[:24]}")
+        self._intake = Intake(
+            address,
+            settings.tenant,
+            client_id=f"central-{session[:24]}",
+            has_replay_session=settings.broker_sessions > 1,
+        )
         self._audit = AuditLog(self._store, SystemClock(), signer)
         self._hub = Hub(settings.stream_queue_events)
         self._orders = OrderDispatcher(
@@ -183,7 +188,7 @@ class Central:
             couriers=couriers,
             tell_van=tell_van,
             lists=lists,
-            orders=self._office,
+            order_office=self._office,
         )
         self._web = WebServer(
             app, self._hub, settings.http_host, settings.http_port, settings.http_tls

@@ -125,6 +125,8 @@ class FaceConfig:
     dialect: Dialect = Dialect.CURRENT
     templates: BankTemplatesConfig | StoreConfig | None = None
     """None: the script's."""
+    can_approach: bool = True
+    """Customers can come closer to it: the challenge may ask for that too."""
     pad_floor: Pad = LOWEST_PAD_FLOOR
     needed: int = 1
     of: int = 1
@@ -251,6 +253,7 @@ def _face(table: Table | None) -> FaceConfig:
         publisher=table.text_or("publisher", None, _websocket),
         dialect=table.word_or("dialect", Dialect.CURRENT, Dialect),
         templates=templates,
+        can_approach=table.boolean_or("can_approach", True),
         pad_floor=floor,
         needed=needed,
         of=of,

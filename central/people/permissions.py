@@ -45,6 +45,9 @@ class Permission(StrEnum):
     """The bank's feedback on an order."""
     SEALED_OPEN = "sealed.open"
     """See a sealed account or number in full; audited."""
+    OFFICERS_READ = "officers.read"
+    OFFICERS_EDIT = "officers.edit"
+    """Say whose key signs orders; such a person signs none."""
     LISTS_READ = "lists.read"
     """The ATMs' lists of accounts."""
     LISTS_EDIT = "lists.edit"
@@ -100,6 +103,8 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.ORDERS_SIGN: _roles(_REVIEWER, _COMMANDER),
         P.ORDERS_ANSWER: _roles(_BANK),
         P.SEALED_OPEN: _roles(_REVIEWER, _COMMANDER),
+        P.OFFICERS_READ: _CENTRE | {_AUDITOR, _ADMINISTRATOR},
+        P.OFFICERS_EDIT: _roles(_ADMINISTRATOR),
         P.LISTS_READ: _CENTRE | {_AUDITOR},
         P.LISTS_EDIT: _CENTRE,
         P.LISTS_REVIEW: _roles(_REVIEWER, _COMMANDER),

@@ -37,6 +37,9 @@ from central.web import (
     fleet,
     list_pages,
     office,
+    officers,
+    order,
+    orders,
     pages,
     stream,
     told,
@@ -62,7 +65,7 @@ def create_app(
     couriers: tuple[Courier, ...] = (),
     tell_van: Tell | None = None,
     lists: ListDesk | None = None,
-    orders: OrderOffice | None = None,
+    order_office: OrderOffice | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
     clock = clock or SystemClock()
@@ -91,11 +94,12 @@ def create_app(
         lists=lists,
         couriers=couriers,
         tell_van=tell_van,
-        orders=orders,
+        orders=order_office,
     )
     app.state.site = site
     for module in (
         *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
+        *(orders, order, officers),
         list_pages,
         *(api, features, exports, stream),
     ):

@@ -38,7 +38,7 @@ from edge_agent.health import HealthBook
 from edge_agent.identity import read_tenant_key
 from hardware.atm.discovery import SIMULATED_VENDOR, ServiceKind, discover, standard_publishers
 from hardware.atm.xfs_client import XfsClient
-from hardware.cameras.interface import Camera, CameraError, ChallengeKind
+from hardware.cameras.interface import TURNS, Camera, CameraError, ChallengeKind
 from hardware.cameras.reopened import OpenCamera, ReopenedCamera
 from hardware.cameras.video import VideoCamera
 from hardware.cameras.xfs import XfsCamera
@@ -166,10 +166,13 @@ class Booth:
         if face.camera is None:
             assert self._stage is not None  # the configuration has a script then
             return self._stage
+        challenges = tuple(ChallengeKind) if face.can_approach else TURNS
         if face.camera == XFS_CAMERA:
-            return ReopenedCamera(self._xfs_camera)
+            return ReopenedCamera(self._xfs_camera, challenges)
         node = Path(face.camera)
-        return ReopenedCamera(lambda: VideoCamera(node, clock=self._clock, pinned=face.camera_id))
+        return ReopenedCamera(
+            lambda: VideoCamera(node, clock=self._clock, pinned=face.camera_id), challenges
+        )
 
     def _xfs_camera(self) -> OpenCamera:
         """Find the machine's Camera service; raises CameraError."""

@@ -21,7 +21,13 @@ from atm_face.templates import KEY_BYTES, Consent, NotEnrolledError, Reference
 from contract.accounts import card_ref
 from contract.clock import Clock
 from edge_agent.atm.script import ScriptedVisit, VisitScript
-from hardware.cameras.interface import TURNS, CameraError, ChallengeAnswer, ChallengeKind, Frame
+from hardware.cameras.interface import (
+    TURNS,
+    CameraError,
+    ChallengeAnswer,
+    ChallengeKind,
+    Frame,
+)
 from hardware.simulators.camera import SimulatedCamera
 
 NAME = "simulated0"
@@ -36,6 +42,7 @@ class Stage:
     def __init__(self, script: VisitScript, tenant_key: bytes, clock: Clock) -> None:
         self._clock = clock
         self._visit: ScriptedVisit | None = None
+        self._camera: SimulatedCamera | None = None
         self._references: dict[Path, Template] = {}
         self._rotation_key = secrets.token_bytes(KEY_BYTES)
         self._by_card = {
@@ -45,29 +52,35 @@ class Stage:
 
     def expect(self, visit: ScriptedVisit) -> None:
         """Let this visit's customer come."""
-        self._visit = visit
+        self._visit, self._camera = visit, None
 
     def expect_card(self, card: bytes) -> None:
         """Let the customer come whom the script has for a card; nobody where it has none."""
-        self._visit = self._by_card.get(card)
+        self._visit, self._camera = self._by_card.get(card), None
 
     # -- the camera --------------------------------------------------------------------------------
 
-    @property
-    def challenges(self) -> tuple[ChallengeKind, ...]:
-        """What the customer who stands there has pictures for."""
-        is_one_size = self._visit is not None and self._visit.can_approach
-        return tuple(ChallengeKind) if is_one_size else TURNS
-
     def capture(self, nonce: bytes) -> Frame:
         """Take a picture of who stands there; CameraError where the script has nobody."""
-        return self._camera().capture(nonce)
+        return self._opened().capture(nonce)
 
     def challenge(self, kind: ChallengeKind, nonce: bytes) -> ChallengeAnswer | None:
         """Take the pictures of the turn; raises CameraError."""
-        return self._camera().challenge(kind, nonce)
+        return self._opened().challenge(kind, nonce)
 
-    def _camera(self) -> SimulatedCamera:
+    @property
+    def challenges(self) -> tuple[ChallengeKind, ...]:
+        """What the visit's customer can be asked."""
+        can_approach = self._visit is not None and self._visit.can_approach
+        return tuple(ChallengeKind) if can_approach else TURNS
+
+    def _opened(self) -> SimulatedCamera:
+        """Return the camera of this visit; CameraError for a script without a picture."""
+        if self._camera is None:
+            self._camera = self._made()
+        return self._camera
+
+    def _made(self) -> SimulatedCamera:
         visit = self._visit
         if visit is None:
             raise CameraError(NAME, "the script knows nobody with this card")

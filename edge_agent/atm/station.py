@@ -22,7 +22,7 @@ from atm_face.day_visits import DayVisits, Retention
 from atm_face.device_key import DeviceKeyError, file_key
 from atm_face.engines.interface import FaceEngine
 from atm_face.policy import ListMode, Policy, list_mode
-from atm_face.sanctions import Holds, holds_of
+from atm_face.sanctions import Holds, holds_of, is_listed_payee
 from atm_face.templates import StoreError
 from contract.account_list import ListError
 from contract.accounts import CardRef
@@ -293,6 +293,7 @@ class AtmStation:
             examiner=self.booth.examiner(factor),
             clock=self._clock,
             state_of=self._state_of,
+            is_listed=self._is_listed,
             policy=self._policy,
             spent=self._spent,
             on_decision=lambda decision: self._keep(loop, decision),
@@ -324,9 +325,19 @@ class AtmStation:
         """What orders and the list say of a card at this moment; either is enough to hold it."""
         hold, holds = self._hold_on(card), Holds()
         if self.lists is not None:
-            today = dt.datetime.fromtimestamp(self._time.now() / 1e6, CHINA).date()
-            holds = holds_of(self.lists.find(card), today)
+            holds = holds_of(self.lists.find(card), self._today())
         return AccountState(hold=hold, holds=holds, list_mode=self.list_mode())
+
+    def _is_listed(self, payee: CardRef) -> bool:
+        """Whether nobody may send money there: an order holds it, or the list names it."""
+        if self._hold_on(payee) is not None:
+            return True
+        if self.lists is None:
+            return False
+        return is_listed_payee(self.lists.find(payee), self._today())
+
+    def _today(self) -> dt.date:
+        return dt.datetime.fromtimestamp(self._time.now() / 1e6, CHINA).date()
 
     def list_mode(self) -> ListMode:
         """How far orders and list may be relied on.

@@ -32,9 +32,10 @@ class XfsCamera:
         clock: Clock,
         is_simulated: bool = False,
         challenge_s: float = CHALLENGE_S,
+        challenges: tuple[ChallengeKind, ...] = tuple(ChallengeKind),
     ) -> None:
         """``name`` stands in every frame; ``is_simulated``: the service is no real machine's."""
-        self.challenges = tuple(ChallengeKind)
+        self.challenges = challenges
         self._client = client
         self._name = name
         self._clock = clock
@@ -66,7 +67,10 @@ class XfsCamera:
         )
 
     def challenge(self, kind: ChallengeKind, nonce: bytes) -> ChallengeAnswer:
-        """Take a row of pictures while the customer does as asked; raises CameraError."""
+        """Take a row of pictures while the customer turns, a longer one if coming closer first.
+
+        Raises CameraError.
+        """
         asked_us, frames = int(self._clock.wall()), []
         for number in range(APPROACH_FRAMES if kind.has_approach else CHALLENGE_FRAMES):
             if number:

@@ -112,7 +112,8 @@ def _explained(
         if together >= LAW_CORRELATION and slope >= LAW_SLOPE:
             margin = LAWFUL_MARGIN_DB
     if receiver.iip3_dbm is None:
-        return track.level_db <= weakest - receiver.rejection_db, values
+        rejection = receiver.rejection_db - (margin - PREDICTION_MARGIN_DB)
+        return track.level_db <= weakest - rejection, values
     predicted = product.drive_db - 2 * receiver.iip3_dbm
     values["predicted_db"] = round(predicted, 1)
     return track.level_db <= predicted + margin, values

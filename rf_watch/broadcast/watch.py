@@ -182,11 +182,15 @@ class BroadcastWatch:
         watching = self._look(stamp)
         # the device adds the attenuator's loss to its own noise too
         floor_db = spectrum.floor_db - (reading.attenuation_db or 0.0)
-        watching.take_floor(floor_db, OVERLOAD_RISE_DB)
         gap_us = watching.gap_us(self.settings.lost_after_s)
         tracks = self._roster.groups.setdefault(stamp.sensor, [])
         out: list[Detection] = []
         seen = self._roster.match(tracks, spectrum.peaks, spectrum.step_khz)
+        rises = [peak.level_db - t.level_db for t, peak in seen.items() if t.sightings > 1]
+        if gain_db := watching.take_gain(floor_db, rises):
+            for track in tracks:
+                track.change_gain(gain_db)
+        watching.take_floor(floor_db, OVERLOAD_RISE_DB)
         keep = int(self.settings.seen_of)
         hour = hour_of_week(stamp.at_us, self.settings.utc_offset_min)
         for track in tracks:
@@ -276,7 +280,7 @@ class BroadcastWatch:
             return []
         if event is not None:
             self._tell(stamp.at_us, event, track)
-        is_due = event is not None or stamp.at_us - case.evaluated_us >= self._evaluate_us
+        is_due = event is not None or abs(stamp.at_us - case.evaluated_us) >= self._evaluate_us
         if is_due:
             case.is_quiet = self._judge.is_quiet(track, case.step_khz)
         if not case.is_quiet:

@@ -404,6 +404,7 @@ class Customer:
 FACE = """
 [atm.face]
 camera = "xfs4iot"
+can_approach = false
 [atm.face.store]
 file = "templates.sqlite3"
 key_file = "templates.key"

@@ -75,6 +75,12 @@ def camera_atm(picture: Callable[[], bytes]) -> Iterator[XfsAtm]:
         yield atm
 
 
+def xfs_face(atm: XfsAtm) -> str:
+    """A machine whose camera is that service; nobody can come closer to it."""
+    face = '[atm.face]\ncamera = "xfs4iot"\ncan_approach = false\n'
+    return f'{face}publisher = "{atm.url()}"\n{STORE}'
+
+
 def look(
     folder: Path, text: str, say: Callable[[Prompt], None] = lambda prompt: None
 ) -> tuple[CardVerdict, HealthBook]:
@@ -105,7 +111,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_owner_and_stranger_at_the_machines_own_camera(tmp_path: Path) -> None:
     with camera_atm(turning()) as atm:
-        text = f'[atm.face]\ncamera = "xfs4iot"\npublisher = "{atm.url()}"\n{STORE}'
+        text = xfs_face(atm)
         enrol(tmp_path)
         asked: list[Prompt] = []
         verdict, book = look(tmp_path, text, asked.append)
@@ -117,7 +123,7 @@ def test_owner_and_stranger_at_the_machines_own_camera(tmp_path: Path) -> None:
         assert asked[-1] in {Prompt.TURN_LEFT, Prompt.TURN_RIGHT}
         assert book.state("camera") is PartState.OK
     with camera_atm(turning()) as atm:
-        text = f'[atm.face]\ncamera = "xfs4iot"\npublisher = "{atm.url()}"\n{STORE}'
+        text = xfs_face(atm)
         enrol(tmp_path, owner="somebody else")
         assert look(tmp_path, text)[0].examination.is_match is False
 
@@ -140,7 +146,7 @@ def test_without_reference_or_consent_the_face_decides_nothing(
     if consent is not None:
         enrol(tmp_path, consent)
     with camera_atm(turning()) as atm:
-        text = f'[atm.face]\ncamera = "xfs4iot"\npublisher = "{atm.url()}"\n{STORE}'
+        text = xfs_face(atm)
         verdict, _ = look(tmp_path, text)
     assert (verdict.no_reference, verdict.is_enrolled) == (wanted, False)
     assert verdict.examination.is_match is None
@@ -158,7 +164,7 @@ def test_a_camera_that_is_not_there_has_seen_nobody(tmp_path: Path) -> None:
 def test_a_customer_is_told_what_would_help(tmp_path: Path) -> None:
     enrol(tmp_path)
     with camera_atm(portraits.nobody) as atm:
-        text = f'[atm.face]\ncamera = "xfs4iot"\npublisher = "{atm.url()}"\n{STORE}'
+        text = xfs_face(atm)
         asked: list[Prompt] = []
         verdict, _ = look(tmp_path, text, asked.append)
     assert verdict.examination.is_face_covered
