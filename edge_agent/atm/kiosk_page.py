@@ -87,7 +87,8 @@ PAGE: Final = """<!doctype html>
  };
  const fen = () => Number(digits || "0") * 100;
  const limits = () => `<span>每次为 ${yuan(form.note_fen)} 元的整数倍，`
-   + `最多 ${yuan(form.most_fen)} 元</span><span>Multiples of ¥${yuan(form.note_fen)}, up to ¥${yuan(form.most_fen)}</span>`;
+   + `最多 ${yuan(form.most_fen)} 元</span>`
+   + `<span>Multiples of ¥${yuan(form.note_fen)}, up to ¥${yuan(form.most_fen)}</span>`;
  const isGood = () => fen() > 0 && fen() <= form.most_fen && fen() % form.note_fen === 0;
  const draw = (isOff = false) => {
    at("sum").textContent = "¥ " + yuan(fen()); at("hint").innerHTML = limits();
