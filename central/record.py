@@ -277,6 +277,9 @@ class Recorder:
         claim = alerts.claim_of_detection(detection, device=device, seq=seq)
         if claim is not None and not self._is_allowed(claim):
             alert_id = self._raise(claim, counted_by=alert_id)
+        if former is not None and former.alert_id not in {None, alert_id}:
+            # What it raised before still rests on it: a closed alert, or one of another subject.
+            self._tx.support_alert(former.alert_id, device, detection.detection_id)
         store = self._tx.add_detection if former is None else self._tx.replace_detection
         store(
             DetectionRow(

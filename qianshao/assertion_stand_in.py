@@ -49,8 +49,8 @@ def stand_in_desk(
         (portraits.portrait_jpeg(),),
         clock=clock,
         turns={
-            ChallengeKind.TURN_LEFT: [portraits.turned(20), portraits.turned(45)],
-            ChallengeKind.TURN_RIGHT: [portraits.turned(-20), portraits.turned(-45)],
+            ChallengeKind.TURN_LEFT: [portraits.turned(20), portraits.turned(55)],
+            ChallengeKind.TURN_RIGHT: [portraits.turned(-20), portraits.turned(-55)],
         },
     )
 

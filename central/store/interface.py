@@ -311,6 +311,9 @@ class Transaction(Protocol):
     def replace_detection(self, row: DetectionRow) -> None:
         """Put a revision in the place of the stored one."""
 
+    def support_alert(self, alert_id: int, device: str, detection_id: bytes) -> None:
+        """Let a detection support a further alert beside the one that it raised."""
+
     def add_decision(self, row: DecisionRow) -> None:
         """Store a decision."""
 

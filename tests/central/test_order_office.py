@@ -160,8 +160,8 @@ def test_watch_and_suspension_are_there_for_the_list_and_only_while_they_live(
 
 def test_a_central_with_a_simulated_bank_in_its_configuration(tmp_path: Path) -> None:
     bank = tmp_path / "bank.json"
-    row = {"number": NUMBER, "name": "张三", "balance_fen": 5, "owner": OWNER}
-    row["incoming"] = [{"amount_fen": 5, "at": "2026-01-02T10:00:00+08:00"}]  # type: ignore[assignment]
+    row: dict[str, object] = {"number": NUMBER, "name": "张三", "balance_fen": 5, "owner": OWNER}
+    row["incoming"] = [{"amount_fen": 5, "at": "2026-01-02T10:00:00+08:00"}]
     bank.write_text(json.dumps({"schema": "qianshao-simulated-bank/1", "accounts": [row]}))
     bank.chmod(0o600)
     found = load_accounts(bank)[NUMBER]
