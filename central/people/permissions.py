@@ -58,6 +58,7 @@ class Permission(StrEnum):
     """Take rows out as CSV, XLSX, GeoJSON or Cursor on Target."""
     DEVICES_READ = "devices.read"
     DEVICES_REVOKE = "devices.revoke"
+    DEVICES_PLACE = "devices.place"
     AUDIT_READ = "audit.read"
     PEOPLE_READ = "people.read"
     PEOPLE_EDIT = "people.edit"
@@ -111,6 +112,7 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.EXPORT: _CENTRE | {_AUDITOR},
         P.DEVICES_READ: _CENTRE | {_AUDITOR, _ADMINISTRATOR},
         P.DEVICES_REVOKE: _roles(_ADMINISTRATOR),
+        P.DEVICES_PLACE: _roles(_ADMINISTRATOR),
         P.AUDIT_READ: _roles(_AUDITOR),
         P.PEOPLE_READ: _roles(_AUDITOR, _ADMINISTRATOR),
         P.PEOPLE_EDIT: _roles(_ADMINISTRATOR),

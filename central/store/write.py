@@ -297,6 +297,14 @@ class SqlTransaction:
             )
         )
 
+    def note_order_refused(self, device: str, result: OrderResult, at: int) -> None:
+        """Put a device's refusal of an order into the audit, with its reason."""
+        from central.audit import REFUSED, record
+
+        detail = {"device": device, "reason": "" if result.reason is None else result.reason.value}
+        name = result.order_id.hex() or result.digest.hex()
+        record(self, at, device, "order.refused_at_device", name, outcome=REFUSED, detail=detail)
+
     def note_crew_report(self, device: str, report: CrewReport, at: int) -> None:
         """Note what a van's crew says about where it was sent."""
         from central.dispatch_desk import take_report
@@ -375,6 +383,14 @@ class SqlTransaction:
             .where(d.device == row.device, d.detection_id == row.detection_id)
             .values(**columns(row))
         )
+
+    def support_alert(self, alert_id: int, device: str, detection_id: bytes) -> None:
+        """Let a detection support a further alert; the same link again adds nothing."""
+        links = at_.alert_detections
+        values = {"alert_id": alert_id, "device": device, "detection_id": detection_id}
+        here = [links.c[name] == value for name, value in values.items()]
+        if self._connection.execute(sa.select(links.c.alert_id).where(*here)).first() is None:
+            self._connection.execute(links.insert().values(**values))
 
     def add_decision(self, row: DecisionRow) -> None:
         """Store a decision."""

@@ -45,7 +45,7 @@ from central.web import (
     told,
 )
 from central.web.access import NotSignedInError, rules
-from central.web.counts import OpenCounts
+from central.web.counts import Counts
 from central.web.limits import Limiter
 from central.web.security import LOCAL_NAMES, BodyLimit, SecurityHeaders
 from central.web.site import STATIC, Site, site_of
@@ -80,7 +80,6 @@ def create_app(
     )
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
-    counts = OpenCounts(store, clock)
     lists = lists or desk_in(settings, store, clock)
     site = Site(
         store=store,
@@ -91,7 +90,7 @@ def create_app(
         audit=audit,
         clock=clock,
         sign_ins=sign_ins,
-        open_counts=counts,
+        counts=Counts(store, clock),
         lists=lists,
         couriers=couriers,
         tell_van=tell_van,

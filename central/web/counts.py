@@ -1,10 +1,15 @@
-"""How many alerts are open, for the tiles of the duty desk: counted once a second for everybody."""
+"""What many pages ask of all alerts at once: how many are open, and who is called for those that
+nobody has acknowledged. Each is looked up once a second for everybody who covers the same areas."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from central.alert_states import OPEN
+from central.actor import Actor
+from central.alert_states import OPEN, called_roles
 from central.store.sql import SqlStore
 from contract.clock import Clock
 from contract.words import Severity
@@ -14,24 +19,59 @@ MOST_SHOWN = 999
 _HOLDS_US = 1_000_000
 
 
-class OpenCounts:
-    """Counts by severity, technical alerts too. Thread-safe; two hundred pages ask as one."""
+_Found = TypeVar("_Found")
+
+
+class _Kept(Generic[_Found]):
+    """What was found for each set of areas, for a second. Thread-safe; two hundred ask as one."""
+
+    def __init__(self, clock: Clock, find: Callable[[frozenset[str]], _Found]) -> None:
+        self._clock = clock
+        self._find = find
+        self._lock = threading.Lock()
+        self._kept: dict[frozenset[str], tuple[int, _Found]] = {}
+
+    def of(self, areas: frozenset[str]) -> _Found:
+        """Return what is true of some areas, now or a second ago."""
+        with self._lock:
+            now = int(self._clock.mono())
+            known = self._kept.get(areas)
+            if known is None or now - known[0] >= _HOLDS_US:
+                known = self._kept[areas] = now, self._find(areas)
+            return known[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Alerts that wait for one person."""
+
+    number: int
+    oldest: int
+    """The alert that waits longest."""
+
+
+class Counts:
+    """The counts that pages share."""
 
     def __init__(self, store: SqlStore, clock: Clock) -> None:
         self._store = store
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._found: dict[frozenset[str], tuple[int, dict[str, str]]] = {}
+        self._open = _Kept(clock, self._count)
+        self._called = _Kept(clock, store.called)
 
-    def of(self, areas: frozenset[str]) -> dict[str, str]:
-        """Return the counts of some areas as the tiles show them."""
-        with self._lock:
-            now = int(self._clock.mono())
-            at, counts = self._found.get(areas, (now - _HOLDS_US, {}))
-            if now - at >= _HOLDS_US:
-                counts = self._count(areas)
-                self._found[areas] = now, counts
-            return counts
+    def open(self, areas: frozenset[str]) -> dict[str, str]:
+        """Return how many alerts of each severity are open, technical ones too, as tiles show."""
+        return self._open.of(areas)
+
+    def called(self, actor: Actor) -> Called | None:
+        """Return the alerts for which one of the person's roles was called; None: none wait."""
+        waiting = [
+            (number, oldest)
+            for severity, steps, number, oldest in self._called.of(actor.areas)
+            if called_roles(severity, steps) & actor.roles
+        ]
+        if not waiting:
+            return None
+        return Called(sum(n for n, _ in waiting), min(oldest for _, oldest in waiting))
 
     def _count(self, areas: frozenset[str]) -> dict[str, str]:
         counts = dict.fromkeys(Severity, 0)

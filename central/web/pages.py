@@ -55,7 +55,7 @@ def live(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
         request,
         "live.html",
         last_event_id=snapshot.last_event_id,
-        counts=site.open_counts.of(actor.areas),
+        counts=site.counts.open(actor.areas),
         **shown,
     )
 
@@ -102,6 +102,10 @@ def device(request: Request, site: SiteOf, actor: FleetReader, device: str) -> H
         parts_of_device=presenter.health_parts(row.health),
         certificates=fleet.certificates(site, presenter, device),
         reports=fleet.health_history(site, presenter, device),
+        sensors=fleet.sensors(presenter, row),
+        bundles=fleet.bundles(site, presenter, device),
+        area=row.area,
+        own_area=site.settings.area,
         highest_seq=runs[-1].last if runs else 0,
         chain_start=row.chain_start,
         gaps=gaps(runs),

@@ -21,9 +21,9 @@ from central.ingest import IngestStatus
 from central.lists import ListDesk
 from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk, Visitor
-from central.people.permissions import may
+from central.people.permissions import Permission, may
 from central.store.sql import SqlStore
-from central.web.counts import OpenCounts
+from central.web.counts import Called, Counts
 from central.web.limits import Limiter
 from central.web.navigation import ENTRIES, Entry
 from central.web.present import Presenter
@@ -62,7 +62,7 @@ class Site:
     audit: AuditLog
     clock: Clock
     sign_ins: Limiter
-    open_counts: OpenCounts
+    counts: Counts
     lists: ListDesk
     couriers: tuple[Courier, ...] = ()
     tell_van: Tell | None = None
@@ -142,8 +142,16 @@ class Site:
             "entries": self.entries(actor) if visitor is not None and visitor.is_strong else [],
             "home": "/" if actor is None else self.home(actor),
             "may": lambda permission: actor is not None and may(actor, permission),
+            "called": self._called(visitor),
             "broken_reason": session.broken_reason if session is not None and is_broken else "",
         }
+
+    def _called(self, visitor: Visitor | None) -> Called | None:
+        """Return the alerts that wait for whoever looks, for every page to say."""
+        if visitor is None or not visitor.is_strong:
+            return None
+        is_reader = may(visitor.actor, Permission.ALERTS_READ)
+        return self.counts.called(visitor.actor) if is_reader else None
 
     def _trouble(self, words: Words) -> list[str]:
         """What is wrong with the central itself, for every page to say."""

@@ -116,7 +116,13 @@ async def _stream(
 
 def _counts(site: Site, reach: Reach) -> str:
     """Return a frame with how many alerts are open; it has no id, for it is not of the store."""
-    text = json.dumps(site.open_counts.of(reach.actor.areas))
+    called = site.counts.called(reach.actor)
+    found = {
+        "open": site.counts.open(reach.actor.areas),
+        "called": 0 if called is None else called.number,
+        "oldest": None if called is None else called.oldest,
+    }
+    text = json.dumps(found)
     return f"event: counts\ndata: {text}\n\n"
 
 

@@ -153,7 +153,7 @@ def test_an_idle_stream_beats(site: Site) -> None:
         frame_of(stream)
         counts = next(stream)
         assert isinstance(counts, Frame)
-        assert (counts.kind, counts.data["critical"]) == ("counts", "0")
+        assert (counts.kind, counts.data["open"]["critical"]) == ("counts", "0")
         assert next(stream) == ": still here"
         assert next(stream) == ": still here"
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from central.actor import Role
 from central.alert_states import AlertAction, AlertState, ReasonCode
+from central.alerts import MANY_CARDS_RULE, family
 from central.alerts import TECHNICAL as TECHNICAL_KINDS
-from central.alerts import family
 from central.allow import AllowanceKind
 from central.case_desk import PART_KINDS, SOURCES
 from central.case_states import CaseAction, CaseReason, CaseState
@@ -41,6 +41,10 @@ from contract.topics import Lane
 from rf_watch.rules import RULES, Family
 
 WEB = Path(words_module.__file__).parent
+RULES_OF_ATMS = [
+    *("LIVENESS_FAILED", "STOP_PAYMENT", "FROZEN", MANY_CARDS_RULE),
+    *(alarm.name for alarm in w.MachineAlarmKind),
+]
 GROUPS: dict[str, list[str]] = (
     {
         group: [word.value for word in closed]
@@ -73,7 +77,7 @@ GROUPS: dict[str, list[str]] = (
     }
     | {"lane": [lane.name.lower() for lane in Lane]}
     | {
-        "rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED", *TECHNICAL],
+        "rule": [rule.id for rule in RULES] + RULES_OF_ATMS + list(TECHNICAL),
         "state": [state.value for state in AlertState],
         "action": [action.value for action in AlertAction],
         "code": [code.value for codes in (ReasonCode, CaseReason) for code in codes],
@@ -93,6 +97,11 @@ GROUPS: dict[str, list[str]] = (
         "outcome": ["done", "refused"],
         "order_group": list(GROUPS_OF_ORDERS),
         "mistake": list(MISTAKES),
+        "bundle": [w.OrderType.CONFIGURATION.value, w.OrderType.OFFICERS.value],
+        "bundle_state": [
+            *("pending", "expired"),
+            *(o.value for o in w.OrderOutcome if o is not w.OrderOutcome.ENDED),
+        ],
         "position": [basis.value for basis in Basis],
         "list_state": ["current", "behind", "stale", "none"],
         "list_why": list(list_pages.WHY),

@@ -161,12 +161,21 @@ function listen() {
     summarise();
   });
   source.addEventListener("counts", (message) => {
-    for (const [severity, count] of Object.entries(JSON.parse(message.data))) setCount(severity, count);
+    const { open, called, oldest } = JSON.parse(message.data);
+    for (const [severity, count] of Object.entries(open)) setCount(severity, count);
+    const banner = document.querySelector("[data-called]");
+    if (banner) {
+      banner.hidden = !called;
+      banner.dataset.called = called;
+      banner.querySelector("b").textContent = called;
+      banner.querySelector("a").href = `/alerts/${oldest ?? ""}`;
+    }
     summarise();
   });
   source.addEventListener("alert", (message) => {
     const { alert, change } = JSON.parse(message.data);
-    const isRisen = change !== "updated";
+    // Calls are told again to everybody who listens; what a colleague does is no news to the ear.
+    const isRisen = ["raised", "escalated", "call"].includes(change);
     const row = upsert("alert", alert, isRisen);
     if (isRisen) {
       highlight(row);
