@@ -305,6 +305,14 @@ class SqlTransaction:
             )
         )
 
+    def note_order_refused(self, device: str, result: OrderResult, at: int) -> None:
+        """Put a device's refusal of an order into the audit, with its reason."""
+        from central.audit import REFUSED, record
+
+        detail = {"device": device, "reason": "" if result.reason is None else result.reason.value}
+        name = result.order_id.hex() or result.digest.hex()
+        record(self, at, device, "order.refused_at_device", name, outcome=REFUSED, detail=detail)
+
     def note_crew_report(self, device: str, report: CrewReport, at: int) -> None:
         """Note what a van's crew says about where it was sent."""
         from central.dispatch_desk import take_report
