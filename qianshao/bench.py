@@ -458,6 +458,22 @@ def _bench_atm() -> list[Row]:
     ]
 
 
+def _bench_orders() -> list[Row]:
+    """Orders to 1,000 ATMs; the peers are the targets of five seconds."""
+    from qianshao.bench_orders import ATMS, measure, p95
+
+    found = measure()
+    what = f"target, {ATMS} simulated ATMs"
+    missing = len(set(found.away) - set(found.pending))
+    return [
+        _less_is_better("orders.stop_receipts_p95", p95(found.stop_s), 5.0, what, "s", 1),
+        _less_is_better("orders.stop_receipts_last", max(found.stop_s), 5.0, what, "s", 1),
+        _less_is_better("orders.release_receipts_p95", p95(found.release_s), 5.0, what, "s", 1),
+        _less_is_better("orders.back_on_line_slowest", max(found.back_s), 5.0, what, "s", 1),
+        Row("orders.pending_not_listed", missing, 0, what, 0.0 if missing else 1.0, "ATMs", 1),
+    ]
+
+
 BENCHES: dict[str, Callable[[], list[Row]]] = {
     "envelope": _bench_envelope,
     "outbox": _bench_outbox,
@@ -470,6 +486,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "stream": _bench_stream,
     "central": _bench_central,
     "atm": _bench_atm,
+    "orders": _bench_orders,
 }
 
 
