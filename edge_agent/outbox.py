@@ -19,8 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-import structlog
-
 from contract.clock import Clock
 from contract.codec import Values
 from contract.envelope import EnvelopeError, Refusal, open_envelope
@@ -40,6 +38,7 @@ from edge_agent.outbox_opening import GROUP, Opening, open_store
 from edge_agent.outbox_quota import LANE_SHARE, LaneQuota, Quota
 from edge_agent.outbox_store import LaneUsage, OutboxReader, OutboxStore, RefusedRow
 from edge_agent.outbox_writer import Enqueued, OutboxWriter, Put, Sender
+from edge_agent.safe_log import SafeLog
 from edge_agent.seq_floor import SeqFloor
 from mqtt_bridge.ports import OutboxRow
 
@@ -66,7 +65,7 @@ GROUP_WINDOW_S = 0.010
 MAX_PENDING = 10_000
 """Messages that may wait for the writer in memory."""
 
-_log = structlog.get_logger("outbox")
+_log = SafeLog("outbox")
 
 T = TypeVar("T")
 
@@ -426,14 +425,29 @@ class Outbox:
         is_busy = False
         while jobs := self._next_jobs(is_busy=is_busy):
             is_busy = len(jobs) > 1
-            puts = [job for job in jobs if isinstance(job, Put)]
-            if puts:
-                self._settle(puts, self._outcomes(puts))
-            for job in jobs:
-                if isinstance(job, _Task):
-                    self._settle_task(job)
-            self._writer.prune_if_due()
-            self._show_writer()
+            try:
+                self._work(jobs)
+            except Exception as error:  # noqa: BLE001 - no caller may wait for ever
+                self._settle_rest(jobs, error)
+
+    def _work(self, jobs: Sequence[Put | _Task]) -> None:
+        puts = [job for job in jobs if isinstance(job, Put)]
+        if puts:
+            self._settle(puts, self._outcomes(puts))
+        for job in jobs:
+            if isinstance(job, _Task):
+                self._settle_task(job)
+        self._writer.prune_if_due()
+        self._show_writer()
+
+    def _settle_rest(self, jobs: Sequence[Put | _Task], error: Exception) -> None:
+        """Tell everybody who still waits; the thread lives on."""
+        for job in jobs:
+            if not job.done.done():
+                failure = OutboxError(self._store.path, f"failed: {type(error).__name__}: {error}")
+                failure.__cause__ = error
+                job.done.set_exception(failure)
+        _log.exception("outbox_thread_failed")
 
     def _next_jobs(self, *, is_busy: bool) -> list[Put | _Task]:
         """Wait for work: messages that share a commit, or one task; empty: closed and done.
