@@ -65,7 +65,7 @@ NAMES = {
     "{change_id}": "1",
 }
 NO_PAGES = ("/api/", "/events", "/sign-in/link", "/map/", "/static")
-FILES = ("envelope", "to-sign")
+FILES = ("envelope", "to-sign", "transfer")
 
 
 class Watched:
