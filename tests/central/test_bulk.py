@@ -68,7 +68,7 @@ def test_a_row_is_stored_as_sqlalchemy_would(
         connection.execute(table.insert(), [columns(replace(row, device="van-2"))])
         names = ", ".join(c.name for c in table.columns if c.name != "device")
         types = ", ".join(f"typeof({c.name})" for c in table.columns)
-        kept = connection.exec_driver_sql(f"SELECT {names}, {types} FROM {table.name}").all()  # noqa: S608 - our own table
+        kept = connection.exec_driver_sql(f"SELECT {names}, {types} FROM {table.name}").all()
     store.close()
     assert len(kept) == 2
     assert kept[0] == kept[1]
