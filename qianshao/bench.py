@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from qianshao.bench_stream import Listeners
+
 RUNS = 5
 DELIVERY_RUNS = 3
 ENVELOPES = 200
@@ -208,14 +210,15 @@ def _bench_ingest() -> list[Row]:
     stored = _more_is_better(
         "ingest_verify_and_store", *ingest(), "verify alone, processor time", "/s", DELIVERY_RUNS
     )
-    sent = _more_is_better(
-        "sign_enqueue_send_receipt",
-        *sustained(),
-        "raw paho QoS 1, unsigned, kept nowhere",
-        "/s",
-        DELIVERY_RUNS,
-    )
-    return [stored, sent]
+    way, peer = sustained(), "raw paho QoS 1, unsigned, kept nowhere"
+    sent = _more_is_better("sign_enqueue_send_receipt", *way.rate, peer, "/s", DELIVERY_RUNS)
+    # Where the rest goes: processor time of each process, for one message.
+    shares = [
+        _less_is_better(f"sign_enqueue_send_receipt_{name}", *pair, peer, "cpu-us", DELIVERY_RUNS)
+        for name, pair in way.cpu_us.items()
+        if pair[1] > 0
+    ]
+    return [stored, sent, *shares]
 
 
 def _bench_face() -> list[Row]:
@@ -347,32 +350,47 @@ def _bench_spectrum() -> list[Row]:
     from qianshao.bench_spectrum import (
         DETECT_TARGET_US,
         SWEEPS_A_SECOND,
+        WEEK_TARGET_MB,
         detection_step_us,
         parse_steps,
+        week_rss_mb,
     )
 
     times = _side_by_side(*parse_steps(), 100)
     name = "a struct.unpack_from loop over the points"
-    median, slow = detection_step_us()
-    core = median * SWEEPS_A_SECOND / 1e4
+    took = detection_step_us()
+    core = took.cpu_median_us * SWEEPS_A_SECOND / 1e4
     target = "target: median of one sweep, 24 stations"
     return [
         _less_is_better("tinysa_2050_points", *times, name, "us", RUNS),
-        _less_is_better("detect_2050_points", median, DETECT_TARGET_US, target, "us", 400),
-        _less_is_better("detect_2050_points_p99", slow, DETECT_TARGET_US, "the same", "us", 400),
+        *(
+            _less_is_better(f"detect_2050_points{name}", us, DETECT_TARGET_US, what, "us", 400)
+            for name, us, what in (
+                ("", took.median_us, target),
+                ("_p99", took.p99_us, "the same, of the slowest"),
+                ("_cpu", took.cpu_median_us, "the same, processor time"),
+                ("_cpu_p99", took.cpu_p99_us, "the same, processor time of the slowest"),
+            )
+        ),
         _less_is_better("detect_core_share", core, 5.0, "target: 4 sweeps a second", "%", 400),
+        _less_is_better("detect_week_rss", week_rss_mb(), WEEK_TARGET_MB, "target", "MB", 1),
     ]
 
 
 def _bench_stream() -> list[Row]:
     """Alerts to 200 open pages; the peer is the target of two seconds."""
-    from qianshao.bench_stream import BROWSERS, figures
+    from qianshao.bench_stream import measure
 
-    _, p95_s, missing = figures()
-    ours_ms, peer = p95_s * 1000, f"target, {BROWSERS} pages"
+    return _stream_rows("stream", measure())
+
+
+def _stream_rows(name: str, heard: Listeners) -> list[Row]:
+    from qianshao.bench_stream import BROWSERS, missing, p95_ms
+
+    peer, lost = f"target, {BROWSERS} pages", missing(heard)
     return [
-        _less_is_better("stream.alert_p95", ours_ms, 2000.0, peer, "ms", 1),
-        Row("stream.frames_missing", missing, 0, peer, 1.0 if not missing else 0.0, "frames", 1),
+        _less_is_better(f"{name}.alert_p95", p95_ms(heard), 2000.0, peer, "ms", 1),
+        Row(f"{name}.frames_missing", lost, 0, peer, 0.0 if lost else 1.0, "frames", 1),
     ]
 
 
@@ -391,10 +409,11 @@ def _bench_rf() -> list[Row]:
     return rows
 
 
-def _bench_central() -> list[Row]:
-    from qianshao.bench_central import ALERTS, OBSERVATIONS, measure
+def _bench_central(where: str = "sqlite") -> list[Row]:
+    from qianshao.bench_central import measure
+    from qianshao.bench_fill import ALERTS, OBSERVATIONS
 
-    found = measure()
+    found = measure(where)
     full = f"{ALERTS} alerts, {OBSERVATIONS} observations"
     kept = found.ingest_meanwhile / found.ingest_alone
     return [
@@ -427,6 +446,7 @@ def _bench_central() -> list[Row]:
             "1/s",
             3,
         ),
+        *_stream_rows("central_stream", found.heard),
     ]
 
 
@@ -449,6 +469,22 @@ def _bench_atm() -> list[Row]:
     ]
 
 
+def _bench_orders() -> list[Row]:
+    """Orders to 1,000 ATMs; the peers are the targets of five seconds."""
+    from qianshao.bench_orders import ATMS, measure, p95
+
+    found = measure()
+    what = f"target, {ATMS} simulated ATMs"
+    missing = len(set(found.away) - set(found.pending))
+    return [
+        _less_is_better("orders.stop_receipts_p95", p95(found.stop_s), 5.0, what, "s", 1),
+        _less_is_better("orders.stop_receipts_last", max(found.stop_s), 5.0, what, "s", 1),
+        _less_is_better("orders.release_receipts_p95", p95(found.release_s), 5.0, what, "s", 1),
+        _less_is_better("orders.back_on_line_slowest", max(found.back_s), 5.0, what, "s", 1),
+        Row("orders.pending_not_listed", missing, 0, what, 0.0 if missing else 1.0, "ATMs", 1),
+    ]
+
+
 BENCHES: dict[str, Callable[[], list[Row]]] = {
     "envelope": _bench_envelope,
     "outbox": _bench_outbox,
@@ -461,6 +497,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "stream": _bench_stream,
     "central": _bench_central,
     "atm": _bench_atm,
+    "orders": _bench_orders,
 }
 
 
@@ -479,6 +516,6 @@ def main_bench(args: argparse.Namespace) -> int:
     rows: list[Row] = []
     for name, bench in wanted.items():
         print(f"bench: {name} …", file=sys.stderr)
-        rows += bench()
+        rows += _bench_central(args.store) if name == "central" else bench()
     print(json.dumps([asdict(r) for r in rows], indent=1) if args.json else _table(rows))
     return 0

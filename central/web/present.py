@@ -273,4 +273,6 @@ class Presenter:
             return {"decision": self.decision(data["decision"])}
         if event.kind is EventKind.DEVICE:
             return {"device": self.device(data["device"])}
+        if event.kind is EventKind.ORDER:
+            return {**data, "step_text": self.words.word("order_step", data["step"])}
         return {**data, "reason_text": self.words.word("refusal", data["reason"])}

@@ -3,8 +3,10 @@ nothing from elsewhere. ``QIANSHAO_SCREENSHOTS=DIR`` keeps a picture of each."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,16 +21,18 @@ from central.case_desk import PART_KINDS, CaseDesk
 from central.case_work import SeenCase
 from central.dispatch_desk import DispatchDesk
 from central.hub import Hub
+from central.lists import ListKeeper, WireHolds
 from central.places import Place
 from central.store.cases import TipOff
 from central.web import WebServer, create_app
 from central.web.access import rules
-from central.web.site import VENDOR
+from central.web.site import VENDOR, Site
 from contract.clock import SystemClock
-from contract.keys import public_pem
+from contract.keys import KeySigner, public_pem
 from contract.topics import Lane
 from contract.words import DeviceKind, Level, Presence, Severity
 from tests.central.kit import (
+    CENTRAL_KEY,
     START,
     TENANT,
     Central,
@@ -38,7 +42,9 @@ from tests.central.kit import (
     an_attack,
     settings,
 )
+from tests.central.office import filled_office
 from tests.central.signing import browser_cookie, site_of_app
+from tests.central.tiles import pmtiles
 from tests.samples import a_detection
 
 pytestmark = pytest.mark.browser
@@ -51,8 +57,15 @@ WATCH = (
     " (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));"
 )
 EVIL = "<img src=x onerror=alert(1)>'\"; DROP TABLE alerts; --"
-NAMES = {"{alert_id}": "1", "{device}": "van-1", "{name}": "tester", "{case_id}": "1"}
+NAMES = {
+    "{alert_id}": "1",
+    "{device}": "van-1",
+    "{name}": "tester",
+    "{case_id}": "1",
+    "{change_id}": "1",
+}
 NO_PAGES = ("/api/", "/events", "/sign-in/link", "/map/", "/static")
+FILES = ("envelope", "to-sign", "transfer")
 
 
 class Watched:
@@ -107,6 +120,26 @@ def open_case(central: Central) -> None:
     desk.ask(officer, SeenCase(second.id, second.version), EVIL, EVIL)
 
 
+def draw_up_lists(central: Central, site: Site) -> None:
+    """A list in force, a proposal that waits with refused rows, a machine that is behind."""
+    officer = Actor("lin", frozenset(Role), frozenset({"000000"}))
+    other = Actor("qian", frozenset(Role), frozenset({"000000"}))
+    rows = ["account,listed_for,note\n", f'6216261000000000018,watch,"{EVIL[:20]}"\n']
+    keeper = ListKeeper(
+        central.store, None, central.path.parent / "lists", tenant=TENANT,
+        signer=KeySigner(CENTRAL_KEY), clock=SystemClock(), holds=WireHolds(central.store),
+    )  # fmt: skip
+    site.lists.propose_file(officer, EVIL, [*rows, "1,watch,\n"], EVIL)
+    site.lists.decide(other, site.lists.propose_file(officer, "f", rows, EVIL), is_approved=True)
+    for _ in range(2):
+        keeper.step()
+    site.lists.decide(other, site.lists.propose_file(officer, "g", rows, ""), is_approved=True)
+    keeper.step()
+    part = {"name": "lists", "state": "ok", "detail": "", "counters": {"version": 1, "age_s": 20}}
+    with central.store.transaction() as tx:
+        tx.update_device("atm-1", health={"parts": [part], "uptime_s": 1}, health_at=START)
+
+
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     central = Central(tmp_path_factory.mktemp("central"))
@@ -124,12 +157,20 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
         subject={"plmn": "460-00", "lat": 25.02, "lon": 102.69},
         detection_id=b"h" * 16,
     )
-    central.take(van.topic(), van.next(high), b"nonsense")
+    moved = dataclasses.replace(
+        high, subject={**high.subject, "lat": 25.03, "lon": 102.70}, detection_id=b"i" * 16
+    )
+    central.take(van.topic(), van.next(high), van.next(moved), b"nonsense")
     central.take(atm.topic(Lane.DECISIONS), atm.next(a_decision()), atm.next(an_attack()))
     open_case(central)
     places = {"van-1": Place(25.04, 102.71), "atm-1": Place(25.03, 102.70)}
     chosen = settings(central.path.parent, places=places)
-    made = create_app(central.store, Hub(), chosen, lambda: central.ingest.status)
+    office = filled_office(central, chosen, central.clock)
+    made = create_app(
+        central.store, Hub(), chosen, lambda: central.ingest.status, order_office=office
+    )
+    NAMES["{order}"] = office.desk.records()[-1].application.order_id.hex()
+    draw_up_lists(central, site_of_app(made))
     yield made
     central.store.close()
 
@@ -161,7 +202,7 @@ def pages_of(app: FastAPI) -> list[str]:
     """Every page that there is, with a thing that exists where its path names one."""
     found = []
     for rule in rules(app):
-        if rule.method != "GET" or rule.path.startswith(NO_PAGES) or "envelope" in rule.path:
+        if rule.method != "GET" or rule.path.startswith(NO_PAGES) or rule.path.endswith(FILES):
             continue
         path = rule.path
         for name, value in NAMES.items():
@@ -190,7 +231,16 @@ def test_every_page_is_accessible_and_keeps_to_its_policy(
     page.set_viewport_size({"width": width, "height": 900})
     wrong: list[str] = []
     paths = pages_of(watched.app)
-    assert {"/", "/overview", "/map", "/devices", "/people", "/audit", "/settings"} <= set(paths)
+    assert {
+        "/",
+        "/overview",
+        "/map",
+        "/devices",
+        "/people",
+        "/audit",
+        "/settings",
+        "/orders",
+    } <= set(paths)
     for path in paths:
         answer = page.goto(f"{watched.server.url.rstrip('/')}{path}?lang={lang}")
         assert answer is not None
@@ -221,6 +271,21 @@ def test_the_map_is_drawn_and_names_what_is_on_it(watched: Watched) -> None:
     assert page.locator("[data-placed-device]").count() == 2
     assert page.locator("[data-placed-alert]").count() == 4
     assert "± 300 m" in page.locator("main").inner_text()
+    drawn = page.locator("#map")
+    assert int(drawn.get_attribute("data-tracks") or 0) == 1  # of the one that moved
+    assert drawn.get_attribute("data-tile-features") == "0"
+    tiles = site_of_app(watched.app).settings.folder / "tiles"
+    tiles.mkdir()
+    try:
+        (tiles / "city.pmtiles").write_bytes(pmtiles())
+        (tiles / "broken.pmtiles").write_bytes(b"PMTiles\x03 and then nothing")
+        page.reload()
+        page.wait_for_selector("#map[data-state=drawn]", timeout=60_000)
+        assert int(drawn.get_attribute("data-tile-features") or 0) > 0
+        assert page.locator("[data-placed-alert]").count() == 4
+        assert int(drawn.get_attribute("data-tracks") or 0) == 1
+    finally:
+        shutil.rmtree(tiles)
     watched.assert_clean("/map")
 
 
