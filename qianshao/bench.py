@@ -301,7 +301,7 @@ def _bench_board() -> list[Row]:
         for peer in peers:
             other = campaign(rate, frames=FRAMES, seed=1, framing=peer)
             wrong = [100 * r.accepted_wrong / FRAMES for r in (mine, other)]
-            ratio = round(wrong[1] / max(wrong[0], 100 / FRAMES), 2)
+            ratio = round(wrong[1] / max(wrong[0], 100 / FRAMES), 2) if any(wrong) else 1.0
             name = f"frames_wrong_{rate:.0e}"
             rows.append(Row(name, wrong[0], round(wrong[1], 2), peer, ratio, "%", 1))
             intact = [100 * r.intact / FRAMES for r in (mine, other)]
