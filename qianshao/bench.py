@@ -442,7 +442,9 @@ def _bench_central(where: str = "sqlite") -> list[Row]:
 def _bench_atm() -> list[Row]:
     from qianshao.bench_atm import DECISIONS, LOOK_UPS, measure
     from qianshao.bench_atm_orders import measure_orders
+    from qianshao.logs import configure_logs
 
+    configure_logs(least="error")  # each order is logged; the table goes to stdout
     found = measure()
     target = "target, arrival to enforced"
     return [
