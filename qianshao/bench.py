@@ -210,14 +210,15 @@ def _bench_ingest() -> list[Row]:
     stored = _more_is_better(
         "ingest_verify_and_store", *ingest(), "verify alone, processor time", "/s", DELIVERY_RUNS
     )
-    sent = _more_is_better(
-        "sign_enqueue_send_receipt",
-        *sustained(),
-        "raw paho QoS 1, unsigned, kept nowhere",
-        "/s",
-        DELIVERY_RUNS,
-    )
-    return [stored, sent]
+    way, peer = sustained(), "raw paho QoS 1, unsigned, kept nowhere"
+    sent = _more_is_better("sign_enqueue_send_receipt", *way.rate, peer, "/s", DELIVERY_RUNS)
+    # Where the rest goes: processor time of each process, for one message.
+    shares = [
+        _less_is_better(f"sign_enqueue_send_receipt_{name}", *pair, peer, "cpu-us", DELIVERY_RUNS)
+        for name, pair in way.cpu_us.items()
+        if pair[1] > 0
+    ]
+    return [stored, sent, *shares]
 
 
 def _bench_face() -> list[Row]:
@@ -300,7 +301,7 @@ def _bench_board() -> list[Row]:
         for peer in peers:
             other = campaign(rate, frames=FRAMES, seed=1, framing=peer)
             wrong = [100 * r.accepted_wrong / FRAMES for r in (mine, other)]
-            ratio = round(wrong[1] / max(wrong[0], 100 / FRAMES), 2)
+            ratio = round(wrong[1] / max(wrong[0], 100 / FRAMES), 2) if any(wrong) else 1.0
             name = f"frames_wrong_{rate:.0e}"
             rows.append(Row(name, wrong[0], round(wrong[1], 2), peer, ratio, "%", 1))
             intact = [100 * r.intact / FRAMES for r in (mine, other)]
@@ -451,9 +452,19 @@ def _bench_central(where: str = "sqlite") -> list[Row]:
 
 def _bench_atm() -> list[Row]:
     from qianshao.bench_atm import DECISIONS, LOOK_UPS, measure
+    from qianshao.bench_atm_orders import measure_orders
+    from qianshao.logs import configure_logs
 
+    configure_logs(least="error")  # each order is logged; the table goes to stdout
     found = measure()
+    target = "target, arrival to enforced"
     return [
+        *(
+            _less_is_better(
+                f"atm_{one.type.value}_p95", one.p95_ms, 1000.0, target, "ms", len(one.took_ms)
+            )
+            for one in measure_orders()
+        ),
         _less_is_better(
             "atm_decision_p95", found.decision_p95_ms, 400.0, "target", "ms", DECISIONS
         ),
@@ -465,6 +476,22 @@ def _bench_atm() -> list[Row]:
             "ms",
             LOOK_UPS,
         ),
+    ]
+
+
+def _bench_orders() -> list[Row]:
+    """Orders to 1,000 ATMs; the peers are the targets of five seconds."""
+    from qianshao.bench_orders import ATMS, measure, p95
+
+    found = measure()
+    what = f"target, {ATMS} simulated ATMs"
+    missing = len(set(found.away) - set(found.pending))
+    return [
+        _less_is_better("orders.stop_receipts_p95", p95(found.stop_s), 5.0, what, "s", 1),
+        _less_is_better("orders.stop_receipts_last", max(found.stop_s), 5.0, what, "s", 1),
+        _less_is_better("orders.release_receipts_p95", p95(found.release_s), 5.0, what, "s", 1),
+        _less_is_better("orders.back_on_line_slowest", max(found.back_s), 5.0, what, "s", 1),
+        Row("orders.pending_not_listed", missing, 0, what, 0.0 if missing else 1.0, "ATMs", 1),
     ]
 
 
@@ -480,6 +507,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "stream": _bench_stream,
     "central": _bench_central,
     "atm": _bench_atm,
+    "orders": _bench_orders,
 }
 
 

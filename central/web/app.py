@@ -40,6 +40,7 @@ from central.web import (
     officers,
     order,
     orders,
+    outside,
     pages,
     stream,
     told,
@@ -98,7 +99,7 @@ def create_app(
     )
     app.state.site = site
     for module in (
-        *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
+        *(pages, alerts, allow, cases, outside, dispatch, fleet, chart, office, account),
         *(orders, order, officers),
         list_pages,
         *(api, features, exports, stream),

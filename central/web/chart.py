@@ -6,15 +6,16 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Request
 from fastapi.responses import FileResponse, Response
 
 from central.actor import Actor
 from central.alert_states import OPEN
+from central.alerts import where_of
 from central.people.permissions import Permission
-from central.places import Place, place_of_alert, place_of_device
+from central.places import Basis, Place, place_of_alert, place_of_device
 from central.store.interface import AlertRow, DetectionRow, Device, Json
 from central.views import alert_json, device_json
 from central.web.access import needs
@@ -25,6 +26,8 @@ from contract.words import AlertKind, Presence, Severity
 router = APIRouter(include_in_schema=False)
 
 _SHOWN_ALERTS = 500
+_TRACK_POINTS = 50
+"""The newest of an alert's detections that its track goes through."""
 _TILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}\.pmtiles")
 _LIBRARY = (
     "maplibre-gl.mjs",
@@ -128,7 +131,7 @@ def _shown(site: Site, presenter: Presenter, actor: Actor) -> Json:
                 **_position(place),
             }
         )
-        if "lat" in row.subject:
+        if basis is Basis.EMITTER:
             located.append(row)
     return {
         "alerts": alerts,
@@ -161,7 +164,7 @@ def _device(presenter: Presenter, row: Device, place: Place) -> Json:
 
 def _tracks(site: Site, rows: Sequence[AlertRow]) -> list[Json]:
     """Where alerts moved; all are asked for at once, for a map has hundreds."""
-    found = site.store.detections_of_each([row.id for row in rows])
+    found = site.store.detections_of_each([row.id for row in rows], _TRACK_POINTS)
     tracks = ((row, _track(found.get(row.id, ()))) for row in rows)
     return [
         {"id": row.id, "severity": row.severity.value, "points": points}
@@ -174,10 +177,10 @@ def _track(detections: Sequence[DetectionRow]) -> list[list[float]]:
     """Positions of an alert's detections in the order of their times."""
     points: list[list[float]] = []
     for found in sorted(detections, key=lambda d: d.last_seen):
-        subject: dict[str, Any] = found.body["subject"]
-        lat, lon = subject.get("lat"), subject.get("lon")
-        if isinstance(lat, int | float) and isinstance(lon, int | float):
-            points.append([float(lon), float(lat)])
+        reasons = [reason["values"] for reason in found.body["reasons"]]
+        where = where_of(found.body["subject"], reasons)
+        if where:
+            points.append([where["lon"], where["lat"]])
     return points
 
 

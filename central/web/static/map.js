@@ -147,6 +147,7 @@ function card(alert) {
 function bounds(data, tiles) {
   const box = new maplibregl.LngLatBounds();
   for (const item of [...data.alerts, ...data.devices]) box.extend([item.lon, item.lat]);
+  for (const track of data.tracks) for (const place of track.points) box.extend(place);
   if (box.isEmpty() && tiles.length) {
     const { minLon, minLat, maxLon, maxLat } = tiles[0].header;
     box.extend([minLon, minLat]).extend([maxLon, maxLat]);
@@ -193,7 +194,13 @@ async function start() {
       known = show(map, data);
     } catch { /* the next round tries again */ }
   }, REFRESH_MS);
-  map.once("idle", () => { root.dataset.state = "drawn"; });
+  // What is drawn now, for whoever asks whether tiles and tracks are really there.
+  const drawn = tiles.flatMap((tile) => tile.layers.map((layer) => layer.id));
+  map.on("idle", () => {
+    root.dataset.tracks = map.queryRenderedFeatures({ layers: ["tracks"] }).length;
+    root.dataset.tileFeatures = map.queryRenderedFeatures({ layers: drawn }).length;
+    root.dataset.state = "drawn";
+  });
   map.triggerRepaint();
 }
 
