@@ -40,7 +40,7 @@ from edge_agent.identity import TLS_KEY_FILE
 from hardware.atm.xfs4iot import Dialect
 from hardware.atm.xfs_client import XfsClient
 from hardware.simulators import portraits
-from hardware.simulators.xfs_atm import DISPENSER
+from hardware.simulators.xfs_services import DISPENSER
 from tests.central.kit import Central
 from tests.mqtt_bridge.doubles import Site, eventually, make_broker, running
 from tests.orders import CENTRAL_KEY, HOUR_US, TENANT, officers, signed
