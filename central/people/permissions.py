@@ -50,6 +50,9 @@ class Permission(StrEnum):
     LISTS_EDIT = "lists.edit"
     LISTS_REVIEW = "lists.review"
     """Approve what another person proposed."""
+    KEYS_READ = "keys.read"
+    KEYS_ROTATE = "keys.rotate"
+    """Go over to another key under which accounts are known."""
     STATISTICS_READ = "statistics.read"
     EXPORT = "export"
     """Take rows out as CSV, XLSX, GeoJSON or Cursor on Target."""
@@ -102,6 +105,8 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.LISTS_READ: _CENTRE | {_AUDITOR},
         P.LISTS_EDIT: _CENTRE,
         P.LISTS_REVIEW: _roles(_REVIEWER, _COMMANDER),
+        P.KEYS_READ: _roles(_AUDITOR, _ADMINISTRATOR),
+        P.KEYS_ROTATE: _roles(_ADMINISTRATOR),
         P.STATISTICS_READ: _CENTRE | {_AUDITOR, _REGULATOR},
         P.EXPORT: _CENTRE | {_AUDITOR},
         P.DEVICES_READ: _CENTRE | {_AUDITOR, _ADMINISTRATOR},

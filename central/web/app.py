@@ -20,6 +20,7 @@ from central.hub import Hub
 from central.ingest import IngestStatus
 from central.lists import ListDesk
 from central.lists.keys import desk_in
+from central.lists.rotation import KeyDesk, key_desk_in
 from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
@@ -35,6 +36,7 @@ from central.web import (
     exports,
     features,
     fleet,
+    key_pages,
     list_pages,
     office,
     pages,
@@ -61,6 +63,7 @@ def create_app(
     couriers: tuple[Courier, ...] = (),
     tell_van: Tell | None = None,
     lists: ListDesk | None = None,
+    keys: KeyDesk | None = None,
     orders: OrderOffice | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
@@ -77,14 +80,15 @@ def create_app(
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
     lists = lists or desk_in(settings, store, clock)
+    keys = keys or key_desk_in(settings, store, clock)
     site = Site(
-        *(store, hub, settings, ingest_status, people, audit, clock, sign_ins, lists),
+        *(store, hub, settings, ingest_status, people, audit, clock, sign_ins, lists, keys),
         *(couriers, tell_van, orders),
     )
     app.state.site = site
     for module in (
         *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
-        list_pages,
+        *(list_pages, key_pages),
         *(api, features, exports, stream),
     ):
         app.include_router(module.router)

@@ -36,5 +36,6 @@ ENTRIES = (
     Entry("/devices", "devices", Permission.DEVICES_READ),
     Entry("/people", "people", Permission.PEOPLE_READ),
     Entry("/audit", "audit", Permission.AUDIT_READ),
+    Entry("/keys", "keys", Permission.KEYS_READ),
     Entry("/settings", "settings", Permission.SETTINGS_READ),
 )

@@ -19,6 +19,7 @@ from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
 from central.lists import ListDesk
+from central.lists.rotation import KeyDesk
 from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk, Visitor
 from central.people.permissions import may
@@ -61,6 +62,7 @@ class Site:
     clock: Clock
     sign_ins: Limiter
     lists: ListDesk
+    keys: KeyDesk
     couriers: tuple[Courier, ...] = ()
     tell_van: Tell | None = None
     """Gives a van an order; None: there is no broker."""

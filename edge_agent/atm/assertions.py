@@ -175,7 +175,8 @@ class AssertionDesk:
         device: str,
         tenant: str,
         terminal: str,
-        tenant_key: bytes,
+        tenant_key: bytes | None = None,
+        card_of: Callable[[str], CardRef] | None = None,
         signer: Signer,
         examiner: OpensVisits,
         clock: Clock,
@@ -185,7 +186,9 @@ class AssertionDesk:
         on_allowed: Callable[[int, str], None] = lambda amount_fen, currency: None,
         problem: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """``state_of`` says what holds the account and how fresh that knowledge is.
+        """``card_of`` names a card by its number; with ``tenant_key`` it is that one key's HMAC.
+
+        ``state_of`` says what holds the account and how fresh that knowledge is.
 
         ``on_decision`` is given each decision as the message for the central and may raise
         CallRefusedError; ``on_allowed`` is told what may be dispensed once; ``problem`` says why
@@ -195,7 +198,7 @@ class AssertionDesk:
         self._on_allowed = on_allowed
         self._problem = problem
         self._device, self._tenant, self._terminal = device, tenant, terminal
-        self._tenant_key = tenant_key
+        self._card_of = card_of or (lambda pan: card_ref(pan, tenant_key or b""))
         self._signer = signer
         self._examiner = examiner
         self._clock = clock
@@ -210,7 +213,7 @@ class AssertionDesk:
         if (problem := self._problem()) is not None:
             raise CallRefusedError(Refusal.CLOSED, problem)
         try:
-            card = card_ref(pan, self._tenant_key)
+            card = self._card_of(pan)
         except ValueError:
             raise CallRefusedError(Refusal.BAD_VALUE, "pan has 12 to 19 digits") from None
         now = self._clock.mono()

@@ -17,14 +17,14 @@ from atm_face.faces import inspect
 from atm_face.images import ImageError, load_image
 from atm_face.simulated import made_up_template
 from atm_face.visit import Examination, examine, open_session
-from contract.accounts import CardRef, card_ref
+from contract.accounts import CardRef
 from contract.clock import Clock
 from contract.words import PartState
 from edge_agent.atm.examiner import Examiner
+from edge_agent.atm.key_ring import KeyRing
 from edge_agent.atm.script import ScriptedVisit, VisitScript, load_script
 from edge_agent.atm_config import AtmConfig
 from edge_agent.health import HealthBook
-from edge_agent.identity import read_tenant_key
 from hardware.cameras.interface import (
     TURNS,
     Camera,
@@ -64,15 +64,11 @@ class Booth:
         self._config = config
         self._clock = clock
         self._book = book
-        self.tenant_key = read_tenant_key(config.tenant_key_file)
+        self.keys = KeyRing(config.tenant_key_file)
         self.script: VisitScript = load_script(config.script)
         self._references: dict[Path, Template] = {}
         self._lock = threading.Lock()
         self._engine: FaceEngine | None = None
-        self._by_card = {
-            card_ref(visit.pan, self.tenant_key).hmac: visit
-            for visit in reversed(self.script.visits)  # the first visit of a card counts
-        }
         for part in ("camera", "face engine"):
             book.register(part)
 
@@ -137,7 +133,7 @@ class Booth:
         """Return what opens visits by card, for the bank's application."""
 
         def camera_for(card: CardRef) -> Camera:
-            scripted = self._by_card.get(card.hmac)
+            scripted = self._scripted(card)
             if scripted is None:
                 return _NoPicture("the script knows nobody with this card")
             try:
@@ -146,7 +142,7 @@ class Booth:
                 return _NoPicture(str(error))
 
         def reference_of(card: CardRef) -> Template | None:
-            scripted = self._by_card.get(card.hmac)
+            scripted = self._scripted(card)
             return None if scripted is None else self.reference(engine, scripted)
 
         return Examiner(
@@ -156,6 +152,10 @@ class Booth:
             clock=self._clock,
             threshold=self._config.threshold,
         )
+
+    def _scripted(self, card: CardRef) -> ScriptedVisit | None:
+        """The first visit of a card in the script, under whichever key it is named."""
+        return next((v for v in self.script.visits if card in self.keys.all_refs(v.pan)), None)
 
     def _camera(self, scripted: ScriptedVisit) -> SimulatedCamera:
         return SimulatedCamera(

@@ -10,7 +10,7 @@ import structlog
 
 from atm_face.engines.interface import FaceEngine
 from atm_face.policy import Policy, Visit, decide, list_mode
-from contract.accounts import CardRef, card_ref
+from contract.accounts import CardRef
 from contract.clock import Clock
 from contract.files import replace_durably
 from contract.messages import WithdrawalDecision
@@ -93,7 +93,7 @@ class AtmCounter:
         """Run one visit to its decision; blocking, off the event loop."""
         started = self._clock.wall()
         seen = self._booth.examine(engine, scripted)
-        card = card_ref(scripted.pan, self._booth.tenant_key)
+        card = self._booth.keys.ref(scripted.pan)
         hold = self._hold_on(card)
         script = self._booth.script
         visit = Visit(

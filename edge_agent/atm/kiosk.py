@@ -9,13 +9,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Callable
 from typing import Final
 
-from atm_face.withdrawal import Withdrawal
-from atm_face.withdrawal_screens import Shown, screen_of
+from atm_face.screens import Text
+from atm_face.withdrawal import State, Withdrawal
+from atm_face.withdrawal_screens import TEXTS, Screen, Shown, screen_of
 
 LOOPBACK: Final = "127.0.0.1"
 REQUEST_S: Final = 2.0
+LOOK_S: Final = 1.0
+IDLE_AFTER_S: Final = 10.0
+"""So long the last screen of a withdrawal stays up."""
 _HEADERS = (
     "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src"
     " 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'\r\nCache-Control: no-store\r\n"
@@ -55,7 +60,11 @@ PAGE: Final = """<!doctype html>
 class Kiosk:
     """Shows what the machine is at; as many screens as connect."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle: Callable[[], Text | None] = lambda: None) -> None:
+        """``idle``: what the centre says to whoever passes, while nobody is served."""
+        self._idle = idle
+        self._is_busy = False
+        self._ended_at = 0.0
         self._shown: Shown | None = None
         self._changed = asyncio.Condition()
         self._number = 0
@@ -64,9 +73,32 @@ class Kiosk:
     async def show(self, withdrawal: Withdrawal) -> None:
         """Put the screen of this withdrawal up."""
         async with self._changed:
-            self._shown = screen_of(withdrawal)
-            self._number += 1
-            self._changed.notify_all()
+            self._is_busy = withdrawal.state is not State.ENDED
+            self._ended_at = asyncio.get_running_loop().time()
+            self._put(screen_of(withdrawal))
+
+    def _put(self, shown: Shown) -> None:
+        self._shown = shown
+        self._number += 1
+        self._changed.notify_all()
+
+    async def look(self) -> None:
+        """While nobody is served, show what the centre says, and no longer than it holds."""
+        text = self._idle()
+        rest_s = asyncio.get_running_loop().time() - self._ended_at
+        is_idle_shown = self._shown is None or self._shown.screen is Screen.IDLE
+        if self._is_busy or (not is_idle_shown and rest_s < IDLE_AFTER_S):
+            return
+        wanted = Shown(Screen.IDLE, text or TEXTS[Screen.IDLE], asks_for_card=False)
+        async with self._changed:
+            if self._shown != wanted and not (self._shown is None and text is None):
+                self._put(wanted)
+
+    async def watch(self) -> None:
+        """Look once a second for ever."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_S)
 
     async def listen(self, port: int) -> asyncio.Server:
         """Serve the page on the loopback; port 0 takes any. Raises OSError."""

@@ -19,7 +19,7 @@ import structlog
 from atm_face.engines.interface import FaceEngine
 from atm_face.policy import Business, ListMode, Policy, Visit, decide
 from atm_face.withdrawal import Factors, Outcome, Step, Withdrawal
-from contract.accounts import CardRef, card_ref
+from contract.accounts import CardRef
 from contract.clock import Clock, UnixMicros
 from contract.messages import WithdrawalDecision
 from contract.words import Decision, DecisionReason, Pad, PartState, PinVerdict
@@ -215,7 +215,7 @@ class AtmRunner:
         card: Card,
         block: bytes,
     ) -> WithdrawalDecision:
-        ref = card_ref(card.pan, self._booth.tenant_key)
+        ref = self._booth.keys.ref(card.pan)
         seen = self._booth.examine(engine, scripted)
         visit = replace(
             self._account_of(ref),

@@ -19,13 +19,16 @@ from pathlib import Path
 import structlog
 
 from atm_face.policy import ListMode, Policy, list_mode
-from atm_face.sanctions import Holds, holds_of
+from atm_face.sanctions import Holds, holds_of, merged
 from atm_face.withdrawal import Withdrawal
 from contract.account_list import ListError
 from contract.accounts import CardRef
 from contract.clock import Clock
+from contract.keyfiles import KeyFileError
 from contract.keys import FindKey, Signer
 from contract.messages import WithdrawalDecision
+from contract.orders import EndNotice, SealedKeys, ShowNotice
+from contract.tenant_keys import KeyBundleError, box_key, open_bundle
 from contract.words import DecisionReason, PartState
 from edge_agent.atm.assertion_service import AssertionService
 from edge_agent.atm.assertions import AccountState, AssertionDesk, CallRefusedError, Refusal
@@ -34,13 +37,16 @@ from edge_agent.atm.clock_watch import ClockWatch
 from edge_agent.atm.closure import Closure
 from edge_agent.atm.counter import AtmCounter
 from edge_agent.atm.gate import GateAlarm, XfsGate
+from edge_agent.atm.key_ring import BOX_FILE
 from edge_agent.atm.kiosk import Kiosk
 from edge_agent.atm.lists import AccountLists
+from edge_agent.atm.notices import Notices
 from edge_agent.atm.runner import AtmRunner
 from edge_agent.atm_config import AssertionConfig, AtmConfig, GateConfig, MachineConfig
 from edge_agent.central_time import CentralTime
 from edge_agent.desk import Desk
 from edge_agent.health import HealthBook
+from edge_agent.orders import CannotApplyError
 from edge_agent.supervision import Part
 
 REPORT_S = 1.0
@@ -107,7 +113,8 @@ class AtmStation:
             )
         self.closure = Closure(state_dir)
         self.booth = Booth(config, clock=clock, book=book)
-        self.kiosk = Kiosk()
+        self.notices = Notices(state_dir / "notices.json", now=time.now)
+        self.kiosk = Kiosk(idle=self.notices.current)
         self._watch = ClockWatch(clock, time)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gate: XfsGate | None = None
@@ -136,9 +143,20 @@ class AtmStation:
                 clock=self._clock,
                 desk=self._desk,
                 book=self._book,
-                hold_on=self._hold_on,
+                hold_on=self._held,
             )
             yield Part("atm", counter.run)
+
+    def act(self, body: SealedKeys | ShowNotice | EndNotice) -> None:
+        """Carry out what the central says to an ATM; raises CannotApplyError. In any thread."""
+        try:
+            if isinstance(body, SealedKeys):
+                own = box_key(self._state_dir / BOX_FILE)
+                self.booth.keys.take(open_bundle(body.sealed, own, self._tenant, self._device))
+            else:
+                self.notices.take(body)
+        except (KeyBundleError, KeyFileError, OSError) as error:
+            raise CannotApplyError(str(error)) from error
 
     def _runner(self, machine: MachineConfig) -> AtmRunner:
         return AtmRunner(
@@ -209,9 +227,12 @@ class AtmStation:
             raise _no_port(self._config.screen_port, error) from None
         async with server:
             self._book.report("screen", PartState.OK, f"port {self._config.screen_port}")
+            watch = asyncio.create_task(self.kiosk.watch())
             try:
                 await server.serve_forever()
             finally:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
                 await self.kiosk.close()
 
     # -- the gate ----------------------------------------------------------------------------------
@@ -253,7 +274,7 @@ class AtmStation:
             device=self._device,
             tenant=self._tenant,
             terminal=config.terminal,
-            tenant_key=self.booth.tenant_key,
+            card_of=self.booth.keys.ref,
             signer=self._signer,
             examiner=self.booth.examiner(engine),
             clock=self._clock,
@@ -285,11 +306,18 @@ class AtmStation:
 
     def _state_of(self, card: CardRef) -> AccountState:
         """What orders and the list say of a card at this moment; either is enough to hold it."""
-        hold, holds = self._hold_on(card), Holds()
+        hold, holds = self._held(card), Holds()
         if self.lists is not None:
             today = dt.datetime.fromtimestamp(self._time.now() / 1e6, CHINA).date()
-            holds = holds_of(self.lists.find(card), today)
+            found = (self.lists.find(ref) for ref in self.booth.keys.refs(card))
+            holds = merged(holds_of(listed, today) for listed in found)
         return AccountState(hold=hold, holds=holds, list_mode=self.list_mode())
+
+    def _held(self, card: CardRef) -> DecisionReason | None:
+        """What orders say of a card under each key that it is known by; a stop before a freeze."""
+        found = {self._hold_on(ref) for ref in self.booth.keys.refs(card)} - {None}
+        stop = DecisionReason.STOP_PAYMENT
+        return stop if stop in found else next(iter(found), None)
 
     def list_mode(self) -> ListMode:
         """How far orders and list may be relied on.

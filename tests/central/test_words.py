@@ -23,7 +23,7 @@ from central.case_states import CaseAction, CaseReason, CaseState
 from central.dispatch import DispatchState
 from central.places import Basis
 from central.technical import RULES as TECHNICAL
-from central.web import list_pages
+from central.web import key_pages, list_pages
 from central.web import words as words_module
 from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
 from central.web.cases import GROUPS as GROUPS_OF_CASES
@@ -86,6 +86,8 @@ GROUPS: dict[str, list[str]] = (
         "list_change": list(list_pages.STATES),
         "list_source": ["file", "order"],
         "listed": list_pages.LISTED,
+        "key_state": list(key_pages.STATES),
+        "key_receipt": list(key_pages.RECEIPTS),
     }
 )
 
