@@ -33,6 +33,7 @@ from central.store.migrations import MigrationError
 from central.store.opening import open_store
 from central.store.retention import erase
 from central.tending import Duty, Tending
+from central.units.outreach import outreach_in
 from central.van_orders import van_orders
 from central.web.app import create_app
 from central.web.enrol import EnrolmentServer
@@ -189,6 +190,13 @@ class Central:
             tell_van=tell_van,
             lists=lists,
             keys=self._keys,
+            outreach=outreach_in(
+                settings,
+                self._store,
+                SystemClock(),
+                signer=signer,
+                publish=self._orders.publish,
+            ),
             orders=self._office,
         )
         self._web = WebServer(

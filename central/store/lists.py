@@ -358,7 +358,7 @@ Reason = tuple[bytes, int, int, int | None]
 def whole_list(connection: sa.Connection) -> Iterator[Sequence[Reason]]:
     """Single reasons of the newest list by account, in pieces: any length costs no memory."""
     rows = connection.execution_options(yield_per=_AT_ONCE).execute(_WHOLE)
-    yield from rows.partitions()  # type: ignore[misc]
+    yield from rows.partitions()
 
 
 def changed_since(connection: sa.Connection, older: int) -> list[Merged]:

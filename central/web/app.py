@@ -25,6 +25,7 @@ from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
 from central.store.sql import SqlStore
+from central.units.outreach import OutreachDesk, outreach_in
 from central.web import (
     account,
     alerts,
@@ -38,10 +39,13 @@ from central.web import (
     fleet,
     key_pages,
     list_pages,
+    number_pages,
     office,
+    outreach_pages,
     pages,
     stream,
     told,
+    unit_pages,
 )
 from central.web.access import NotSignedInError, rules
 from central.web.limits import Limiter
@@ -64,6 +68,7 @@ def create_app(
     tell_van: Tell | None = None,
     lists: ListDesk | None = None,
     keys: KeyDesk | None = None,
+    outreach: OutreachDesk | None = None,
     orders: OrderOffice | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
@@ -81,14 +86,27 @@ def create_app(
     sign_ins = Limiter(clock, burst=20, per_minute=20)
     lists = lists or desk_in(settings, store, clock)
     keys = keys or key_desk_in(settings, store, clock)
+    outreach = outreach or outreach_in(settings, store, clock)
     site = Site(
-        *(store, hub, settings, ingest_status, people, audit, clock, sign_ins, lists, keys),
+        *(
+            store,
+            hub,
+            settings,
+            ingest_status,
+            people,
+            audit,
+            clock,
+            sign_ins,
+            lists,
+            keys,
+            outreach,
+        ),
         *(couriers, tell_van, orders),
     )
     app.state.site = site
     for module in (
         *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
-        *(list_pages, key_pages),
+        *(list_pages, key_pages, number_pages, unit_pages, outreach_pages),
         *(api, features, exports, stream),
     ):
         app.include_router(module.router)

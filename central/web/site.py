@@ -24,6 +24,7 @@ from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk, Visitor
 from central.people.permissions import may
 from central.store.sql import SqlStore
+from central.units.outreach import OutreachDesk
 from central.web.limits import Limiter
 from central.web.navigation import ENTRIES, Entry
 from central.web.present import Presenter
@@ -63,6 +64,7 @@ class Site:
     sign_ins: Limiter
     lists: ListDesk
     keys: KeyDesk
+    outreach: OutreachDesk
     couriers: tuple[Courier, ...] = ()
     tell_van: Tell | None = None
     """Gives a van an order; None: there is no broker."""
