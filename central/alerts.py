@@ -5,6 +5,7 @@ Pure. Texts are not made here: an alert carries words, and a page puts them into
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -13,6 +14,7 @@ from central.alert_states import AlertState, next_call
 from central.store.interface import AlertRow
 from contract import Detection, FaceEvidence, WithdrawalDecision
 from contract.codec import Values, encode
+from contract.messages import MachineAlarm
 from contract.words import (
     AlertKind,
     Decision,
@@ -38,7 +40,10 @@ TECHNICAL = frozenset(
 
 _TERMINAL = "terminal"
 """Name in a subject of the sniffer's own test terminal: part of a device, not of an emitter."""
+MANY_CARDS_RULE = "ONE_FACE_MANY_CARDS"
 _NO_IDENTITY = frozenset({"rat"})
+_PLACE = frozenset({"lat", "lon", "radius_m"})
+"""Where an emitter is, no part of what it is: one that moves stays one alert."""
 _BASIS_RANK = (TimeBasis.SYNTHETIC, TimeBasis.RECORDED, TimeBasis.LIVE)
 
 
@@ -88,6 +93,8 @@ def alert_key(kind: AlertKind, subject: Values, device: str) -> str:
     refused) means something on its own device alone.
     """
     pairs = [[name, subject[name]] for name in sorted(subject) if name != _TERMINAL]
+    if any(name not in _PLACE | _NO_IDENTITY for name, _ in pairs):
+        pairs = [pair for pair in pairs if pair[0] not in _PLACE]
     if all(name in _NO_IDENTITY for name, _ in pairs):
         pairs += [["device", device], [_TERMINAL, subject.get(_TERMINAL, "")]]
     return f"{family(kind)}:{encode(pairs).hex()}"
@@ -106,6 +113,33 @@ def placed_key(claim: Claim, area: str) -> str:
     return f"{kind}@{city}:{subject}"
 
 
+def where_of(subject: Values, reasons: Iterable[Values]) -> dict[str, float]:
+    """Return where a detection puts its emitter: by its subject, else by a reason that is a fix.
+
+    A fix states the half axes of its 95 % ellipse; the longer one is the radius of the region.
+    """
+    for values in (subject, *reasons):
+        lat, lon = _number(values.get("lat")), _number(values.get("lon"))
+        if lat is None or lon is None:
+            continue
+        radius_m = _number(values.get("radius_m", values.get("semi_major_m")))
+        place = {"lat": lat, "lon": lon}
+        return place if radius_m is None else {**place, "radius_m": radius_m}
+    return {}
+
+
+def _summary_after(former: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return the new summary; without a position of its own it keeps the former's whole one."""
+    if "lat" in new:
+        return new
+    return {**{name: former[name] for name in _PLACE if name in former}, **new}
+
+
+def _number(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None  # type: ignore[arg-type]
+
+
 def claim_of_detection(detection: Detection, *, device: str, seq: int) -> Claim | None:
     """Return what a detection asks for; None while it is only observed."""
     if detection.alert is None:
@@ -121,6 +155,7 @@ def claim_of_detection(detection: Detection, *, device: str, seq: int) -> Claim 
             "sensor": detection.sensor,
             "source_file": detection.source.file,
             "source_place": detection.source.place,
+            **where_of(detection.subject, [reason.values for reason in detection.reasons]),
         },
         device=device,
         seq=seq,
@@ -131,38 +166,91 @@ def claim_of_detection(detection: Detection, *, device: str, seq: int) -> Claim 
     )
 
 
-def claim_of_decision(decision: WithdrawalDecision, *, device: str, seq: int) -> Claim | None:
-    """Return an alert for a face that matches and does not live; None for any other outcome.
+def claims_of_decision(decision: WithdrawalDecision, *, device: str, seq: int) -> tuple[Claim, ...]:
+    """Return the alerts of one visit, the gravest first; none for any other outcome.
 
-    Somebody who is not the owner and did not turn the head has shown nobody's face to the camera.
+    Money asked from a stopped or frozen account; a face that matches and does not live; a face that
+    failed to match many cards, at the visit that reached the number. Somebody who is not the owner
+    and did not turn the head has shown nobody's face to the camera.
     """
-    if decision.decision is not Decision.DENY or not _matched(decision.face):
-        return None
-    if decision.reason is not DecisionReason.LIVENESS_FAILED:
-        return None
+    rule = None if decision.reason is None else decision.reason.value
+    found: list[tuple[AlertKind, Severity, str, str, str]] = []
+    is_outgoing = decision.business != "deposit"
+    if decision.reason in {DecisionReason.STOP_PAYMENT, DecisionReason.FROZEN} and is_outgoing:
+        found.append((AlertKind.STOP_PAYMENT_HIT, Severity.CRITICAL, str(rule), "list", ""))
+    is_spoof = decision.reason is DecisionReason.LIVENESS_FAILED and _matched(decision.face)
+    if decision.decision is Decision.DENY and is_spoof:
+        found.append((AlertKind.PRESENTATION_ATTACK, Severity.HIGH, str(rule), "camera", ""))
+    if decision.many_cards is not None:
+        words = f"{decision.many_cards} cards"
+        found.append(
+            (AlertKind.ONE_FACE_MANY_CARDS, Severity.HIGH, MANY_CARDS_RULE, "camera", words)
+        )
+    return tuple(_of_visit(decision, *one, device=device, seq=seq) for one in found)
+
+
+def _of_visit(
+    decision: WithdrawalDecision,
+    kind: AlertKind,
+    severity: Severity,
+    rule: str,
+    sensor: str,
+    place: str,
+    *,
+    device: str,
+    seq: int,
+) -> Claim:
     subject: Values = {
         "atm": device,
         "visit": decision.visit,
         "card": f"**** {decision.card.last4}",
     }
+    summary: dict[str, Any] = {
+        "rules": [rule],
+        "sensor": sensor,
+        "source_file": "",
+        "source_place": place,
+    }
+    if decision.many_cards is not None and kind is AlertKind.ONE_FACE_MANY_CARDS:
+        summary["cards"] = decision.many_cards
     return Claim(
-        key=alert_key(AlertKind.PRESENTATION_ATTACK, subject, device),
-        kind=AlertKind.PRESENTATION_ATTACK,
+        key=alert_key(kind, subject, device),
+        kind=kind,
         level=Level.SUSPECTED,
-        severity=Severity.HIGH,
+        severity=severity,
         subject=subject,
-        summary={
-            "rules": [DecisionReason.LIVENESS_FAILED.value],
-            "sensor": "camera",
-            "source_file": "",
-            "source_place": "",
-        },
+        summary=summary,
         device=device,
         seq=seq,
         first_seen=decision.started_at,
         last_seen=decision.decided_at,
         time_basis=TimeBasis.LIVE,
         fired_at=decision.decided_at,
+    )
+
+
+def claim_of_alarm(alarm: MachineAlarm, *, device: str, seq: int) -> Claim:
+    """Return the alert for what an ATM's gate noticed: one for each machine and kind."""
+    subject: Values = {"atm": device, "alarm": alarm.alarm.value}
+    kind = AlertKind.DISPENSER_TAMPERING_SUSPECTED
+    return Claim(
+        key=alert_key(kind, subject, device),
+        kind=kind,
+        level=Level.SUSPECTED,
+        severity=Severity.CRITICAL if alarm.alarm.is_critical else Severity.HIGH,
+        subject=subject,
+        summary={
+            "rules": [alarm.alarm.name],
+            "sensor": "gate",
+            "source_file": "",
+            "source_place": alarm.detail[:300],
+        },
+        device=device,
+        seq=seq,
+        first_seen=alarm.at,
+        last_seen=alarm.at,
+        time_basis=TimeBasis.LIVE,
+        fired_at=alarm.at,
     )
 
 
@@ -206,7 +294,7 @@ def apply_claim(
             is_technical=claim.kind in TECHNICAL,
             kind=claim.kind,
             level=claim.level,
-            summary=claim.summary,
+            summary=_summary_after(current.summary, claim.summary),
             device=claim.device,
             seq=claim.seq,
         )

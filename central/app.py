@@ -16,6 +16,7 @@ import structlog
 from central.alert_desk import AlertDesk
 from central.audit import AuditLog
 from central.authority import Authority, AuthorityError, split_hosts
+from central.case_watch import CaseWatch
 from central.config import BrokerKind, CentralSettings, load_settings
 from central.dispatch_desk import DispatchDesk
 from central.enrolment import EnrolmentDesk
@@ -66,6 +67,8 @@ RENEW_S = 24 * 3600.0
 
 CALLS_EVERY_S = 5.0
 """How often alerts are looked through that nobody has acknowledged."""
+CASES_EVERY_S = 10.0
+"""How often open cases are looked through for silence, for sightings and for what meets a lead."""
 VANS_EVERY_S = 2.0
 """How often crews are looked through that have not answered."""
 ORDERS_EVERY_S = 1.0
@@ -103,7 +106,12 @@ class Central:
         self._broker, address = self._make_broker()
         # The session's name must outlive restarts and be hard to guess: it derives from the key.
         session = hashlib.sha256(b"intake session\0" + signer.sign(b"intake session")).hexdigest()
-        self._intake = Intake(address, settings.tenant, client_id=f"central-{session[:24]}")
+        self._intake = Intake(
+            address,
+            settings.tenant,
+            client_id=f"central-{session[:24]}",
+            has_replay_session=settings.broker_sessions > 1,
+        )
         self._audit = AuditLog(self._store, SystemClock(), signer)
         self._hub = Hub(settings.stream_queue_events)
         self._orders = OrderDispatcher(
@@ -146,9 +154,11 @@ class Central:
             account_key=lambda: keys_in_force(settings, self._store)[0].secret,
         )
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
+        self._cases = CaseWatch(self._store, SystemClock(), self._hub.publish)
         self._tending = Tending(
             SystemClock(),
             Duty("vans", VANS_EVERY_S, self._vans.next_due),
+            Duty("cases", CASES_EVERY_S, self._cases.step),
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
             Duty("order_desk", ORDERS_EVERY_S, self._office.tick),
             Duty("officers", OFFICERS_EVERY_S, self._office.officers.renew_due),
@@ -197,7 +207,7 @@ class Central:
                 signer=signer,
                 publish=self._orders.publish,
             ),
-            orders=self._office,
+            order_office=self._office,
         )
         self._web = WebServer(
             app, self._hub, settings.http_host, settings.http_port, settings.http_tls

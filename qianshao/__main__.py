@@ -406,6 +406,13 @@ def _add_identities(commands: argparse._SubParsersAction[argparse.ArgumentParser
     add_device_commands(device.add_subparsers(required=True, metavar="WHAT"))
 
 
+def _add_order(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.order_sign import add_order_commands
+
+    order = commands.add_parser("order", help="an officer's key, and signing orders with it")
+    add_order_commands(order.add_subparsers(required=True, metavar="WHAT"))
+
+
 def _add_outbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from qianshao.outbox_desk import add_outbox_commands
 
@@ -439,6 +446,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         choices=[
             *("outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size"),
             *("central", "stream", "atm", "lists", "all"),
+            *("central", "stream", "atm", "orders", "all"),
         ],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
@@ -467,6 +475,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_face(commands)
     _add_identities(commands)
     _add_doctor(commands)
+    _add_order(commands)
     _add_outbox(commands)
     _add_fleet(commands)
     _add_atm(commands)

@@ -111,8 +111,8 @@ def _face() -> Iterator[Examination]:
         (portraits.portrait_jpeg(),),
         clock=clock,
         turns={
-            ChallengeKind.TURN_LEFT: [portraits.turned(45)],
-            ChallengeKind.TURN_RIGHT: [portraits.turned(-45)],
+            ChallengeKind.TURN_LEFT: [portraits.turned(55)],
+            ChallengeKind.TURN_RIGHT: [portraits.turned(-55)],
         },
     )
     while True:

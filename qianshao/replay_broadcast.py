@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from hardware.readings import Item, SweepReading, Unreadable
+from rf_watch.broadcast.tracks import UNMEASURED_DB
 
 if TYPE_CHECKING:
-    from qianshao.spectrum_picture import SpectrumPicture
+    from qianshao.spectrum_picture import Mark, SpectrumPicture
     from rf_watch.broadcast import BroadcastSettings, BroadcastWatch, LicenceList
 
 BROADCAST_LOW_MHZ, BROADCAST_HIGH_MHZ = 64.0, 108.0
@@ -154,22 +155,36 @@ def read_offset(text: str) -> int:
 
 
 def band_summary(file: str, watch: BroadcastWatch) -> list[str]:
-    """Return lines for a terminal: the carriers of a recording and what became of each."""
-    lines: list[str] = []
-    for track in watch.tracks():
+    """Return lines for a terminal: the carriers of a recording and what became of each.
+
+    Carriers that no list names come first; a station that only named itself has no frequency.
+    """
+    tracks = sorted(watch.tracks(), key=lambda t: (t.is_pi_alone, watch.is_listed(t), t.mhz))
+    if not tracks:
+        return [f"{file}: no carrier"]
+    lines = [
+        f"{file}: {'carrier':>12} {'level':>7} {'over floor':>10} {'on air':>8} {'looks':>6}  state"
+    ]
+    for track in tracks:
         rows = watch.licences_of(track)
-        name = rows[0].name or rows[0].id if rows else "not listed"
-        if watch.has_no_list:
-            name = "no list"
         state = "listed" if rows else watch.state(track).value
+        state = "no list" if watch.has_no_list else state
+        name = rows[0].name or rows[0].id if rows else ""
         text = track.texts.get("radiotext") or track.texts.get("ps", "")
-        pi = f" PI {track.pi:04X}" if track.pi is not None else ""
-        where = "      -" if track.is_pi_alone else f"{track.mhz:7.3f}"
-        level = "" if track.is_pi_alone else f" {track.level_db:7.1f} dB"
-        lines.append(
-            f"{file}: {where} MHz{level} {track.sightings:6d} sightings  "
-            f"{state:10s} {name}{pi} {text}".rstrip()
-        )
+        pi = f"PI {track.pi:04X}" if track.pi is not None else ""
+        is_levelled = not track.is_pi_alone and track.level_db != UNMEASURED_DB
+        on_s = int(sum(b - a for a, b in track.episodes) / 1e6) if track.episodes else 0
+        on_s += int(track.dwell.seconds())
+        cells = [
+            f"{track.mhz:8.3f} MHz" if not track.is_pi_alone else f"{'RDS alone':>12}",
+            f"{track.level_db:7.1f}" if is_levelled else f"{'-':>7}",
+            f"{track.above_floor_db:10.1f}" if is_levelled else f"{'-':>10}",
+            f"{on_s // 3600}:{on_s // 60 % 60:02d}:{on_s % 60:02d}".rjust(8),
+            f"{track.sightings:6d}",
+            f" {state:10s}",
+            " ".join(part for part in (name, pi, text) if part),
+        ]
+        lines.append(f"{file}: {' '.join(cells)}".rstrip())
     return lines
 
 
@@ -197,15 +212,27 @@ class PictureBook:
         if self._picture is None:
             err.write("--picture: no sweep to draw\n")
             return
-        from qianshao.spectrum_picture import Mark
-
-        marks: list[Mark] = []
-        if watch is not None:
-            for track in watch.tracks():
-                is_listed = watch.is_listed(track)
-                text = f"{track.mhz:.2f}" + ("" if is_listed else f" {watch.state(track).value}")
-                marks += [] if track.is_pi_alone else [Mark(track.mhz, text, is_listed)]
         try:
-            self._path.write_text(self._picture.svg(marks), encoding="utf-8")
+            self._path.write_text(self._picture.svg(marks_of(watch)), encoding="utf-8")
         except (OSError, ValueError) as problem:
             err.write(f"--picture: {problem}\n")
+
+
+def marks_of(watch: BroadcastWatch | None) -> list[Mark]:
+    """What a picture names: listed carriers, the states of others, a hijack, the aviation band."""
+    from qianshao.spectrum_picture import Mark
+
+    marks: list[Mark] = []
+    if watch is None:
+        return marks
+    for track in watch.tracks():
+        if track.is_pi_alone:
+            continue
+        state = watch.state(track).value
+        is_plain = watch.is_listed(track) and state != "DISCOVERED"
+        marks.append(
+            Mark(track.mhz, f"{track.mhz:.2f}" + ("" if is_plain else f" {state}"), is_plain)
+        )
+    for mhz, is_alert in watch.air_cases():
+        marks.append(Mark(mhz, f"{mhz:.3f} {'ALERT' if is_alert else 'observed'}", False))
+    return marks

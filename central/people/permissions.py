@@ -45,6 +45,9 @@ class Permission(StrEnum):
     """The bank's feedback on an order."""
     SEALED_OPEN = "sealed.open"
     """See a sealed account or number in full; audited."""
+    OFFICERS_READ = "officers.read"
+    OFFICERS_EDIT = "officers.edit"
+    """Say whose key signs orders; such a person signs none."""
     LISTS_READ = "lists.read"
     """The ATMs' lists of accounts."""
     LISTS_EDIT = "lists.edit"
@@ -70,6 +73,7 @@ class Permission(StrEnum):
     """Take rows out as CSV, XLSX, GeoJSON or Cursor on Target."""
     DEVICES_READ = "devices.read"
     DEVICES_REVOKE = "devices.revoke"
+    DEVICES_PLACE = "devices.place"
     AUDIT_READ = "audit.read"
     PEOPLE_READ = "people.read"
     PEOPLE_EDIT = "people.edit"
@@ -114,6 +118,8 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.ORDERS_SIGN: _roles(_REVIEWER, _COMMANDER),
         P.ORDERS_ANSWER: _roles(_BANK),
         P.SEALED_OPEN: _roles(_REVIEWER, _COMMANDER),
+        P.OFFICERS_READ: _CENTRE | {_AUDITOR, _ADMINISTRATOR},
+        P.OFFICERS_EDIT: _roles(_ADMINISTRATOR),
         P.LISTS_READ: _CENTRE | {_AUDITOR},
         P.LISTS_EDIT: _CENTRE,
         P.LISTS_REVIEW: _roles(_REVIEWER, _COMMANDER),
@@ -131,6 +137,7 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.EXPORT: _CENTRE | {_AUDITOR},
         P.DEVICES_READ: _CENTRE | {_AUDITOR, _ADMINISTRATOR},
         P.DEVICES_REVOKE: _roles(_ADMINISTRATOR),
+        P.DEVICES_PLACE: _roles(_ADMINISTRATOR),
         P.AUDIT_READ: _roles(_AUDITOR),
         P.PEOPLE_READ: _roles(_AUDITOR, _ADMINISTRATOR),
         P.PEOPLE_EDIT: _roles(_ADMINISTRATOR),

@@ -30,6 +30,21 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An order of one type that a device was sent, and what it did with it."""
+
+    order_id: bytes
+    issued_at: int
+    expires: int
+    raw: bytes
+    attempts: int
+    outcome: OrderOutcome | None
+    reason: OrderRefusal | None
+    detail: str
+    answered_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What one device did with an order; ``outcome`` None: it is pending."""
 
@@ -80,6 +95,18 @@ class OrderQueries:
                     t.order_targets.insert(),
                     [{"order_id": order.order_id, "device": device} for device in devices],
                 )
+
+    def drop_former(self, type_: OrderType, counter: int) -> None:
+        """Let no device get an older order of a type any more: each bundle replaces the former."""
+        older = sa.select(t.orders.c.order_id).where(
+            t.orders.c.type == type_, t.orders.c.counter < counter
+        )
+        with self.transaction() as tx:
+            tx._connection.execute(
+                t.order_targets.delete().where(
+                    t.order_targets.c.outcome.is_(None), t.order_targets.c.order_id.in_(older)
+                )
+            )
 
     def take_order_counter(self) -> int:
         """Give a counter that no order had: devices take each one once (contract.orders.Order)."""
@@ -135,6 +162,22 @@ class OrderQueries:
         )
         with self._reading() as connection:
             return [Answer(**row._mapping) for row in connection.execute(query)]
+
+    def told(self, device: str, type_: OrderType, limit: int = 20) -> Sequence[Told]:
+        """Return what a device was sent of one type, the newest first."""
+        o, c = t.orders.c, t.order_targets.c
+        query = (
+            sa.select(
+                o.order_id, o.issued_at, o.expires, o.raw,
+                c.attempts, c.outcome, c.reason, c.detail, c.answered_at,
+            )
+            .join(t.orders, o.order_id == c.order_id)
+            .where(c.device == device, o.type == type_)
+            .order_by(o.counter.desc())
+            .limit(limit)
+        )  # fmt: skip
+        with self._reading() as connection:
+            return [Told(**row._mapping) for row in connection.execute(query)]
 
     def newest_order(self, type_: OrderType) -> bytes | None:
         """Bytes of the order of one type with the greatest counter."""

@@ -41,6 +41,9 @@ from central.web import (
     list_pages,
     number_pages,
     office,
+    officers,
+    order,
+    orders,
     outreach_pages,
     pages,
     stream,
@@ -48,6 +51,7 @@ from central.web import (
     unit_pages,
 )
 from central.web.access import NotSignedInError, rules
+from central.web.counts import Counts
 from central.web.limits import Limiter
 from central.web.security import LOCAL_NAMES, BodyLimit, SecurityHeaders
 from central.web.site import STATIC, Site, site_of
@@ -69,7 +73,7 @@ def create_app(
     lists: ListDesk | None = None,
     keys: KeyDesk | None = None,
     outreach: OutreachDesk | None = None,
-    orders: OrderOffice | None = None,
+    order_office: OrderOffice | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
     clock = clock or SystemClock()
@@ -88,24 +92,26 @@ def create_app(
     keys = keys or key_desk_in(settings, store, clock)
     outreach = outreach or outreach_in(settings, store, clock)
     site = Site(
-        *(
-            store,
-            hub,
-            settings,
-            ingest_status,
-            people,
-            audit,
-            clock,
-            sign_ins,
-            lists,
-            keys,
-            outreach,
-        ),
-        *(couriers, tell_van, orders),
+        store=store,
+        hub=hub,
+        settings=settings,
+        ingest_status=ingest_status,
+        people=people,
+        audit=audit,
+        clock=clock,
+        sign_ins=sign_ins,
+        counts=Counts(store, clock),
+        lists=lists,
+        keys=keys,
+        outreach=outreach,
+        couriers=couriers,
+        tell_van=tell_van,
+        orders=order_office,
     )
     app.state.site = site
     for module in (
         *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
+        *(orders, order, officers),
         *(list_pages, key_pages, number_pages, unit_pages, outreach_pages),
         *(api, features, exports, stream),
     ):

@@ -37,6 +37,7 @@ ENTRIES = (
     Entry("/units", "units", Permission.UNITS_READ),
     Entry("/statistics", "statistics", Permission.STATISTICS_READ),
     Entry("/devices", "devices", Permission.DEVICES_READ),
+    Entry("/officers", "officers", Permission.OFFICERS_READ),
     Entry("/people", "people", Permission.PEOPLE_READ),
     Entry("/audit", "audit", Permission.AUDIT_READ),
     Entry("/keys", "keys", Permission.KEYS_READ),

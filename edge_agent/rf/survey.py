@@ -18,6 +18,7 @@ from edge_agent.config import MODEM_KINDS, BroadcastConfig, SensorConfig, Sensor
 from edge_agent.desk import Desk
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
+from edge_agent.rf.alive import Liveness
 from edge_agent.rf.board import board_gauges, board_poller, board_problem
 from edge_agent.rf.broadcast import (
     LISTENED_KINDS,
@@ -35,7 +36,9 @@ from hardware.modems.poller import ModemPoller
 from hardware.readings import FixReading, Item, Reading, SweepReading, Unreadable
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
 from hardware.serial.transport import LineSettings
+from hardware.spectrum.poller import SpectrumPoller
 from hardware.spectrum.uplink import UplinkMeter, is_uplink
+from rf_watch.bearings import BearingBook
 from rf_watch.context import CellContext
 from rf_watch.watch import RadioWatch
 
@@ -65,9 +68,13 @@ class Survey:
         evidence: EvidenceStore,
         broadcast: BroadcastConfig | None = None,
         fixes: FixTracker | None = None,
+        bearings: BearingBook | None = None,
         context: CellContext | None = None,
     ) -> None:
-        """``fixes`` is shared by all sensors of the agent: one receiver places them all."""
+        """``fixes`` and ``bearings`` are shared by all sensors of the agent.
+
+        One receiver places them all, one direction finder serves them all.
+        """
         self._config = config
         self._desk = desk
         self._book = book
@@ -81,14 +88,16 @@ class Survey:
         line = LineSettings(baudrate=config.baudrate, backend=config.backend)
         self._port = SerialPort(config.url, clock=clock, settings=line, silence_limit_s=limit_s)
         self._watch = RadioWatch(
-            device, context=context, broadcast=broadcast_maker(broadcast, device, book)
+            device, context=context, broadcast=broadcast_maker(broadcast, device, book, bearings)
         )
         self._fixes = fixes or FixTracker()
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
         self._diag: DiagReader | None = None
         self._poller: ModemPoller | None = None
         self._board: BoardPoller | None = None
+        self._spectrum: SpectrumPoller | None = None
         self._clock = clock
+        self._alive = Liveness(config.kind, clock, limit_s=limit_s)
         self._uplink = UplinkMeter()
         self._has_ended = False
         self._failure: str | None = None
@@ -117,12 +126,14 @@ class Survey:
             self._poller.request_survey()
 
     async def _take(self, item: Item) -> None:
+        self._alive.note(item)
         if isinstance(item, Unreadable):
             self._note_unreadable(item)
             return
         self._counts["readings"] += 1
         if isinstance(item, FixReading):
             self._fixes.note(item)
+            self._report_position(item)
             return
         item = self._fixes.placed(item)
         if isinstance(item, SweepReading) and is_uplink(item):
@@ -153,6 +164,23 @@ class Survey:
         else:
             self._book.report("evidence", PartState.OK)
             self._book.count("evidence", "kept", len(blobs))
+
+    def _report_position(self, fix: FixReading) -> None:
+        """Write where the station is into its health: the central sends the nearest van by it.
+
+        A receiver without a fix keeps the last place, which tells its own time.
+        """
+        position = fix.position
+        if position is None:
+            if self._book.state("gnss") is not PartState.DEGRADED:
+                self._book.report("gnss", PartState.DEGRADED, "no fix")
+        elif self._fixes.is_newest(fix):
+            where = {
+                "lat_e7": round(position.lat * 1e7),
+                "lon_e7": round(position.lon * 1e7),
+                "fix_unix_s": self._clock.wall() // 1_000_000,
+            }
+            self._book.report("gnss", PartState.OK, "", where)
 
     def _note_unreadable(self, item: Unreadable) -> None:
         if not item.is_damage:
@@ -197,12 +225,12 @@ class Survey:
     def _spectrum_items(self) -> AsyncIterator[Item]:
         from hardware.spectrum.dialects import DIALECTS as SPECTRUM_DIALECTS
         from hardware.spectrum.dialects import SweepRange
-        from hardware.spectrum.poller import SpectrumPoller
 
         dialect = SPECTRUM_DIALECTS[self._config.kind.value](
             sensor=self._config.name, file=port_name(self._config.url), sweep=SweepRange()
         )
-        return SpectrumPoller(self._port, dialect).items()
+        self._spectrum = SpectrumPoller(self._port, dialect)
+        return self._spectrum.items()
 
     async def _capture_items(self) -> AsyncIterator[Item]:
         """A capture has a header of its own: after each loss a new reader begins."""
@@ -249,6 +277,8 @@ class Survey:
         if self._poller is not None:
             polled = asdict(self._poller.counters)
             gauges |= {f"poll_{name}": polled[name] for name in _POLLED}
+        if self._spectrum is not None:
+            gauges |= {f"poll_{name}": n for name, n in asdict(self._spectrum.counters).items()}
         if self._board is not None:
             gauges |= board_gauges(self._board)
             if state is PartState.OK and (told := board_problem(self._board)) is not None:
@@ -257,6 +287,10 @@ class Survey:
             gauges |= {f"diag_{name}": n for name, n in asdict(self._diag.counters).items()}
             if state is PartState.OK and self._diag.counters.foreign:
                 state, detail = PartState.DEGRADED, "another program talks to this DIAG port"
+        if state is PartState.OK and not self._has_ended:
+            told = self._alive.problem(counters, self._poller, self._spectrum)
+            if told is not None:
+                state, detail = PartState.DEGRADED, told
         self._book.report(self._part, state, detail, {**gauges, **self._counts})
 
 

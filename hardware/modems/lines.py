@@ -35,11 +35,26 @@ FAMILY_OF: dict[bytes, str] = {
 }
 """Names of answers that only one family of modems gives."""
 
+MAKERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"quectel", re.IGNORECASE), "quectel"),
+    (re.compile(rb"simcom", re.IGNORECASE), "simcom"),
+    (re.compile(rb"telit", re.IGNORECASE), "telit"),
+    (re.compile(rb"u-?blox", re.IGNORECASE), "ublox"),
+)
+"""What AT+CGMI says, and whose dialect that is."""
+
+
+def maker_of(said: bytes) -> str | None:
+    """Family whose maker's name stands in an answer; None: none of them."""
+    return next((family for pattern, family in MAKERS if pattern.search(said)), None)
+
 
 class LineDialect:
     """Base of the dialects: :meth:`is_cell_line` and :meth:`parse` are what they differ in."""
 
     name = ""
+    identity: tuple[bytes, ...] = (b"AT+CGMI\r",)
+    """Asked first: a modem of another maker is named where it would only refuse the rest."""
     setup: tuple[bytes, ...] = ()
     """Commands sent once after the port was opened."""
     messages_setup: tuple[bytes, ...] = (b"AT+CMGF=0\r", b"AT+CNMI=2,2,0,0,0\r")
@@ -70,6 +85,11 @@ class LineDialect:
         """Read such a line; None for a state without a cell. LineError says why not."""
         raise NotImplementedError
 
+    def parse_all(self, line: bytes) -> Sequence[CellLine]:
+        """Read such a line, which may name several cells; see :meth:`parse`."""
+        cell = self.parse(line)
+        return () if cell is None else (cell,)
+
     def starts_round(self, line: bytes) -> bool:
         """Whether an answer to the first command of a round begins with this line."""
         return False
@@ -85,7 +105,7 @@ class LineDialect:
         """Commands of the next round; see ModemDialect."""
         self._rounds += 1
         if self._rounds == 1:
-            return self.messages_setup + self.setup + self.round
+            return self.identity + self.messages_setup + self.setup + self.round
         names = {command: _COMMAND_NAME.match(command) for command in self.round}
         useful = [c for c, name in names.items() if name and name.group(1) in self._useful]
         return tuple(useful) or self.round
@@ -95,9 +115,9 @@ class LineDialect:
         return self.long
 
     def feed(self, data: bytes, arrival: Arrival) -> list[Item]:
-        """Return one item for each line that names a cell or cannot be read; see ModemDialect."""
-        items = [self._read(line, arrival) for line in self._splitter.feed(data)]
-        return [item for item in items if item is not None]
+        """Return one item for each cell named and each line not readable; see ModemDialect."""
+        lines = self._splitter.feed(data)
+        return [item for line in lines for item in self._read(line, arrival)]
 
     def close(self) -> list[Item]:
         """A line without its end cannot be trusted: its last number may be half a number."""
@@ -111,24 +131,26 @@ class LineDialect:
 
     # -- lines ------------------------------------------------------------------------------------
 
-    def _read(self, line: Line, arrival: Arrival) -> Item | None:
-        """Read a line; None for an echo, a final result and a state without a cell."""
+    def _read(self, line: Line, arrival: Arrival) -> list[Item]:
+        """Read a line; nothing for an echo, a final result and a state without a cell."""
         if line.is_overlong:
-            return self._refuse(line, f"a line of {line.length} bytes")
+            return [self._refuse(line, f"a line of {line.length} bytes")]
         head, self._message_head = self._message_head, None
         if head is not None and kind_of(line.data) is not LineKind.NAMED:
-            return self._message(head, line, arrival)
+            return [self._message(head, line, arrival)]
         if messages.is_head(line.data):
             self._message_head = line.data
-            return None
+            return []
         if not self.is_cell_line(line.data):
-            return self._pass_over(line)
+            passed = self._pass_over(line)
+            return [] if passed is None else [passed]
         try:
-            cell = self.parse(line.data)
+            cells = self.parse_all(line.data)
         except LineError as problem:
-            return self._refuse(line, str(problem))
-        if cell is None:
-            return None
+            return [self._refuse(line, str(problem))]
+        return [self._reading(cell, line, arrival) for cell in cells]
+
+    def _reading(self, cell: CellLine, line: Line, arrival: Arrival) -> Item:
         self._useful.add(name_of(line.data))
         self._forms[cell.form] += 1
         reading = cell.reading(self._stamp(line, arrival), line.data)
@@ -175,6 +197,11 @@ class LineDialect:
                 return self._unreadable(line, reason, name, is_damage=True)
             reason = f"{name.decode()} is passed over"
             return self._unreadable(line, reason, name, is_damage=False)
+        if (maker := maker_of(line.data)) is not None:
+            if maker == self.name:
+                return None
+            reason = f"it says that it is a {maker} modem, not {self.name}"
+            return self._unreadable(line, reason, line.data, is_damage=True)
         if _BARE_NUMBER.fullmatch(line.data):
             return self._unreadable(line, "a bare number, not kept", b"", is_damage=False)
         return self._refuse(line, "no line of this dialect")

@@ -66,7 +66,7 @@ class SimulatedCamera:
             return None
         asked_us = int(self._clock.wall()) - self.late_us
         before = self._seen or next(self._pictures)
-        pictures = [before, *self._done(kind, before)]
+        pictures = [before, *(self._done(kind, before) or [before])]
         return ChallengeAnswer(
             kind=kind,
             asked_us=asked_us,

@@ -129,8 +129,8 @@ def _astronaut(folder: Path) -> Person:
     pictures = {
         "reference": portraits.portrait(),
         "face": portraits.with_brightness(0.8),
-        "left": portraits.turned(45),
-        "right": portraits.turned(-45),
+        "left": portraits.turned(55),
+        "right": portraits.turned(-55),
     }
     files = {name: folder / f"astronaut-{name}.png" for name in pictures}
     for name, picture in pictures.items():

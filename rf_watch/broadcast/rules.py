@@ -131,6 +131,26 @@ LEVEL = BroadcastRule(
     source="scenario format section 3.1 for the model",
     false_positives="A hill with a line of sight; a wrong power in the list; antenna gain",
 )
+LEVEL_STEP = BroadcastRule(
+    id="FM-LEVEL-STEP",
+    observed="A licensed frequency is suddenly received otherwise than before, and stays so",
+    family=BroadcastFamily.LEVEL,
+    is_accusing=False,
+    weight=1.5,
+    weight_basis="choice; it asks for a bearing or a listener, it names nobody",
+    source="Yiliang 2017: a stronger transmitter takes a licensed frequency over",
+    false_positives="The station changed its power, antenna or site; ours was turned",
+)
+FIX = BroadcastRule(
+    id="FM-FIX",
+    observed="Bearings of several places cross: where it stands, with a 95 % ellipse",
+    family=BroadcastFamily.DIRECTION,
+    is_accusing=False,
+    weight=0.0,
+    weight_basis="it says where, not what",
+    source="regulators' practice: cross bearings, then a van; scenario format section 5",
+    false_positives="A reflection that all bearings share; two transmitters on one frequency",
+)
 TWIN = BroadcastRule(
     id="FM-TWIN",
     observed="Another unlisted carrier comes and goes together with this one",
@@ -212,6 +232,8 @@ BROADCAST_RULES: tuple[BroadcastRule, ...] = (
     HIJACK_BEARING,
     HIJACK_HOURS,
     LEVEL,
+    LEVEL_STEP,
+    FIX,
     TWIN,
     PI_UNKNOWN,
     PHONE_NUMBER,

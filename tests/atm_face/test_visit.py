@@ -25,8 +25,8 @@ NOW = UnixMicros(1_760_000_000_000_000)
 LEFT, RIGHT = b"\x00" * 16, b"\x01" * 16
 NEAR_LEFT, NEAR_RIGHT = b"\x02" * 16, b"\x03" * 16
 TURNS = {
-    ChallengeKind.TURN_LEFT: [portraits.turned(20), portraits.turned(45)],
-    ChallengeKind.TURN_RIGHT: [portraits.turned(-20), portraits.turned(-45)],
+    ChallengeKind.TURN_LEFT: [portraits.turned(20), portraits.turned(55)],
+    ChallengeKind.TURN_RIGHT: [portraits.turned(-20), portraits.turned(-55)],
 }
 
 
@@ -142,7 +142,7 @@ def test_a_still_of_a_turned_head_is_not_live(engine: SFaceEngine, owner: Templa
     assert look(engine, owner, camera).is_live is False
 
 
-BEFORE, TURNED = portraits.portrait(), portraits.turned(45)
+BEFORE, TURNED = portraits.portrait(), portraits.turned(55)
 NEAR, NEAR_TURNED = portraits.nearer(BEFORE), portraits.nearer(TURNED)
 
 

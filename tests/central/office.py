@@ -10,16 +10,22 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from central.actor import Actor, Role
+from central.config import CentralSettings
+from central.orders import order_keys
 from central.orders.bank import Account, Incoming, SimulatedBank
 from central.orders.book import Application, OrderRecord
+from central.orders.dispatch import take_order
+from central.orders.drafting import draft_entry
+from central.orders.entry import read_entry
 from central.orders.kinds import OrderKind
 from central.orders.office import OrderOffice, open_office
 from central.orders.platform import Sealed
-from contract.clock import UnixMicros
+from central.people.desk import PeopleDesk
+from contract.clock import Clock, UnixMicros
 from contract.cosign import Signature, sign_content
 from contract.keys import KeySigner, public_pem
 from contract.words import DeviceKind
-from tests.central.kit import Station, settings
+from tests.central.kit import Central, Station, settings
 from tests.central.test_orders import Town
 from tests.edge_agent.order_desks import Bench
 from tests.orders import CENTRAL_KEY, HOUR_US, NOW, TENANT
@@ -84,8 +90,6 @@ class OfficeTown(Town):
         self.born(name)
 
     def name_people(self) -> None:
-        from central.people.desk import PeopleDesk
-
         desk = PeopleDesk(self.central.store, self.central.clock, self.folder)
         for name in KEYS:
             desk.create(name, [Role.REVIEWER], [AREA])
@@ -133,3 +137,51 @@ class OfficeTown(Town):
 
     def order(self, kind: OrderKind = OrderKind.STOP_PAYMENT, **changes: Any) -> OrderRecord:
         return self.sign(self.draft(kind, **changes).application.order_id)
+
+
+def filled_office(central: Central, chosen: CentralSettings, clock: Clock) -> OrderOffice:
+    """An office beside other things of a central: a live stop, a person's drafts, a mismatch.
+
+    Signed in as ``tester``, whose key is ``KEYS["wang"]``.
+    """
+    bank = a_bank(clock.wall)
+    for account in bank.accounts.values():
+        account.incoming = [Incoming(4_600_000, UnixMicros(1_767_319_200_000_000))]
+    signer = KeySigner(CENTRAL_KEY)
+    office = open_office(
+        central.store,
+        chosen,
+        clock=clock,
+        signer=signer,
+        publish=lambda raw: take_order(
+            central.store, raw, chosen.tenant, order_keys(central.store, signer)
+        ),
+        account_key=lambda: CARD_KEY,
+        bank=bank,
+    )
+    desk = PeopleDesk(central.store, clock, chosen.folder)
+    for name, key in (("tester", KEYS["wang"]), ("zhao", KEYS["zhao"])):
+        if central.store.person(name) is None:
+            desk.create(name, Role, ["000000"])
+        office.officers.add("admin", name, public_pem(key.public_key()))
+    typed = {
+        "kind": "stop_payment", "number": NUMBER, "name": NAME, "amount": "46,000",
+        "transfer_at": "2026-01-02 10:00:00", "case": "C-1", "area": AREA,
+    }  # fmt: skip
+    actor = Actor("tester", frozenset(Role), frozenset({"000000"}))
+    for changes, is_signed in (
+        ({"is_urgent": "on"}, True),
+        ({"name": "<img src=x onerror=alert(1)>"}, True),
+        (
+            {"target": "person", "owner": OWNER, "kind": "suspend", "until": "2027-12-31 00:00"},
+            False,
+        ),
+    ):
+        entry = read_entry({**typed, **changes}, clock.wall())
+        for order in draft_entry(office, actor, entry).orders:
+            order_id = order.application.order_id
+            content = office.desk.content(order_id)
+            for who, key in (("tester", KEYS["wang"]), ("zhao", KEYS["zhao"])) if is_signed else ():
+                part = sign_content(content, tenant=chosen.tenant, signer=KeySigner(key))
+                office.desk.sign(Actor(who, frozenset(Role), frozenset({"000000"})), order_id, part)
+    return office

@@ -14,23 +14,27 @@ from central.alerts import (
     Claim,
     alert_key,
     apply_claim,
-    claim_of_decision,
+    claim_of_alarm,
     claim_of_detection,
+    claims_of_decision,
     family,
 )
+from central.places import Place, stated_place
 from central.store import AlertRow
-from contract import UnixMicros
+from contract import Reason, UnixMicros
 from contract.codec import Values
+from contract.messages import MachineAlarm
 from contract.words import (
     AlertKind,
     Decision,
     DecisionReason,
     Level,
+    MachineAlarmKind,
     Severity,
     TimeBasis,
 )
 from tests.central.kit import a_decision, an_attack
-from tests.samples import a_detection
+from tests.samples import SUBJECT, a_detection
 
 SUSPECTED: dict[str, Any] = {
     "level": Level.SUSPECTED,
@@ -115,14 +119,37 @@ def test_windows_join_within_one_basis_and_never_across() -> None:
 
 @pytest.mark.parametrize("decision", list(Decision))
 @pytest.mark.parametrize("reason", [None, *DecisionReason])
-def test_of_decisions_only_a_denied_failed_liveness_alerts(
+def test_of_decisions_only_holds_and_a_denied_failed_liveness_alert(
     decision: Decision, reason: DecisionReason | None
 ) -> None:
-    made = claim_of_decision(a_decision(decision=decision, reason=reason), device="atm-1", seq=1)
-    is_attack = (decision, reason) == (Decision.DENY, DecisionReason.LIVENESS_FAILED)
-    assert (made is not None) == is_attack
-    if made is not None:
-        assert (made.kind, made.level) == (AlertKind.PRESENTATION_ATTACK, Level.SUSPECTED)
+    made = claims_of_decision(a_decision(decision=decision, reason=reason), device="atm-1", seq=1)
+    wanted: list[tuple[AlertKind, Severity]] = []
+    if reason in {DecisionReason.STOP_PAYMENT, DecisionReason.FROZEN}:
+        wanted = [(AlertKind.STOP_PAYMENT_HIT, Severity.CRITICAL)]
+    if (decision, reason) == (Decision.DENY, DecisionReason.LIVENESS_FAILED):
+        wanted = [(AlertKind.PRESENTATION_ATTACK, Severity.HIGH)]
+    assert [(one.kind, one.severity) for one in made] == wanted
+
+
+def test_one_face_with_many_cards_is_an_alert_beside_others() -> None:
+    stopped = a_decision(decision=Decision.DENY, reason=DecisionReason.STOP_PAYMENT, many_cards=3)
+    made = claims_of_decision(stopped, device="atm-1", seq=1)
+    assert [one.kind for one in made] == [
+        AlertKind.STOP_PAYMENT_HIT,
+        AlertKind.ONE_FACE_MANY_CARDS,
+    ]
+    assert made[1].summary["cards"] == 3
+    deposit = dataclasses.replace(stopped, business="deposit", many_cards=None)
+    assert claims_of_decision(deposit, device="atm-1", seq=1) == ()
+
+
+@pytest.mark.parametrize("alarm", MachineAlarmKind)
+def test_an_alarm_of_a_gate_is_one_alert_for_each_machine(alarm: MachineAlarmKind) -> None:
+    told = MachineAlarm(alarm=alarm, detail="2 clients", is_closed=True, at=UnixMicros(5))
+    made = claim_of_alarm(told, device="atm-1", seq=1)
+    assert made.kind is AlertKind.DISPENSER_TAMPERING_SUSPECTED
+    assert (made.severity is Severity.CRITICAL) == (alarm is MachineAlarmKind.UNEXPLAINED_DISPENSE)
+    assert made.key != claim_of_alarm(told, device="atm-2", seq=1).key
 
 
 @pytest.mark.parametrize(
@@ -134,8 +161,8 @@ def test_only_a_face_that_matches_can_be_an_attack(
     face = an_attack().face
     assert face is not None
     decision = an_attack(face=dataclasses.replace(face, similarity=similarity))
-    assert (claim_of_decision(decision, device="atm-1", seq=1) is not None) == is_attack
-    assert claim_of_decision(an_attack(face=None), device="atm-1", seq=1) is None
+    assert bool(claims_of_decision(decision, device="atm-1", seq=1)) == is_attack
+    assert claims_of_decision(an_attack(face=None), device="atm-1", seq=1) == ()
 
 
 @given(st.lists(st.sampled_from([SUSPECTED, {}]), min_size=1, max_size=6))
@@ -145,3 +172,33 @@ def test_the_level_is_the_highest_ever_claimed(order: list[dict[str, Any]]) -> N
     assert row.level is max((c.level for c in claims), key=lambda level: level.rank)
     assert row.count == len(claims)
     assert dataclasses.asdict(row)["first_seen"] == claims[0].first_seen
+
+
+def test_an_emitter_that_moves_is_one_alert_and_its_place_is_the_newest() -> None:
+    def told(revision: int, **where: float) -> Claim:
+        found = a_detection(revision=revision, subject={**SUBJECT, **where})
+        claim = claim_of_detection(found, device="van-1", seq=revision + 1)
+        assert claim is not None
+        return claim
+
+    row, _ = apply_claim(None, told(0, lat=25.0, lon=102.7, radius_m=300), now=1)
+    assert stated_place(row) == Place(25.0, 102.7, 300.0)
+    moved = told(1, lat=25.1, lon=102.8)
+    assert moved.key == row.key
+    row, _ = apply_claim(row, moved, now=2)
+    assert stated_place(row) == Place(25.1, 102.8)
+    row, _ = apply_claim(row, told(2), now=3)  # nobody said where: it is where it was
+    assert stated_place(row) == Place(25.1, 102.8)
+
+
+def test_a_fix_among_the_reasons_is_the_place_of_an_alert() -> None:
+    fix = Reason(
+        rule="FM-FIX", family="place", weight=0.0,
+        values={"lat": 25.04, "lon": 102.71, "semi_major_m": 180, "bearings": 3},
+    )  # fmt: skip
+    claim = claim_of_detection(a_detection(reasons=(fix,)), device="van-1", seq=1)
+    assert claim is not None
+    row, _ = apply_claim(None, claim, now=1)
+    assert stated_place(row) == Place(25.04, 102.71, 180.0)
+    two = alert_key(AlertKind.GOIP_DEN_SUSPECTED, {"lat": 1.0, "lon": 2.0}, "van-1")
+    assert two != alert_key(AlertKind.GOIP_DEN_SUSPECTED, {"lat": 1.1, "lon": 2.0}, "van-1")

@@ -3,8 +3,10 @@ nothing from elsewhere. ``QIANSHAO_SCREENSHOTS=DIR`` keeps a picture of each."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,9 @@ from tests.central.kit import (
     an_attack,
     settings,
 )
+from tests.central.office import filled_office
 from tests.central.signing import browser_cookie, site_of_app
+from tests.central.tiles import pmtiles
 from tests.samples import a_detection
 
 pytestmark = pytest.mark.browser
@@ -65,6 +69,7 @@ NAMES = {
     "{change_id}": "1",
 }
 NO_PAGES = ("/api/", "/events", "/sign-in/link", "/map/", "/static")
+FILES = ("envelope", "to-sign", "transfer")
 
 
 class Watched:
@@ -181,12 +186,19 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
         subject={"plmn": "460-00", "lat": 25.02, "lon": 102.69},
         detection_id=b"h" * 16,
     )
-    central.take(van.topic(), van.next(high), b"nonsense")
+    moved = dataclasses.replace(
+        high, subject={**high.subject, "lat": 25.03, "lon": 102.70}, detection_id=b"i" * 16
+    )
+    central.take(van.topic(), van.next(high), van.next(moved), b"nonsense")
     central.take(atm.topic(Lane.DECISIONS), atm.next(a_decision()), atm.next(an_attack()))
     open_case(central)
     places = {"van-1": Place(25.04, 102.71), "atm-1": Place(25.03, 102.70)}
     chosen = settings(central.path.parent, places=places)
-    made = create_app(central.store, Hub(), chosen, lambda: central.ingest.status)
+    office = filled_office(central, chosen, central.clock)
+    made = create_app(
+        central.store, Hub(), chosen, lambda: central.ingest.status, order_office=office
+    )
+    NAMES["{order}"] = office.desk.records()[-1].application.order_id.hex()
     draw_up_lists(central, site_of_app(made))
     fill_units(central, site_of_app(made))
     yield made
@@ -220,7 +232,7 @@ def pages_of(app: FastAPI) -> list[str]:
     """Every page that there is, with a thing that exists where its path names one."""
     found = []
     for rule in rules(app):
-        if rule.method != "GET" or rule.path.startswith(NO_PAGES) or "envelope" in rule.path:
+        if rule.method != "GET" or rule.path.startswith(NO_PAGES) or rule.path.endswith(FILES):
             continue
         path = rule.path
         for name, value in NAMES.items():
@@ -249,7 +261,16 @@ def test_every_page_is_accessible_and_keeps_to_its_policy(
     page.set_viewport_size({"width": width, "height": 900})
     wrong: list[str] = []
     paths = pages_of(watched.app)
-    assert {"/", "/overview", "/map", "/devices", "/people", "/audit", "/settings"} <= set(paths)
+    assert {
+        "/",
+        "/overview",
+        "/map",
+        "/devices",
+        "/people",
+        "/audit",
+        "/settings",
+        "/orders",
+    } <= set(paths)
     for path in paths:
         answer = page.goto(f"{watched.server.url.rstrip('/')}{path}?lang={lang}")
         assert answer is not None
@@ -280,6 +301,21 @@ def test_the_map_is_drawn_and_names_what_is_on_it(watched: Watched) -> None:
     assert page.locator("[data-placed-device]").count() == 2
     assert page.locator("[data-placed-alert]").count() == 4
     assert "± 300 m" in page.locator("main").inner_text()
+    drawn = page.locator("#map")
+    assert int(drawn.get_attribute("data-tracks") or 0) == 1  # of the one that moved
+    assert drawn.get_attribute("data-tile-features") == "0"
+    tiles = site_of_app(watched.app).settings.folder / "tiles"
+    tiles.mkdir()
+    try:
+        (tiles / "city.pmtiles").write_bytes(pmtiles())
+        (tiles / "broken.pmtiles").write_bytes(b"PMTiles\x03 and then nothing")
+        page.reload()
+        page.wait_for_selector("#map[data-state=drawn]", timeout=60_000)
+        assert int(drawn.get_attribute("data-tile-features") or 0) > 0
+        assert page.locator("[data-placed-alert]").count() == 4
+        assert int(drawn.get_attribute("data-tracks") or 0) == 1
+    finally:
+        shutil.rmtree(tiles)
     watched.assert_clean("/map")
 
 

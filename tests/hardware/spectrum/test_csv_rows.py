@@ -47,6 +47,15 @@ def test_recorded_rows_give_the_published_peak_hold(
     assert (got[5].stamp.at_us - got[4].stamp.at_us) == 1_000_000
 
 
+@pytest.mark.parametrize("samples", [b"00 8", b"8.5", b"9" * 5000, b""])
+def test_a_count_of_samples_that_is_none_costs_one_row(samples: bytes) -> None:
+    row = b"2026-11-25, 12:00:00, 87000000, 88000000, 250000.00, %s, -50, -60, -55, -70\n"
+    bad, good = read(row % samples + row % b"8")
+    assert isinstance(bad, Unreadable)
+    assert bad.place == "line 1"
+    assert isinstance(good, SweepReading)
+
+
 def test_hops_of_one_sweep_are_put_together_and_times_move_to_utc() -> None:
     row = b"2026-11-25, 20:00:%02d, %d, %d, 1000000.00, 10, -50, -51\n"
     text = b"".join(
@@ -122,3 +131,44 @@ def test_rows_of_the_right_form_never_raise(
 ) -> None:
     cells = ",".join(f"{level:.2f}" for level in dbs)
     read(f"2026-11-25, 20:00:00, {low}, {low + span}, {step}, 5, {cells}\n".encode() * 2)
+
+
+def hop(second: int, number: int, level: float) -> bytes:
+    """One of eight hops of 2.5 MHz, as rtl_power tunes over the band."""
+    low = 87_000_000 + number * 2_625_000
+    levels = ", ".join([f"{level:.2f}"] * 26)
+    return (
+        f"2026-11-25, 20:00:{second:02d}, {low}, {low + 2_625_000}, 105000.00, 16, {levels}\n"
+    ).encode()
+
+
+def test_eight_hops_are_one_sweep_and_lost_or_doubled_ones_shift_nothing() -> None:
+    codec = CsvSweeps(sensor="s", file="f", time_basis="recorded")
+    items: list[Item] = []
+    for second in range(4):
+        for number in range(8):
+            if (second, number) in {(1, 0), (2, 7)}:  # lost
+                continue
+            items += codec.feed(hop(second, number, -50.0 - second) * (1 + (number == 3)))
+    items += codec.close()
+    doubled = [item for item in items if isinstance(item, Unreadable)]
+    sweeps = [item for item in items if isinstance(item, SweepReading)]
+    assert [item.is_damage for item in doubled] == [False] * 4
+    assert [(s.start_hz, len(s.levels_dbm)) for s in sweeps] == [
+        (87_000_000, 200),
+        (89_625_000, 175),
+        (87_000_000, 175),
+        (87_000_000, 200),
+    ]
+    assert [{round(x) for x in s.levels_dbm if x == x} for s in sweeps] == [
+        {-50},
+        {-51},
+        {-52},
+        {-53},
+    ]
+    assert [s.stamp.at_us - sweeps[0].stamp.at_us for s in sweeps] == [
+        0,
+        10**6,
+        2 * 10**6,
+        3 * 10**6,
+    ]
