@@ -301,7 +301,7 @@ def _bench_board() -> list[Row]:
         for peer in peers:
             other = campaign(rate, frames=FRAMES, seed=1, framing=peer)
             wrong = [100 * r.accepted_wrong / FRAMES for r in (mine, other)]
-            ratio = round(wrong[1] / max(wrong[0], 100 / FRAMES), 2)
+            ratio = round(wrong[1] / max(wrong[0], 100 / FRAMES), 2) if any(wrong) else 1.0
             name = f"frames_wrong_{rate:.0e}"
             rows.append(Row(name, wrong[0], round(wrong[1], 2), peer, ratio, "%", 1))
             intact = [100 * r.intact / FRAMES for r in (mine, other)]
@@ -452,9 +452,19 @@ def _bench_central(where: str = "sqlite") -> list[Row]:
 
 def _bench_atm() -> list[Row]:
     from qianshao.bench_atm import DECISIONS, LOOK_UPS, measure
+    from qianshao.bench_atm_orders import measure_orders
+    from qianshao.logs import configure_logs
 
+    configure_logs(least="error")  # each order is logged; the table goes to stdout
     found = measure()
+    target = "target, arrival to enforced"
     return [
+        *(
+            _less_is_better(
+                f"atm_{one.type.value}_p95", one.p95_ms, 1000.0, target, "ms", len(one.took_ms)
+            )
+            for one in measure_orders()
+        ),
         _less_is_better(
             "atm_decision_p95", found.decision_p95_ms, 400.0, "target", "ms", DECISIONS
         ),

@@ -45,6 +45,7 @@ from central.web import (
     order,
     orders,
     outreach_pages,
+    outside,
     pages,
     stream,
     told,
@@ -110,7 +111,7 @@ def create_app(
     )
     app.state.site = site
     for module in (
-        *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
+        *(pages, alerts, allow, cases, outside, dispatch, fleet, chart, office, account),
         *(orders, order, officers),
         *(list_pages, key_pages, number_pages, unit_pages, outreach_pages),
         *(api, features, exports, stream),
