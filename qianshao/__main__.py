@@ -445,6 +445,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="all",
         choices=[
             *("outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size"),
+            *("central", "stream", "atm", "lists", "all"),
             *("central", "stream", "atm", "orders", "all"),
         ],
     )

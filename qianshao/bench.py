@@ -479,6 +479,32 @@ def _bench_atm() -> list[Row]:
     ]
 
 
+def _bench_lists() -> list[Row]:
+    from qianshao.bench_lists import DEDUPE_S, DELTA_S, REBUILD_S, measure
+
+    found, target = measure(), "target, 10 million accounts"
+    return [
+        _less_is_better("list_rebuild", found.rebuild_s, REBUILD_S, target, "s", 1),
+        _less_is_better(
+            "list_rebuild_memory", max(found.rebuild_mib, 0.1), 256.0, target, "MiB", 1
+        ),
+        _less_is_better("list_next_at_central", found.next_s, REBUILD_S, target, "s", 1),
+        _less_is_better("list_delta_10k_at_atm", found.apply_s, DELTA_S, target, "s", 1),
+        _less_is_better("list_delta_memory", max(found.apply_mib, 0.1), 256.0, target, "MiB", 1),
+        _less_is_better(
+            "numbers_dedupe_1m", found.dedupe_s, DEDUPE_S, "target, 1 million rows", "s", 1
+        ),
+        _less_is_better(
+            "numbers_dedupe_memory",
+            max(found.dedupe_mib, 0.1),
+            256.0,
+            "target, 1 million rows",
+            "MiB",
+            1,
+        ),
+    ]
+
+
 def _bench_orders() -> list[Row]:
     """Orders to 1,000 ATMs; the peers are the targets of five seconds."""
     from qianshao.bench_orders import ATMS, measure, p95
@@ -507,6 +533,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "stream": _bench_stream,
     "central": _bench_central,
     "atm": _bench_atm,
+    "lists": _bench_lists,
     "orders": _bench_orders,
 }
 

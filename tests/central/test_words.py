@@ -21,13 +21,14 @@ from central.allow import AllowanceKind
 from central.case_desk import PART_KINDS, SOURCES
 from central.case_states import CaseAction, CaseReason, CaseState
 from central.dispatch import DispatchState
+from central.dissuasion import Outcome, Risk, Step
 from central.orders.entry import MISTAKES
 from central.orders.kinds import OrderKind, OrderState, Trigger
 from central.orders.kinds import Reason as OrderReason
 from central.orders.wrongly_held import Ground
 from central.places import Basis
 from central.technical import RULES as TECHNICAL
-from central.web import list_pages
+from central.web import key_pages, list_pages, number_pages, unit_pages
 from central.web import words as words_module
 from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
 from central.web.cases import GROUPS as GROUPS_OF_CASES
@@ -109,6 +110,15 @@ GROUPS: dict[str, list[str]] = (
         "list_change": list(list_pages.STATES),
         "list_source": ["file", "order"],
         "listed": list_pages.LISTED,
+        "number_state": list(number_pages.NUMBER_STATES),
+        "push": list(number_pages.PUSH_STATES),
+        "unit": list(unit_pages.KINDS),
+        "feed": list(unit_pages.FEEDS),
+        "risk": [risk.value for risk in Risk],
+        "step": [step.value for step in Step],
+        "step_outcome": [outcome.value for outcome in Outcome],
+        "key_state": list(key_pages.STATES),
+        "key_receipt": list(key_pages.RECEIPTS),
     }
 )
 
