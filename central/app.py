@@ -16,11 +16,13 @@ import structlog
 from central.alert_desk import AlertDesk
 from central.audit import AuditLog
 from central.authority import Authority, AuthorityError, split_hosts
+from central.clock_work import ClockDesk
 from central.config import BrokerKind, CentralSettings, load_settings
 from central.dispatch_desk import DispatchDesk
 from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
+from central.intake.door import AlarmDoor
 from central.orders import OrderDispatcher, order_keys
 from central.store.interface import StoreUnavailableError
 from central.store.migrations import MigrationError
@@ -58,6 +60,8 @@ RENEW_S = 24 * 3600.0
 
 CALLS_EVERY_S = 5.0
 """How often alerts are looked through that nobody has acknowledged."""
+CLOCKS_EVERY_S = 1.0
+"""How often the law's clocks are asked what is due."""
 VANS_EVERY_S = 2.0
 """How often crews are looked through that have not answered."""
 RETENTION_EVERY_S = 24 * 3600.0
@@ -112,6 +116,7 @@ class Central:
             on_events=self._hub.publish,
             on_heard=self._orders.heard,
             area=settings.area,
+            take_alarm=AlarmDoor.at(settings.folder, settings.alarm_senders).take,
             batch_messages=settings.batch_messages,
             receipt_interval_ms=settings.receipt_interval_ms,
         )
@@ -126,10 +131,12 @@ class Central:
             utc_offset_minutes=settings.utc_offset_minutes,
         )
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
+        self._clocks = ClockDesk(self._store, SystemClock(), self._hub.publish)
         self._tending = Tending(
             SystemClock(),
             Duty("vans", VANS_EVERY_S, self._vans.next_due),
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
+            Duty("clocks", CLOCKS_EVERY_S, self._clocks.tell_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )
         couriers = tuple(

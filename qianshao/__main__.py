@@ -427,7 +427,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="all",
         choices=[
             *("outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size"),
-            *("central", "stream", "atm", "all"),
+            *("central", "stream", "intake", "atm", "all"),
         ],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")

@@ -36,6 +36,8 @@ class Permission(StrEnum):
     CASES_NOTIFY = "cases.notify"
     """Confirm that the police are notified: a named person decides (law 7)."""
     CASES_CLOSE = "cases.close"
+    INTAKE_TAKE = "intake.take"
+    """Take alarms of 110: at the form, or as the program of an intake."""
     DISPATCH_READ = "dispatch.read"
     DISPATCH_ACT = "dispatch.act"
     ORDERS_READ = "orders.read"
@@ -90,6 +92,7 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.CASES_ANSWER: _roles(_CARRIER, _REGULATOR),
         P.CASES_NOTIFY: _roles(_REVIEWER, _COMMANDER),
         P.CASES_CLOSE: _roles(_COMMANDER),
+        P.INTAKE_TAKE: _CENTRE,
         P.DISPATCH_READ: _CENTRE | {_AUDITOR},
         P.DISPATCH_ACT: _CENTRE,
         P.ORDERS_READ: _CENTRE | {_AUDITOR, _BANK},

@@ -12,6 +12,7 @@ from central.store import tables as t
 from central.store.audit import AuditQueries
 from central.store.cases import CaseQueries
 from central.store.identities import IdentityQueries
+from central.store.intake import IntakeQueries
 from central.store.interface import (
     AlertRow,
     DecisionRow,
@@ -71,6 +72,7 @@ class SqlStore(
     TriageQueries,
     CaseQueries,
     VanQueries,
+    IntakeQueries,
 ):
     """See :class:`central.store.interface.Store`."""
 

@@ -28,10 +28,12 @@ from central.web import (
     api,
     cases,
     chart,
+    clocks,
     dispatch,
     exports,
     features,
     fleet,
+    intake,
     office,
     pages,
     stream,
@@ -75,10 +77,11 @@ def create_app(
     )
     app.state.site = site
     for module in (
-        *(pages, alerts, allow, cases, dispatch, fleet, chart, office, account),
+        *(pages, alerts, allow, intake, cases, clocks, dispatch, fleet, chart, office, account),
         *(api, features, exports, stream),
     ):
         app.include_router(module.router)
+    app.include_router(intake.api)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _bad_request)

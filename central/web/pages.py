@@ -17,6 +17,7 @@ from central.views import (
 )
 from central.web import fleet
 from central.web.access import needs
+from central.web.clocks import notices_of
 from central.web.site import SiteOf
 from contract.topics import TopicError, check_id
 
@@ -36,11 +37,13 @@ AlertId = Annotated[int, Path(ge=1, le=_MAX_ID)]
 def live(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
     """Alerts as they come, decisions of ATMs, devices."""
     snapshot = site.store.snapshot(SHOWN_ALERTS, SHOWN_DECISIONS)
-    shown = site.presenter(request).snapshot(snapshot)
+    presenter = site.presenter(request)
+    shown = presenter.snapshot(snapshot)
     severities = [row["severity"] for row in shown["alerts"]]
     return site.page(
         request,
         "live.html",
+        notices=notices_of(site, presenter, actor),
         last_event_id=snapshot.last_event_id,
         counts={word: severities.count(word) for word in ("critical", "high", "warning")},
         **shown,

@@ -20,12 +20,16 @@ from central.alerts import family
 from central.allow import AllowanceKind
 from central.case_desk import PART_KINDS, SOURCES
 from central.case_states import CaseAction, CaseReason, CaseState
+from central.clocks import ClockState, Subject
 from central.dispatch import DispatchState
+from central.intake.alarm import Wrong
+from central.intake.desk import KIND as ALARM_CASE
 from central.places import Basis
 from central.technical import RULES as TECHNICAL
 from central.web import words as words_module
 from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
 from central.web.cases import GROUPS as GROUPS_OF_CASES
+from central.web.clocks import BY_HAND, GROUNDS
 from central.web.navigation import ENTRIES
 from central.web.told import STATUS
 from central.web.words import LOCALES, Language, Words, choose, read_catalogue
@@ -67,7 +71,15 @@ GROUPS: dict[str, list[str]] = (
         "case_state": [state.value for state in CaseState],
         "case_action": [action.value for action in CaseAction],
         "case_group": list(GROUPS_OF_CASES),
-        "case_kind": [family(kind) for kind in w.AlertKind if kind not in TECHNICAL_KINDS],
+        "case_kind": [family(kind) for kind in w.AlertKind if kind not in TECHNICAL_KINDS]
+        + [ALARM_CASE],
+        "clock": [subject.value for subject in Subject],
+        "clock_state": [state.value for state in ClockState],
+        "notice": ["warning", "overdue", "term_over"],
+        "happening": [happening.value for happening in BY_HAND],
+        "ground": list(GROUNDS),
+        "via": ["webhook", "mqtt", "form"],
+        "alarm_wrong": [wrong.value for wrong in Wrong],
         "part_kind": list(PART_KINDS),
         "dispatch_state": [state.value for state in DispatchState],
         "source": list(SOURCES),
