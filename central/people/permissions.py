@@ -50,6 +50,10 @@ class Permission(StrEnum):
     LISTS_READ = "lists.read"
     LISTS_EDIT = "lists.edit"
     LISTS_REVIEW = "lists.review"
+    REFUNDS_PROPOSE = "refunds.propose"
+    """Propose shares, and note that the bank has paid them."""
+    REFUNDS_DECIDE = "refunds.decide"
+    """The second name on a refund."""
     STATISTICS_READ = "statistics.read"
     EXPORT = "export"
     """Take rows out as CSV, XLSX, GeoJSON or Cursor on Target."""
@@ -103,6 +107,8 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.LISTS_READ: _CENTRE | {_AUDITOR, _CARRIER},
         P.LISTS_EDIT: _CENTRE,
         P.LISTS_REVIEW: _roles(_REVIEWER, _COMMANDER),
+        P.REFUNDS_PROPOSE: _CENTRE,
+        P.REFUNDS_DECIDE: _roles(_REVIEWER, _COMMANDER),
         P.STATISTICS_READ: _CENTRE | {_AUDITOR, _REGULATOR},
         P.EXPORT: _CENTRE | {_AUDITOR},
         P.DEVICES_READ: _CENTRE | {_AUDITOR, _ADMINISTRATOR},

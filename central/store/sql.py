@@ -31,6 +31,7 @@ from central.store.interface import (
 )
 from central.store.orders import OrderQueries
 from central.store.people import PeopleQueries
+from central.store.refunds import RefundQueries
 from central.store.triage import TriageQueries
 from central.store.vans import VanQueries
 from central.store.write import SqlTransaction
@@ -73,6 +74,7 @@ class SqlStore(
     CaseQueries,
     VanQueries,
     IntakeQueries,
+    RefundQueries,
 ):
     """See :class:`central.store.interface.Store`."""
 

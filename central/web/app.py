@@ -36,6 +36,7 @@ from central.web import (
     intake,
     office,
     pages,
+    refunds,
     stream,
     told,
 )
@@ -77,11 +78,13 @@ def create_app(
     )
     app.state.site = site
     for module in (
-        *(pages, alerts, allow, intake, cases, clocks, dispatch, fleet, chart, office, account),
+        *(pages, alerts, allow, intake, cases, clocks, dispatch, refunds, fleet, chart),
+        *(office, account),
         *(api, features, exports, stream),
     ):
         app.include_router(module.router)
     app.include_router(intake.api)
+    app.include_router(refunds.api)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _bad_request)

@@ -34,6 +34,7 @@ ENTRIES = (
     Entry("/dispatch", "dispatch", Permission.DISPATCH_READ),
     Entry("/orders", "orders", Permission.ORDERS_READ),
     Entry("/lists", "lists", Permission.LISTS_READ),
+    Entry("/refunds", "refunds", Permission.CASES_READ),
     Entry("/statistics", "statistics", Permission.STATISTICS_READ),
     Entry("/devices", "devices", Permission.DEVICES_READ),
     Entry("/people", "people", Permission.PEOPLE_READ),

@@ -22,6 +22,8 @@ from central.hub import Hub
 from central.intake import IntakeDesk
 from central.orders.sealed import Vault
 from central.places import Place
+from central.refund_desk import RefundDesk
+from central.refunds import Claim
 from central.store.cases import TipOff
 from central.web import WebServer, create_app
 from central.web.access import rules
@@ -127,6 +129,10 @@ def open_case(central: Central) -> None:
         officer, [alarm, {**alarm, "number": EVIL}], "form"
     )
     assert taken[0].case_id is not None
+    RefundDesk(central.store, central.clock).propose(
+        officer, taken[0].case_id, EVIL, 10_000,
+        [Claim(EVIL, 10_000, UnixMicros(0)), Claim("b", 20_000, UnixMicros(0))], traced=False,
+    )  # fmt: skip
     alert = central.store.alerts(1)[0]
     second = desk.open_from_alert(officer, Seen(alert.id, alert.version))
     desk.ask(officer, SeenCase(second.id, second.version), EVIL, EVIL)

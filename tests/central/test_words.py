@@ -25,6 +25,8 @@ from central.dispatch import DispatchState
 from central.intake.alarm import Wrong
 from central.intake.desk import KIND as ALARM_CASE
 from central.places import Basis
+from central.refund_desk import RefundState
+from central.refunds import Method
 from central.technical import RULES as TECHNICAL
 from central.web import words as words_module
 from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
@@ -79,6 +81,12 @@ GROUPS: dict[str, list[str]] = (
         "happening": [happening.value for happening in BY_HAND],
         "ground": list(GROUNDS),
         "via": ["webhook", "mqtt", "form"],
+        "refund_method": [method.value for method in Method],
+        "refund_why": [method.value for method in Method],
+        "refund_state": [state.value for state in RefundState],
+        "claim_wrong": [
+            *("three_parts", "no_amount", "no_time", "too_many", "no_held", "no_claim", "twice"),
+        ],
         "alarm_wrong": [wrong.value for wrong in Wrong],
         "part_kind": list(PART_KINDS),
         "dispatch_state": [state.value for state in DispatchState],
