@@ -55,6 +55,8 @@ class Permission(StrEnum):
     REFUNDS_DECIDE = "refunds.decide"
     """The second name on a refund."""
     STATISTICS_READ = "statistics.read"
+    STATISTICS_KEEP = "statistics.keep"
+    """Keep a report as a version, state a figure that no event knows."""
     EXPORT = "export"
     """Take rows out as CSV, XLSX, GeoJSON or Cursor on Target."""
     DEVICES_READ = "devices.read"
@@ -110,6 +112,7 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.REFUNDS_PROPOSE: _CENTRE,
         P.REFUNDS_DECIDE: _roles(_REVIEWER, _COMMANDER),
         P.STATISTICS_READ: _CENTRE | {_AUDITOR, _REGULATOR},
+        P.STATISTICS_KEEP: _roles(_REVIEWER, _COMMANDER, _REGULATOR),
         P.EXPORT: _CENTRE | {_AUDITOR},
         P.DEVICES_READ: _CENTRE | {_AUDITOR, _ADMINISTRATOR},
         P.DEVICES_REVOKE: _roles(_ADMINISTRATOR),

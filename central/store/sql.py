@@ -32,6 +32,7 @@ from central.store.interface import (
 from central.store.orders import OrderQueries
 from central.store.people import PeopleQueries
 from central.store.refunds import RefundQueries
+from central.store.reports import ReportQueries
 from central.store.triage import TriageQueries
 from central.store.vans import VanQueries
 from central.store.write import SqlTransaction
@@ -75,6 +76,7 @@ class SqlStore(
     VanQueries,
     IntakeQueries,
     RefundQueries,
+    ReportQueries,
 ):
     """See :class:`central.store.interface.Store`."""
 

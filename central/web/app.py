@@ -37,6 +37,7 @@ from central.web import (
     office,
     pages,
     refunds,
+    reports,
     stream,
     told,
 )
@@ -79,12 +80,13 @@ def create_app(
     app.state.site = site
     for module in (
         *(pages, alerts, allow, intake, cases, clocks, dispatch, refunds, fleet, chart),
-        *(office, account),
+        *(reports, office, account),
         *(api, features, exports, stream),
     ):
         app.include_router(module.router)
     app.include_router(intake.api)
     app.include_router(refunds.api)
+    app.include_router(reports.api)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _bad_request)

@@ -27,6 +27,8 @@ from central.intake.desk import KIND as ALARM_CASE
 from central.places import Basis
 from central.refund_desk import RefundState
 from central.refunds import Method
+from central.reports import INDICATORS, STATED
+from central.statistics import Form, Verdict
 from central.technical import RULES as TECHNICAL
 from central.web import words as words_module
 from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
@@ -38,6 +40,7 @@ from central.web.words import LOCALES, Language, Words, choose, read_catalogue
 from contract import Refusal
 from contract import words as w
 from contract.topics import Lane
+from rf_watch.monthly import COLUMNS
 from rf_watch.rules import RULES, Family
 
 WEB = Path(words_module.__file__).parent
@@ -81,6 +84,14 @@ GROUPS: dict[str, list[str]] = (
         "happening": [happening.value for happening in BY_HAND],
         "ground": list(GROUNDS),
         "via": ["webhook", "mqtt", "form"],
+        "indicator": [*(i.name for i in INDICATORS), *STATED],
+        "miit": list(COLUMNS),
+        "report": ["day", "month"],
+        "report_column": [
+            *("figure", "now", "days", "previous", "pop", "pop_days", "year_ago", "yoy", "yoy_days")
+        ],
+        "audit_form": [form.value for form in Form],
+        "audit_verdict": [*(verdict.value for verdict in Verdict), "unchecked"],
         "refund_method": [method.value for method in Method],
         "refund_why": [method.value for method in Method],
         "refund_state": [state.value for state in RefundState],
@@ -112,9 +123,10 @@ def used_texts() -> Iterator[str]:
     """Every text the templates and modules ask for."""
     methods = [("templates/**.html", "jinja2"), ("**.py", "python")]
     keywords = {"_": None, "text": None}
-    for _, _, message, _, _ in extract_from_dir(WEB, methods, keywords=keywords):
-        assert isinstance(message, str)
-        yield message
+    for folder in (WEB, WEB.parent / "reports"):
+        for _, _, message, _, _ in extract_from_dir(folder, methods, keywords=keywords):
+            assert isinstance(message, str)
+            yield message
 
 
 def test_every_text_of_the_pages_is_in_the_catalogue(words: Words) -> None:
