@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 from reportlab.graphics.shapes import Drawing, Line, Rect, String
 from reportlab.lib import colors
+from reportlab.lib.enums import TA_LEFT, TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
@@ -32,7 +33,7 @@ _INK, _QUIET, _LINE = (
     colors.HexColor("#c3cad4"),
 )
 _BAR = colors.HexColor("#0b57c2")
-_WIDTHS_MM = (50, 26, 25, 24, 25, 24)
+_WIDTHS_MM = (44, 32, 32, 19, 29, 18)
 _CHART_W, _CHART_H = 174 * mm, 30 * mm
 
 
@@ -74,9 +75,17 @@ def report_pdf(
     return out.getvalue()
 
 
-def _style(size: float, leading: float, colour: Any = _INK) -> ParagraphStyle:
+def _style(
+    size: float, leading: float, colour: Any = _INK, *, at_right: bool = False
+) -> ParagraphStyle:
     return ParagraphStyle(
-        f"s{size}", fontName=FONT, fontSize=size, leading=leading, textColor=colour, wordWrap="CJK"
+        f"s{size}",
+        fontName=FONT,
+        fontSize=size,
+        leading=leading,
+        textColor=colour,
+        wordWrap="CJK",
+        alignment=TA_RIGHT if at_right else TA_LEFT,
     )
 
 
@@ -85,14 +94,14 @@ def _figures(report: Mapping[str, Any], words: Words) -> Table:
     names = table.header(words)
     kept = (0, 1, 3, 4, 6, 7)
     days = words.text("{n} d")
-    cells = [[Paragraph(escape(names[n]), _style(8, 10, _QUIET)) for n in kept]]
+    cells = [[Paragraph(escape(names[n]), _style(8, 10, _QUIET, at_right=n > 0)) for n in kept]]
     for row in table.rows(report, words):
         line = []
         for column in kept:
             text = "" if row[column] is None else str(row[column])
             if column in {1, 3, 6} and row[column + (1 if column == 1 else 2)] is not None:
                 text += f" ({days.replace('{n}', str(row[column + (1 if column == 1 else 2)]))})"
-            line.append(Paragraph(escape(text), _style(9, 11)))
+            line.append(Paragraph(escape(text), _style(9, 11, at_right=column > 0)))
         cells.append(line)
     style = [
         ("LINEBELOW", (0, 0), (-1, 0), 0.8, _INK),
@@ -112,7 +121,9 @@ def _charts(report: Mapping[str, Any], words: Words) -> list[Flowable]:
     for name, values in report["series"].items():
         if name == "days" or not any(values):
             continue
-        title = Paragraph(escape(words.word("indicator", name)), _style(10, 16))
+        top = words.text("most in a day: {n}").replace("{n}", f"{max(values):,}")
+        text = f"{words.word('indicator', name)} ({top})"
+        title = Paragraph(escape(text), _style(10, 16))
         found.append(KeepTogether([Spacer(0, 4 * mm), title, _bars(days, values)]))
     return found
 
@@ -138,7 +149,4 @@ def _bars(days: list[str], values: list[int]) -> Drawing:
         drawing.add(
             String(x, 2, text, fontName=FONT, fontSize=7.5, fillColor=_QUIET, textAnchor=anchor)
         )
-    drawing.add(
-        String(2, _CHART_H + 4, f"max {top:,}", fontName=FONT, fontSize=7.5, fillColor=_QUIET)
-    )
     return drawing

@@ -1,5 +1,6 @@
 // Charts of a report, drawn from the tables beside them: without this script the tables stand alone.
 
+const HALF_DAY_S = 43200;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 async function drawAll() {
@@ -29,9 +30,9 @@ function draw(uPlot, panel) {
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
       legend: { show: false },
       cursor: { show: false },
-      scales: { y: { range: (plot, min, max) => [0, Math.max(1, max) * 1.08] } },
+      scales: { x: { range: (plot, min, max) => [min - HALF_DAY_S, max + HALF_DAY_S] }, y: { range: (plot, min, max) => [0, Math.max(1, max) * 1.08] } },
       axes: [{ ...axis, values: (plot, splits) => splits.map((s) => new Date(s * 1000).toISOString().slice(5, 10)) }, { ...axis, values: (plot, splits) => splits.map((v) => (Number.isInteger(v) ? String(v) : "")) }],
-      series: [{}, { label: panel.dataset.label, stroke: colour("--link"), width: 2, fill: `${colour("--link")}22`, points: { show: true, size: 5 }, paths: uPlot.paths.bars({ size: [0.7, 24] }) }],
+      series: [{}, { label: panel.dataset.label, stroke: colour("--link"), width: 2, fill: `${colour("--link")}22`, points: { show: false }, paths: uPlot.paths.bars({ size: [0.7, 24] }) }],
     },
     [days, values],
     place,
