@@ -10,8 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from atm_face.day_visits import DayVisits
 from atm_face.engines.interface import FaceEngine, Template, deciding_threshold
 from atm_face.recent_visits import ManyCards, RecentVisits
+from atm_face.screens import Prompt
 from atm_face.templates import (
     NoConsentError,
     NotEnrolledError,
@@ -46,7 +48,22 @@ class CardVerdict:
     camera_trouble: str = ""
     """Why a picture is missing; empty if none is."""
     many_cards: ManyCards | None = None
-    """Cards that this face used within the window; None without a window or a face."""
+    """Cards that this face failed to match within the window; None where it did not fail."""
+
+    @property
+    def reached_cards(self) -> int | None:
+        """The count, at the visit that reached it; this alone leaves the machine."""
+        counted = self.many_cards
+        return counted.cards if counted is not None and counted.is_reached else None
+
+    @property
+    def is_enrolled(self) -> bool:
+        """Whether a reference and a consent exist; a store that cannot be asked says neither."""
+        return self.no_reference not in {
+            NoReference.NOT_ENROLLED,
+            NoReference.NO_CONSENT,
+            NoReference.RE_ENROL,
+        }
 
 
 @dataclass(slots=True)
@@ -84,7 +101,7 @@ class CardVisit:
         self._trouble = str(trouble)
 
     def verdict(self) -> CardVerdict:
-        """Judge what was taken, and count the visit in the window of recent ones."""
+        """Judge what was taken, count a face that failed, and seal the visit where that is kept."""
         factor = self._factor
         vote = factor.vote if self._reference is not None else ONE_FRAME
         seen = factor.examined(self.session, self._reference, self._frames, self._answer, vote)
@@ -110,8 +127,10 @@ class FaceFactor:
         vote: Vote = ONE_FRAME,
         pinned_camera: str | None = None,
         recent: RecentVisits | None = None,
+        day: DayVisits | None = None,
     ) -> None:
         """``pinned_camera``: identity of the machine's own camera; frames of others do not count.
+        ``day``: where visits are sealed for a case order; None: none is kept.
 
         Raises ThresholdError for a threshold below the engine's floor: at the start, not at the
         first customer.
@@ -124,23 +143,33 @@ class FaceFactor:
         self._threshold = deciding_threshold(engine, threshold)
         self._pinned = pinned_camera
         self._recent = recent
+        self._day = day
 
     def open(self, card: bytes) -> CardVisit:
         """Begin a visit of a card, known by its HMAC, with a fresh nonce."""
         reference, trouble = self._reference(card)
-        session = open_session(self._clock.wall(), self._pinned)
+        session = open_session(self._clock.wall(), self._pinned, self.camera.challenges)
         return CardVisit(session, trouble, self, card, reference)
 
-    def check(self, card: bytes, ask: Callable[[ChallengeKind], None] | None = None) -> CardVerdict:
+    def check(
+        self,
+        card: bytes,
+        ask: Callable[[ChallengeKind], None] | None = None,
+        tell: Callable[[tuple[Prompt, ...]], None] | None = None,
+    ) -> CardVerdict:
         """A whole visit: pictures until one is usable or five were taken, then the challenge.
 
-        ``ask`` shows the customer what to do. A camera that fails ends the visit as far as it came.
+        ``ask`` shows the customer what to do, ``tell`` what would help before the next picture.
+        A camera that fails ends the visit as far as it came.
         """
         visit = self.open(card)
         usable = 0
         try:
             while usable < self.vote.of and len(visit._frames) < FRAMES_MAX:
-                usable += visit.capture().evidence is not None
+                seen = visit.capture()
+                usable += seen.evidence is not None
+                if tell is not None and seen.evidence is None and seen.prompts:
+                    tell(seen.prompts)
             if usable:
                 if ask is not None:
                     ask(visit.challenge)
@@ -170,8 +199,14 @@ class FaceFactor:
         )
 
     def counted(self, seen: Examination, card: bytes) -> ManyCards | None:
-        """Count a visit in the window; without a face there is nothing to count."""
-        if self._recent is None or seen.probe is None:
+        """Seal a visit's face for the day, and count it in the window if it failed to match.
+
+        The owner of several cards is nobody to look at, and a card without a reference was not
+        compared: only a face that is not the owner's counts (scenario format, section 4.2).
+        """
+        if seen.probe is not None and self._day is not None:
+            self._day.add(seen.probe, card, self._clock.wall())
+        if self._recent is None or seen.probe is None or seen.is_match is not False:
             return None
         return self._recent.add(seen.probe, card, self._clock.mono())
 

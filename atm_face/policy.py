@@ -14,7 +14,7 @@ from atm_face import screens
 from atm_face.screens import Prompt, Text
 from contract.words import Decision, DecisionReason, Pad, PinVerdict
 
-TABLE_VERSION = "2026-11.2"
+TABLE_VERSION = "2026-11.3"
 """Changes whenever a row, its order or its decision does."""
 
 LIST_MAX_AGE_S = 900
@@ -122,6 +122,8 @@ class Visit:
     is_payee_listed: bool = False
     is_warned: bool = False
     """The list says that this customer may be under somebody's influence."""
+    is_confirmed: bool | None = None
+    """What the customer answered to the question of :data:`DISSUASION`; None: not asked yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,16 @@ class Verdict:
     prompts: tuple[Prompt, ...] = ()
     delay_s: int = 0
     """Seconds until an ALLOW_DELAYED transfer is carried out."""
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether money goes, now or later."""
+        return self.decision in {Decision.ALLOW, Decision.ALLOW_DELAYED}
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether the customer has to say yes before money goes."""
+        return self.is_allowed and Prompt.ANTI_FRAUD_VOICE_ZH in self.prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +213,13 @@ def _is_over_limit(visit: Visit, policy: Policy) -> bool:
     return (once is not None and visit.amount_fen > once) or (
         day is not None and visit.day_fen + visit.amount_fen > day
     )
+
+
+def is_asked(visit: Visit) -> bool:
+    """Whether the question comes before money goes: to other people, or of a warned customer."""
+    if visit.business is Business.TRANSFER_OTHER:
+        return True
+    return visit.is_warned and visit.business.is_outgoing
 
 
 TABLE: tuple[Row, ...] = (
@@ -281,6 +300,11 @@ TABLE: tuple[Row, ...] = (
         Decision.DENY,
     ),
     Row(DecisionReason.LIMIT_EXCEEDED, _is_over_limit, Decision.REFER_TO_COUNTER),
+    Row(
+        DecisionReason.NOT_CONFIRMED,
+        lambda visit, _: visit.is_confirmed is False and is_asked(visit),
+        Decision.REFER_TO_COUNTER,
+    ),
 )
 """The rows in their order."""
 
@@ -301,6 +325,7 @@ SOURCES: dict[DecisionReason, str] = {
     DecisionReason.STEP_UP_REQUIRED: "反电信网络诈骗法 art. 18: verify the identity again",
     DecisionReason.LISTED_PAYEE: "反电信网络诈骗法 art. 18: limit or stop the service",
     DecisionReason.LIMIT_EXCEEDED: "the bank's own limits",
+    DecisionReason.NOT_CONFIRMED: "银发〔2016〕261号: asked, and confirmed before money goes",
 }
 """Where each rule comes from, for the record."""
 
@@ -333,5 +358,4 @@ def decide(visit: Visit, policy: Policy) -> Verdict:
             DISSUASION,
             delay_s=TRANSFER_DELAY_S,
         )
-    is_warned = visit.is_warned and visit.business.is_outgoing
-    return Verdict(Decision.ALLOW, None, screens.ALLOWED, DISSUASION if is_warned else ())
+    return Verdict(Decision.ALLOW, None, screens.ALLOWED, DISSUASION if is_asked(visit) else ())

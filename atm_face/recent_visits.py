@@ -30,6 +30,8 @@ class ManyCards:
     cards: int
     """Different cards with this face within the window, this visit included."""
     is_alert: bool
+    is_reached: bool = False
+    """It is this visit that reached the number: the alert belongs to it, and there is one."""
 
 
 class RecentVisits:
@@ -72,9 +74,14 @@ class RecentVisits:
             raise TemplateMismatchError(f"a visit of {template.engine} in {self._engine}'s window")
         probe = np.array(template.vector, dtype=np.float32)
         with self._lock:
-            found = self._cards_of(probe, mono_us) | {card}
+            before = self._cards_of(probe, mono_us)
             self._remember(probe, card, mono_us)
-        return ManyCards(cards=len(found), is_alert=len(found) >= self._cards_min)
+        cards = len(before | {card})
+        return ManyCards(
+            cards=cards,
+            is_alert=cards >= self._cards_min,
+            is_reached=len(before) < self._cards_min <= cards,
+        )
 
     def _cards_of(self, probe: NDArray[np.float32], mono_us: int) -> set[bytes]:
         import numpy as np

@@ -21,6 +21,9 @@ class Prompt(StrEnum):
     REMOVE_COVER = "REMOVE_COVER"
     TURN_LEFT = "TURN_LEFT"
     TURN_RIGHT = "TURN_RIGHT"
+    ENTER_PIN = "ENTER_PIN"
+    APPROACH_LEFT = "APPROACH_LEFT"
+    APPROACH_RIGHT = "APPROACH_RIGHT"
     ANTI_FRAUD_VOICE_ZH = "ANTI_FRAUD_VOICE_ZH"
     """Said in Chinese, shown, and confirmed by the customer before anything is sent."""
 
@@ -46,6 +49,18 @@ PROMPTS: dict[Prompt, Text] = {
     ),
     Prompt.TURN_LEFT: Text("Please turn your head slowly to your left.", "请缓慢向左转头"),
     Prompt.TURN_RIGHT: Text("Please turn your head slowly to your right.", "请缓慢向右转头"),
+    Prompt.ENTER_PIN: Text(
+        "Please enter your PIN on the keypad. Cover it with your hand.",
+        "请在密码键盘上输入密码，输入时请遮挡",
+    ),
+    Prompt.APPROACH_LEFT: Text(
+        "Please come a little closer, then turn your head slowly to your left.",
+        "请稍微靠近一些，然后缓慢向左转头",
+    ),
+    Prompt.APPROACH_RIGHT: Text(
+        "Please come a little closer, then turn your head slowly to your right.",
+        "请稍微靠近一些，然后缓慢向右转头",
+    ),
     Prompt.ANTI_FRAUD_VOICE_ZH: Text(
         "Is somebody telling you to do this? Do you know who gets the money? If in doubt, do"
         " not go on; the counter will help you.",
@@ -65,6 +80,11 @@ COUNTER = Text(
     "本机无法办理此交易，请到柜台办理",
 )
 """For every reason that the screen must not tell apart."""
+
+CANCELLED = Text(
+    "Cancelled. Please take your card. The counter is open to you at any time.",
+    "已取消，请取走银行卡。您可随时到柜台办理",
+)
 
 PIN_BLOCKED = Text(
     "The PIN of this card is locked. Please go to the counter.", "此卡密码已锁定，请到柜台办理"

@@ -102,11 +102,25 @@ class FilingDuty:
 
     stored: int
     limit: int = FILING_LIMIT
+    working_days: int = FILING_WORKING_DAYS
 
     @property
     def is_due(self) -> bool:
         """Whether the limit is reached."""
         return self.stored >= self.limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What a store holds, as an engine would find it."""
+
+    usable: int
+    re_enrol: tuple[bytes, ...]
+    """Cards whose template is of another engine, other weights or an older format."""
+    unopened: tuple[bytes, ...]
+    """Cards whose seal this device's key does not open."""
+    withdrawn: int
+    filing: FilingDuty
 
 
 _SCHEMA = """
@@ -199,6 +213,27 @@ class TemplateStore:
         ).rowcount
         if not changed:
             raise NotEnrolledError("no face is stored for this card")
+
+    def inventory(self, engine: FaceEngine) -> Inventory:
+        """Try every template under this engine and this key; 50 microseconds each."""
+        usable, re_enrol, unopened = 0, [], []
+        for card in sorted(self.cards()):
+            try:
+                self.fetch(card, engine)
+            except ReEnrolError:
+                re_enrol.append(card)
+            except SealError:
+                unopened.append(card)
+            else:
+                usable += 1
+        query = "SELECT count(*) FROM template WHERE withdrawn_on IS NOT NULL"
+        return Inventory(
+            usable=usable,
+            re_enrol=tuple(re_enrol),
+            unopened=tuple(unopened),
+            withdrawn=int(self._db.execute(query).fetchone()[0]),
+            filing=self.filing(),
+        )
 
     def filing(self) -> FilingDuty:
         """How many faces are stored now."""

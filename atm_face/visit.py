@@ -14,7 +14,14 @@ from atm_face.decision import Likeness, likeness
 from atm_face.engines.interface import FaceEngine, Finding, Template, deciding_threshold
 from atm_face.faces import Capture, inspect
 from atm_face.images import Image, ImageError, decode_depth, decode_image
-from atm_face.liveness import NOT_TESTED, Liveness, challenge_for, judge_turn
+from atm_face.liveness import (
+    ANSWER_MAX_US,
+    NOT_TESTED,
+    Liveness,
+    Pose,
+    challenge_for,
+    judge_challenge,
+)
 from atm_face.presence import Cue, combined, depth_cue, infrared_cue
 from atm_face.screens import Prompt
 from contract.messages import FaceEvidence
@@ -49,11 +56,13 @@ class Session:
     opened_us: int
     camera: str | None = None
     """Identity of the machine's own camera; frames of another are foreign. None: not pinned."""
+    challenges: tuple[ChallengeKind, ...] = tuple(ChallengeKind)
+    """What the camera can ask."""
 
     @property
     def challenge(self) -> ChallengeKind:
         """What the customer will be asked to do; nobody knows it before the session opens."""
-        return challenge_for(self.nonce)
+        return challenge_for(self.nonce, self.challenges)
 
     def accepts(self, frame: Frame, now_us: int) -> bool:
         """Whether a frame was taken for this session, after it opened and not in the future."""
@@ -63,9 +72,14 @@ class Session:
         return is_ours and self.opened_us <= frame.captured_us <= now_us
 
 
-def open_session(now_us: int, camera: str | None = None) -> Session:
+def open_session(
+    now_us: int,
+    camera: str | None = None,
+    challenges: tuple[ChallengeKind, ...] = tuple(ChallengeKind),
+) -> Session:
     """Open a session with a fresh random nonce, for the pinned camera if there is one."""
-    return Session(nonce=secrets.token_bytes(NONCE_BYTES), opened_us=now_us, camera=camera)
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return Session(nonce=nonce, opened_us=now_us, camera=camera, challenges=challenges)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +91,7 @@ class Examination:
     is_match: bool | None
     is_live: bool | None
     is_face_covered: bool
-    """Pictures came, and none of them shows a face."""
+    """Pictures came, and none of them shows a whole face: no face at all, or a covered one."""
     prompts: tuple[Prompt, ...] = ()
     """What would help before another try."""
     probe: Template | None = field(default=None, repr=False)
@@ -204,8 +218,10 @@ def _readable(
 
 
 def _without_face(captures: Sequence[Capture]) -> Examination:
-    """No frame can be compared: covered if every one of them is without a face."""
-    is_covered = bool(captures) and all(one.finding is Finding.NO_FACE for one in captures)
+    """No frame can be compared: covered if every one of them is without a whole face."""
+    is_covered = bool(captures) and all(
+        one.finding is Finding.NO_FACE or one.prompt is Prompt.REMOVE_COVER for one in captures
+    )
     prompts = dict.fromkeys(one.prompt for one in captures if one.prompt is not None)
     return Examination(
         evidence=None,
@@ -229,13 +245,18 @@ def _judge(
     """Judge the challenge by the frames of the same camera; another question's answer is none."""
     if answer is None or answer.kind is not session.challenge or best.capture.face is None:
         return NOT_TESTED
-    same_camera = [frame for frame in answer.frames if frame.camera == best.frame.camera]
-    images = [image for _, image in _readable(same_camera, session, now_us)]
-    return judge_turn(
+    timely = [
+        frame
+        for frame in answer.frames
+        if frame.camera == best.frame.camera
+        and answer.asked_us <= frame.captured_us <= answer.asked_us + ANSWER_MAX_US
+    ]
+    timely.sort(key=lambda frame: frame.captured_us)
+    return judge_challenge(
         engine,
         answer.kind,
         probe=probe,
-        probe_yaw_deg=best.capture.face.yaw_deg,
-        images=images,
+        before=Pose.of(best.capture.face, best.image),
+        images=[image for _, image in _readable(timely, session, now_us)],
         threshold=limit,
     )

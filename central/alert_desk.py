@@ -109,6 +109,13 @@ class AlertDesk:
         with self._writing() as desk:
             return desk.split_device(actor, seen, device, note)
 
+    def support(
+        self, actor: Actor, seen: Seen, detection: tuple[str, bytes], further: int, note: str = ""
+    ) -> AlertRow:
+        """Let a detection (device, id) of one alert support another one too."""
+        with self._writing() as desk:
+            return desk.support(actor, seen, *detection, further, note)
+
     def undo(self, actor: Actor, seen: Seen) -> AlertRow:
         """Take back one's own last action, where that is cheap and nothing happened since."""
         with self._writing() as desk:

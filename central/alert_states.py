@@ -48,6 +48,8 @@ class AlertAction(StrEnum):
     """The clock called the next person."""
     LINK = "link"
     """It became part of a case."""
+    SUPPORT = "support"
+    """One of its detections supports a further alert, or the other way round."""
     UNDO = "undo"
 
 
@@ -83,6 +85,7 @@ TABLE: dict[AlertAction, dict[AlertState, AlertState]] = {
     AlertAction.SNOOZE: _SAME,
     AlertAction.WAKE: _SAME,
     AlertAction.LINK: _SAME,
+    AlertAction.SUPPORT: _SAME,
     AlertAction.CALL: {_N: _N},
     AlertAction.MERGE: {
         _N: AlertState.MERGED,
@@ -175,6 +178,11 @@ CALLS: dict[Severity, tuple[Call, ...]] = {
 
 REPEAT_S = 600
 """After the last step its role is called again this often, until somebody acknowledges."""
+
+
+def called_roles(severity: Severity, steps: int) -> frozenset[Role]:
+    """Return the roles that ``steps`` calls have reached."""
+    return frozenset(call.role for call in CALLS[severity][:steps])
 
 
 def next_call(severity: Severity, risen_at: int, steps: int) -> tuple[int, Role]:

@@ -213,6 +213,31 @@ class AlertWork:
         self._change(row, actor.name, AlertAction.SPLIT, left, actor, None, note, data)
         return made
 
+    def support(
+        self, actor: Actor, seen: Seen, device: str, detection_id: bytes, further: int, note: str
+    ) -> AlertRow:
+        """Let a detection of one alert support another one too: a link, never a copy."""
+        row = self.seen(actor, seen)
+        target = self._tx.alert_by_id(further)
+        if target is None or not actor.covers(target.area):
+            raise UnknownError(f"there is no alert {further}")
+        if target.id == row.id:
+            raise RuleError("the detection is in this alert already")
+        if target.is_technical or row.is_technical:
+            raise RuleError("technical alerts and police alerts are kept apart")
+        found = self._tx.detection(device, detection_id)
+        if found is None or found.alert_id != row.id:
+            raise RuleError("the detection is not one of this alert")
+        rules.after(AlertAction.SUPPORT, AlertState(row.state))
+        rules.after(AlertAction.SUPPORT, AlertState(target.state))
+        self._tx.support_alert(target.id, device, detection_id)
+        link = {"device": device, "detection": detection_id.hex()}
+        self._change(
+            target, actor.name, AlertAction.SUPPORT, {}, actor, None, note, {**link, "of": row.id}
+        )
+        data = {**link, "supports": target.id}
+        return self._change(row, actor.name, AlertAction.SUPPORT, {}, actor, None, note, data)
+
     def undo(self, actor: Actor, seen: Seen) -> AlertRow:
         """Take back one's own last action."""
         row = self.seen(actor, seen)

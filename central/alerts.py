@@ -13,6 +13,7 @@ from central.alert_states import AlertState, next_call
 from central.store.interface import AlertRow
 from contract import Detection, FaceEvidence, WithdrawalDecision
 from contract.codec import Values, encode
+from contract.messages import MachineAlarm
 from contract.words import (
     AlertKind,
     Decision,
@@ -38,6 +39,7 @@ TECHNICAL = frozenset(
 
 _TERMINAL = "terminal"
 """Name in a subject of the sniffer's own test terminal: part of a device, not of an emitter."""
+MANY_CARDS_RULE = "ONE_FACE_MANY_CARDS"
 _NO_IDENTITY = frozenset({"rat"})
 _BASIS_RANK = (TimeBasis.SYNTHETIC, TimeBasis.RECORDED, TimeBasis.LIVE)
 
@@ -131,38 +133,91 @@ def claim_of_detection(detection: Detection, *, device: str, seq: int) -> Claim 
     )
 
 
-def claim_of_decision(decision: WithdrawalDecision, *, device: str, seq: int) -> Claim | None:
-    """Return an alert for a face that matches and does not live; None for any other outcome.
+def claims_of_decision(decision: WithdrawalDecision, *, device: str, seq: int) -> tuple[Claim, ...]:
+    """Return the alerts of one visit, the gravest first; none for any other outcome.
 
-    Somebody who is not the owner and did not turn the head has shown nobody's face to the camera.
+    Money asked from a stopped or frozen account; a face that matches and does not live; a face that
+    failed to match many cards, at the visit that reached the number. Somebody who is not the owner
+    and did not turn the head has shown nobody's face to the camera.
     """
-    if decision.decision is not Decision.DENY or not _matched(decision.face):
-        return None
-    if decision.reason is not DecisionReason.LIVENESS_FAILED:
-        return None
+    rule = None if decision.reason is None else decision.reason.value
+    found: list[tuple[AlertKind, Severity, str, str, str]] = []
+    is_outgoing = decision.business != "deposit"
+    if decision.reason in {DecisionReason.STOP_PAYMENT, DecisionReason.FROZEN} and is_outgoing:
+        found.append((AlertKind.STOP_PAYMENT_HIT, Severity.CRITICAL, str(rule), "list", ""))
+    is_spoof = decision.reason is DecisionReason.LIVENESS_FAILED and _matched(decision.face)
+    if decision.decision is Decision.DENY and is_spoof:
+        found.append((AlertKind.PRESENTATION_ATTACK, Severity.HIGH, str(rule), "camera", ""))
+    if decision.many_cards is not None:
+        words = f"{decision.many_cards} cards"
+        found.append(
+            (AlertKind.ONE_FACE_MANY_CARDS, Severity.HIGH, MANY_CARDS_RULE, "camera", words)
+        )
+    return tuple(_of_visit(decision, *one, device=device, seq=seq) for one in found)
+
+
+def _of_visit(
+    decision: WithdrawalDecision,
+    kind: AlertKind,
+    severity: Severity,
+    rule: str,
+    sensor: str,
+    place: str,
+    *,
+    device: str,
+    seq: int,
+) -> Claim:
     subject: Values = {
         "atm": device,
         "visit": decision.visit,
         "card": f"**** {decision.card.last4}",
     }
+    summary: dict[str, Any] = {
+        "rules": [rule],
+        "sensor": sensor,
+        "source_file": "",
+        "source_place": place,
+    }
+    if decision.many_cards is not None and kind is AlertKind.ONE_FACE_MANY_CARDS:
+        summary["cards"] = decision.many_cards
     return Claim(
-        key=alert_key(AlertKind.PRESENTATION_ATTACK, subject, device),
-        kind=AlertKind.PRESENTATION_ATTACK,
+        key=alert_key(kind, subject, device),
+        kind=kind,
         level=Level.SUSPECTED,
-        severity=Severity.HIGH,
+        severity=severity,
         subject=subject,
-        summary={
-            "rules": [DecisionReason.LIVENESS_FAILED.value],
-            "sensor": "camera",
-            "source_file": "",
-            "source_place": "",
-        },
+        summary=summary,
         device=device,
         seq=seq,
         first_seen=decision.started_at,
         last_seen=decision.decided_at,
         time_basis=TimeBasis.LIVE,
         fired_at=decision.decided_at,
+    )
+
+
+def claim_of_alarm(alarm: MachineAlarm, *, device: str, seq: int) -> Claim:
+    """Return the alert for what an ATM's gate noticed: one for each machine and kind."""
+    subject: Values = {"atm": device, "alarm": alarm.alarm.value}
+    kind = AlertKind.DISPENSER_TAMPERING_SUSPECTED
+    return Claim(
+        key=alert_key(kind, subject, device),
+        kind=kind,
+        level=Level.SUSPECTED,
+        severity=Severity.CRITICAL if alarm.alarm.is_critical else Severity.HIGH,
+        subject=subject,
+        summary={
+            "rules": [alarm.alarm.name],
+            "sensor": "gate",
+            "source_file": "",
+            "source_place": alarm.detail[:300],
+        },
+        device=device,
+        seq=seq,
+        first_seen=alarm.at,
+        last_seen=alarm.at,
+        time_basis=TimeBasis.LIVE,
+        fired_at=alarm.at,
     )
 
 

@@ -16,6 +16,7 @@ import structlog
 from central.alert_desk import AlertDesk
 from central.audit import AuditLog
 from central.authority import Authority, AuthorityError, split_hosts
+from central.case_watch import CaseWatch
 from central.clock_work import ClockDesk
 from central.config import BrokerKind, CentralSettings, load_settings
 from central.dispatch_desk import DispatchDesk
@@ -23,7 +24,13 @@ from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
 from central.intake.door import AlarmDoor
+from central.lists import ListKeeper, WireHolds, all_holds
+from central.lists.keys import desk_in, tenant_keys_of
+from central.order_clocks import ReceiptWatch
 from central.orders import OrderDispatcher, order_keys
+from central.orders.bank import BankFileError
+from central.orders.office import open_office
+from central.orders.platform import PlatformError
 from central.store.interface import StoreUnavailableError
 from central.store.migrations import MigrationError
 from central.store.opening import open_store
@@ -32,6 +39,7 @@ from central.tending import Duty, Tending
 from central.van_orders import van_orders
 from central.web.app import create_app
 from central.web.enrol import EnrolmentServer
+from central.web.list_files import ListRoutes
 from central.web.security import BindError, check_bind
 from central.web.server import WebServer
 from central.webhooks import Courier, WebhookError
@@ -62,8 +70,13 @@ CALLS_EVERY_S = 5.0
 """How often alerts are looked through that nobody has acknowledged."""
 CLOCKS_EVERY_S = 1.0
 """How often the law's clocks are asked what is due."""
+CASES_EVERY_S = 10.0
+"""How often open cases are looked through for silence, for sightings and for what meets a lead."""
 VANS_EVERY_S = 2.0
 """How often crews are looked through that have not answered."""
+ORDERS_EVERY_S = 1.0
+"""How often orders are looked through: what is over ends, what was cut off is taken up."""
+OFFICERS_EVERY_S = 24 * 3600.0
 RETENTION_EVERY_S = 24 * 3600.0
 
 _BROKERS: dict[BrokerKind, type[NatsBroker] | type[MosquittoBroker]] = {
@@ -96,7 +109,12 @@ class Central:
         self._broker, address = self._make_broker()
         # The session's name must outlive restarts and be hard to guess: it derives from the key.
         session = hashlib.sha256(b"intake session\0" + signer.sign(b"intake session")).hexdigest()
-        self._intake = Intake(address, settings.tenant, client_id=f"central-{session[:24]}")
+        self._intake = Intake(
+            address,
+            settings.tenant,
+            client_id=f"central-{session[:24]}",
+            has_replay_session=settings.broker_sessions > 1,
+        )
         self._audit = AuditLog(self._store, SystemClock(), signer)
         self._hub = Hub(settings.stream_queue_events)
         self._orders = OrderDispatcher(
@@ -130,15 +148,40 @@ class Central:
             self._hub.publish,
             utc_offset_minutes=settings.utc_offset_minutes,
         )
+        keys = tenant_keys_of(settings)
+        self._office = open_office(
+            self._store,
+            settings,
+            clock=SystemClock(),
+            signer=signer,
+            publish=self._orders.publish,
+            on_events=self._hub.publish,
+            account_key=lambda: keys.newest.secret,
+        )
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
         self._clocks = ClockDesk(self._store, SystemClock(), self._hub.publish)
+        self._cases = CaseWatch(self._store, SystemClock(), self._hub.publish)
         self._tending = Tending(
             SystemClock(),
             Duty("vans", VANS_EVERY_S, self._vans.next_due),
+            Duty("cases", CASES_EVERY_S, self._cases.step),
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
             Duty("clocks", CLOCKS_EVERY_S, self._clocks.tell_due),
+            Duty("receipts", CLOCKS_EVERY_S, ReceiptWatch(self._store, SystemClock()).step),
+            Duty("order_desk", ORDERS_EVERY_S, self._office.tick),
+            Duty("officers", OFFICERS_EVERY_S, self._office.officers.renew_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )
+        self._lists = ListKeeper(
+            self._store,
+            self._intake,
+            settings.folder / "lists",
+            tenant=settings.tenant,
+            signer=signer,
+            clock=SystemClock(),
+            holds=all_holds(WireHolds(self._store), self._office.flags),
+        )
+        lists = desk_in(settings, self._store, SystemClock(), self._lists.wake)
         couriers = tuple(
             Courier(
                 self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
@@ -153,6 +196,8 @@ class Central:
             signer=signer,
             couriers=couriers,
             tell_van=tell_van,
+            lists=lists,
+            order_office=self._office,
         )
         self._web = WebServer(
             app, self._hub, settings.http_host, settings.http_port, settings.http_tls
@@ -170,7 +215,11 @@ class Central:
             return None
         desk = self._make_desk()
         return EnrolmentServer(
-            desk, self._issue_enrolment(desk.authority), settings.enrol_host, settings.enrol_port
+            desk,
+            self._issue_enrolment(desk.authority),
+            settings.enrol_host,
+            settings.enrol_port,
+            ListRoutes(self._lists, self._store),
         )
 
     def _make_desk(self) -> EnrolmentDesk:
@@ -241,6 +290,7 @@ class Central:
         ingest = threading.Thread(target=self._ingest.run, name="ingest", daemon=True)
         orders = threading.Thread(target=self._orders.run, name="orders", daemon=True)
         tending = threading.Thread(target=self._tending.run, name="tending", daemon=True)
+        lists = threading.Thread(target=self._lists.run, name="lists", daemon=True)
         try:
             self._web.start()
             if self._enrolment is not None:
@@ -249,14 +299,16 @@ class Central:
             ingest.start()
             orders.start()
             tending.start()
+            lists.start()
             for courier in self._couriers:
                 threading.Thread(
                     target=courier.run, name=f"webhook-{courier.target.name}", daemon=True
                 ).start()
             log.info("central_started", url=self._web.url)
-            self._watch(ingest, orders, tending)
+            self._watch(ingest, orders, tending, lists)
         finally:
             self._tending.stop()
+            self._lists.stop()
             for courier in self._couriers:
                 courier.stop()
             self._orders.stop()
@@ -320,7 +372,10 @@ def main_central(config_file: Path) -> int:
     """Run the central until it is asked to stop; 2 for a configuration that cannot be used."""
     try:
         central = Central(load_settings(config_file))
-    except (ConfigError, BindError, KeyFileError, AuthorityError, WebhookError) as error:
+    except (
+        *(ConfigError, BindError, KeyFileError, AuthorityError, WebhookError),
+        *(PlatformError, BankFileError),
+    ) as error:
         print(f"qianshao central: {error}", file=sys.stderr)
         return EXIT_CONFIG
     except (StoreUnavailableError, MigrationError, BrokerError) as error:

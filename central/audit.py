@@ -104,7 +104,7 @@ class AuditLog:
     def __init__(self, store: SqlStore, clock: Clock, signer: KeySigner | None = None) -> None:
         self._store = store
         self._clock = clock
-        self._signer = signer
+        self.signer = self._signer = signer
 
     def note(
         self,

@@ -24,7 +24,7 @@ from contract.files import replace_durably, sync_folder
 
 SCHEMA = "qianshao-backup/1"
 MANIFEST = "backup.json"
-MADE_ANEW = frozenset({"broker", "broker-tls", "tls", "enrol-tls", "take-over"})
+MADE_ANEW = frozenset({"broker", "broker-tls", "tls", "enrol-tls", "take-over", "lists"})
 """Folders below the central's that its next start makes again."""
 
 _BLOCK = 1024 * 1024

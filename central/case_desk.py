@@ -18,6 +18,7 @@ from central.store.cases import CaseRow, Inquiry, TipOff
 from central.store.interface import Event, Json
 from central.store.sql import SqlStore
 from contract.clock import Clock
+from contract.keys import KeySigner
 
 PART_KINDS = ("member", "task", "item")
 SOURCES = ("CITIZEN", "UNIT", "ANONYMOUS")
@@ -31,7 +32,11 @@ class CaseDesk:
         store: SqlStore,
         clock: Clock,
         on_events: Callable[[Sequence[Event]], None] = lambda events: None,
+        *,
+        signer: KeySigner | None = None,
     ) -> None:
+        """``signer``: the central's key; without it no case is handed over."""
+        self._signer = signer
         self._store = store
         self._clock = clock
         self._on_events = on_events
@@ -111,15 +116,20 @@ class CaseDesk:
             actor, seen, CaseAction.OFFER, note=unit, transfer_to=unit, transfer_by=actor.name
         )
 
-    def transfer(self, actor: Actor, seen: SeenCase, note: str = "") -> CaseRow:
-        """Accept a case for the other unit, with one's own name; it ends here."""
+    def transfer(self, actor: Actor, seen: SeenCase, unit: str, note: str = "") -> CaseRow:
+        """Accept a case for the other unit, naming it, with one's own name; it ends here."""
+        if self._signer is None:
+            raise RuleError("this central has no key by which a transfer is signed")
+        unit = line_of(unit, "one's unit")
         with self.writing() as work:
             row = work.seen(actor, seen)
             if row.transfer_to is None:
                 raise RuleError("nobody was asked to take the case over")
             if row.transfer_by == actor.name:
                 raise RuleError("who offers a case does not accept it: two names, two people")
-            return work.act(actor, seen, CaseAction.TRANSFER, reason=None, note=note)
+            if unit != row.transfer_to:
+                raise RuleError(f"the case is offered to {row.transfer_to}, not to {unit}")
+            return work.transfer(actor, seen, unit, note, self._signer)
 
     def add_part(
         self, actor: Actor, seen: SeenCase, kind: str, text: str, data: Json | None = None

@@ -20,10 +20,12 @@ from central.alert_work import (
 from central.alerts import family
 from central.audit import record
 from central.case_states import CaseAction, CaseReason, CaseState
+from central.case_transfer import signed_transfer
 from central.store import cases as stored
 from central.store.cases import CaseEvent, CasePart, CaseRow, Inquiry, TipOff
 from central.store.interface import Json
 from central.store.write import SqlTransaction
+from contract.keys import KeySigner
 from contract.words import Severity
 
 CHINA = dt.timezone(dt.timedelta(hours=8))
@@ -144,6 +146,8 @@ class CaseWork:
         note = check_note(note)
         if action is CaseAction.NOTE and not note:
             raise RuleError("a note needs a text")
+        if action is CaseAction.CLOSE:
+            self._check_open_work(row)
         if action is CaseAction.SLEEP and row.dormant_since is None:
             changes["dormant_since"] = self._now
         elif action is CaseAction.SLEEP or (
@@ -177,6 +181,7 @@ class CaseWork:
             ),
         )  # fmt: skip
         detail = {"from": before, "to": row.shown_state, "reason": code, **data}
+        detail.pop("transfer", None)  # its signature stands for it
         record(self._tx, self._now, actor, f"case.{action.value}", row.number, detail=detail)
 
     def _link(self, actor: Actor, row: CaseRow, alert_id: int, seen: Seen) -> None:
@@ -239,6 +244,23 @@ class CaseWork:
             note=f"{inquiry.unit}: {answer} ({person})",
             data={"inquiry": inquiry_id, "answer": answer},
         )
+
+    def transfer(
+        self, actor: Actor, seen: SeenCase, unit: str, note: str, signer: KeySigner
+    ) -> CaseRow:
+        """End a case here because a named person of another unit takes it over."""
+        row = self.seen(actor, seen)
+        events = stored.read_case_events(self._tx._connection, row.id)
+        data = signed_transfer(row, events, unit=unit, by=actor.name, at=self._now, signer=signer)
+        return self.act(actor, seen, CaseAction.TRANSFER, note=note, data=data)
+
+    def _check_open_work(self, row: CaseRow) -> None:
+        """Refuse to close a case while somebody still works on it."""
+        tasks, vans = stored.open_work(self._tx._connection, row.id)
+        if tasks:
+            raise RuleError(f"{tasks} of its tasks are still open: end them first")
+        if vans:
+            raise RuleError(f"{vans} is still under way: call it off or wait for its report")
 
     def add_part(self, actor: Actor, seen: SeenCase, kind: str, text: str, data: Json) -> CaseRow:
         """Add a part."""

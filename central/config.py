@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypedDict
 
+from central.orders.settings import OrderSettings, read_order_settings
 from central.places import Place
 from central.store.interface import EventKind
 from central.store.opening import check_store_url
@@ -49,6 +50,8 @@ class CentralSettings:
     """Program of the embedded broker; None: the installed one."""
     broker_kind: BrokerKind = BrokerKind.NATS
     """Which broker is started beside the central."""
+    broker_sessions: int = 2
+    """1, or 2: what had to wait on the devices comes through a session of its own."""
     names: tuple[str, ...] = ("localhost", "127.0.0.1")
     """Host names and addresses under which devices reach this central: its certificates' names."""
     enrol_host: str | None = None
@@ -80,6 +83,8 @@ class CentralSettings:
 
     alarm_senders: frozenset[str] = frozenset()
     """Devices that may hand over alarms of 110 through the broker."""
+    orders: OrderSettings = field(default_factory=OrderSettings)
+    """Stops, freezes and the way to the banks."""
     retention: Retention = field(default_factory=Retention)
     """How long each class of data is kept."""
 
@@ -123,6 +128,7 @@ def load_settings(path: Path) -> CentralSettings:
         broker_port=embedded.integer_or("port", default.broker_port, 0, MAX_PORT),
         broker_binary=embedded.path_or("binary", None),
         broker_kind=embedded.word_or("kind", default.broker_kind, BrokerKind),
+        broker_sessions=_sessions(broker, is_own=own is not None),
         names=root.texts_or("names", default.names),
         **_enrolment(enrolment),
         area=root.text("area", _check_area) if root.has("area") else default.area,
@@ -131,6 +137,7 @@ def load_settings(path: Path) -> CentralSettings:
             check_id(name, "senders") for name in intake.texts_or("senders", ())
         ),
         retention=_retention(root.table_or_none("retention") or _nothing(file)),
+        orders=read_order_settings(root.table_or_none("orders") or _nothing(file)),
         places=_places(root),
         webhooks=_webhooks(root),
         tiles=pages.path_or("tiles", None),
@@ -219,6 +226,17 @@ class _Enrolment(TypedDict, total=False):
     enrol_host: str
     enrol_port: int
     certificate_days: int
+
+
+def _sessions(broker: Table, *, is_own: bool) -> int:
+    """Only a broker that tells clients apart by their client id can hold two of one certificate.
+
+    The mosquitto profile takes the certificate's name for it, so that a revoked session can be
+    ended by a take-over.
+    """
+    if is_own:
+        return broker.integer_or("sessions", 1, 1, 2)
+    return 1 if broker.word_or("kind", BrokerKind.NATS, BrokerKind) is BrokerKind.MOSQUITTO else 2
 
 
 def _own_broker(table: Table) -> BrokerAddress:

@@ -65,6 +65,8 @@ class Van:
     lat: float | None = None
     lon: float | None = None
     placed_at: int | None = None
+    is_own_word: bool = False
+    """Its receiver says where it is; else an officer wrote it down."""
     duty_from: int = 0
     duty_until: int = 0
     """Minutes of the local day; equal: all day; until before from: past midnight."""
@@ -111,11 +113,6 @@ def ranked(
         free,
         key=lambda pair: (pair[1] is None, pair[1] or 0.0, not pair[0].is_online, pair[0].device),
     )
-
-
-def _nearest(pair: tuple[Van, float | None]) -> tuple[bool, float, bool, str]:
-    van, metres = pair
-    return metres is None, metres or 0.0, not van.is_online, van.device
 
 
 def parse_duty(text: str) -> tuple[int, int]:

@@ -56,12 +56,33 @@ def _stated(values: Mapping[str, Any]) -> Place | None:
 
 def place_of_device(row: Device, places: Places) -> Place | None:
     """Position of a device: its own word of where it is now, else what the operator wrote down."""
-    for part in (row.health or {}).get("parts", ()):
+    fix = fix_of(row.health, row.health_at)
+    return places.get(row.device) if fix is None else fix.place
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Where a device says that it is."""
+
+    place: Place
+    at: int | None
+    """Microseconds: of the fix, or of the report where it does not say; None: nobody said."""
+
+
+def fix_of(health: Mapping[str, Any] | None, health_at: int | None) -> Fix | None:
+    """Read the position of a device's own receiver from its last report; nonsense is none."""
+    for part in (health or {}).get("parts", ()):
+        if part["name"] != "gnss":
+            continue
         counters = part.get("counters", {})
-        if part["name"] == "gnss" and {"lat_e7", "lon_e7"} <= counters.keys():
-            stated = {"lat": counters["lat_e7"] / 1e7, "lon": counters["lon_e7"] / 1e7}
-            return _stated(stated) or places.get(row.device)
-    return places.get(row.device)
+        lat, lon = _degrees(counters.get("lat_e7")), _degrees(counters.get("lon_e7"))
+        if lat is None or lon is None:
+            return None
+        place = _stated({"lat": lat / 1e7, "lon": lon / 1e7})
+        fixed_s = _degrees(counters.get("fix_unix_s"))
+        at = health_at if fixed_s is None else round(fixed_s * 1e6)
+        return None if place is None else Fix(place, at)
+    return None
 
 
 class HasPlace(Protocol):

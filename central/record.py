@@ -37,7 +37,7 @@ from contract import (
 )
 from contract.clock import UnixMicros
 from contract.codec import to_json
-from contract.messages import AlarmReport, CrewReport
+from contract.messages import AlarmReport, CrewReport, MachineAlarm
 from contract.words import Presence, TimeBasis
 from mqtt_bridge.brokers.violations import Violation
 
@@ -192,6 +192,10 @@ class Recorder:
             self._take_detection(envelope.body, item)
         elif isinstance(envelope.body, WithdrawalDecision):
             self._take_decision(envelope.body, item)
+        elif isinstance(envelope.body, MachineAlarm):
+            self._raise(
+                alerts.claim_of_alarm(envelope.body, device=sender, seq=seq), counted_by=None
+            )
         elif isinstance(envelope.body, Health):
             self._take_health(envelope, to_json(envelope.body))
             self._warn_of_skew(technical.skew_s_of(envelope.body), sender, seq)
@@ -288,6 +292,9 @@ class Recorder:
         claim = alerts.claim_of_detection(detection, device=device, seq=seq)
         if claim is not None and not self._is_allowed(claim):
             alert_id = self._raise(claim, counted_by=alert_id)
+        if former is not None and former.alert_id not in {None, alert_id}:
+            # What it raised before still rests on it: a closed alert, or one of another subject.
+            self._tx.support_alert(former.alert_id, device, detection.detection_id)
         store = self._tx.add_detection if former is None else self._tx.replace_detection
         store(
             DetectionRow(
@@ -311,7 +318,8 @@ class Recorder:
 
     def _take_decision(self, decision: WithdrawalDecision, item: Admitted) -> None:
         device, seq = item.envelope.payload.device, item.envelope.payload.seq
-        claim = alerts.claim_of_decision(decision, device=device, seq=seq)
+        claims = alerts.claims_of_decision(decision, device=device, seq=seq)
+        raised = [self._raise(claim, counted_by=None) for claim in claims]
         row = DecisionRow(
             device=device,
             seq=seq,
@@ -321,7 +329,7 @@ class Recorder:
             decided_at=decision.decided_at,
             received_at=self._now,
             body=to_json(item.envelope.body),
-            alert_id=None if claim is None else self._raise(claim, counted_by=None),
+            alert_id=raised[0] if raised else None,
         )
         self._tx.add_decision(row)
         self._decisions.append(row)

@@ -30,7 +30,7 @@ def van_orders(
             order_id=os.urandom(ID_BYTES),
             type=OrderType.SEND_VAN if isinstance(body, SendVan) else OrderType.CALL_VAN_OFF,
             issuer=CENTRAL,
-            counter=store.last_order_counter() + 1,
+            counter=store.take_order_counter(),
             issued_at=UnixMicros(now),
             not_before=UnixMicros(now - LIFE_US),  # a van's clock may be behind
             expires=UnixMicros(now + LIFE_US),

@@ -121,6 +121,7 @@ def device_json(row: Device) -> Json:
         "device": row.device,
         "kind": row.kind.value,
         "name": row.name,
+        "area": row.area,
         "version": row.version,
         "presence": None if row.presence is None else row.presence.value,
         "last_seen": time_or_none(row.last_seen),

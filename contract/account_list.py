@@ -121,18 +121,38 @@ def build_list(path: Path, version: int, entries: Iterable[tuple[bytes, Listed]]
 
 
 def build_delta(path: Path, older: int, newer: int, changes: Entries) -> bytes:
-    """Write what changed from one version to the next; None takes an account off."""
-    records = sorted(_pack(key, listed) for key, listed in changes)
+    """Write what changed from one version to a later one; None takes an account off."""
+    return build_packed_delta(path, older, newer, (_pack(key, listed) for key, listed in changes))
+
+
+def build_packed_delta(path: Path, older: int, newer: int, changes: Iterable[bytes]) -> bytes:
+    """Write a delta of records; one that is listed for nothing takes its account off."""
+    records = sorted(changes)
     return _write(path, _DELTA, newer, older, [b"".join(records)], len(records))
+
+
+def build_sorted(path: Path, version: int, count: int, parts: Iterable[bytes]) -> bytes:
+    """Write a full list of ``count`` records that come sorted, in pieces: of any length, in
+    bounded memory; returns its SHA-256."""
+    return _write(path, _FULL, version, 0, parts, count)
+
+
+def pack(key: bytes, listed_for: int, regime: int, day: int) -> bytes:
+    """Return one record of a file: 12 bytes of the key, why, regime, day (0: open)."""
+    return _RECORD.pack(key[:KEY_BYTES], listed_for, regime, day)
+
+
+def day_number(day: dt.date | None) -> int:
+    """Return a day as the files have it; 0: none."""
+    return 0 if day is None else (day - _EPOCH).days
 
 
 def _pack(key: bytes, listed: Listed | None) -> bytes:
     if len(key) < KEY_BYTES:
         raise ListError(f"a key has at least {KEY_BYTES} bytes")
     if listed is None:
-        return _RECORD.pack(key[:KEY_BYTES], 0, 0, 0)
-    day = 0 if listed.until is None else (listed.until - _EPOCH).days
-    return _RECORD.pack(key[:KEY_BYTES], listed.listed_for, listed.regime, day)
+        return pack(key, 0, 0, 0)
+    return pack(key, listed.listed_for, listed.regime, day_number(listed.until))
 
 
 def _write(
@@ -237,19 +257,9 @@ def apply_delta(old: AccountList, delta: Path, path: Path, manifest: ListManifes
     The result must have the hash that the manifest names: a wrong delta changes nothing. Whoever
     still looks something up in the old list may finish.
     """
-    raw = delta.read_bytes()
-    start = _HEAD.size + 8
-    if len(raw) < start or (len(raw) - start) % _RECORD.size:
-        raise ListError(f"{delta.name} is cut")
-    magic, newer, count = _HEAD.unpack_from(raw)
-    older = int.from_bytes(raw[_HEAD.size : start], "big")
-    if magic != _DELTA or count != (len(raw) - start) // _RECORD.size:
-        raise ListError(f"{delta.name} is no delta")
+    older, newer, changes = _read_delta(delta)
     if (older, newer) != (old.manifest.version, manifest.version):
         raise ListError(f"{delta.name} leads from {older} to {newer}")
-    changes = [raw[at : at + _RECORD.size] for at in range(start, len(raw), _RECORD.size)]
-    if any(one[:KEY_BYTES] >= two[:KEY_BYTES] for one, two in itertools.pairwise(changes)):
-        raise ListError(f"{delta.name} is not sorted")
     beside = path.with_name(f".{path.name}.delta")
     try:
         digest = _write(beside, _FULL, newer, 0, _merged(old, changes), manifest.count)
@@ -260,6 +270,35 @@ def apply_delta(old: AccountList, delta: Path, path: Path, manifest: ListManifes
         with contextlib.suppress(FileNotFoundError):
             beside.unlink()
     return AccountList(path, manifest)
+
+
+def build_next(old: AccountList, delta: Path, path: Path) -> tuple[int, bytes]:
+    """Write the list that a delta leads to, before anybody has signed it; returns its count and
+    SHA-256. Raises ListError for a delta from another list."""
+    older, newer, changes = _read_delta(delta)
+    if older != old.manifest.version:
+        raise ListError(f"{delta.name} leads from {older} to {newer}")
+    count = len(old)
+    for record in changes:
+        _, is_there = old.place_of(record[:KEY_BYTES])
+        count += bool(record[KEY_BYTES]) - is_there
+    return count, _write(path, _FULL, newer, 0, _merged(old, changes), count)
+
+
+def _read_delta(delta: Path) -> tuple[int, int, list[bytes]]:
+    """Return the versions from which and to which a delta leads, and its records."""
+    raw = delta.read_bytes()
+    start = _HEAD.size + 8
+    if len(raw) < start or (len(raw) - start) % _RECORD.size:
+        raise ListError(f"{delta.name} is cut")
+    magic, newer, count = _HEAD.unpack_from(raw)
+    older = int.from_bytes(raw[_HEAD.size : start], "big")
+    if magic != _DELTA or count != (len(raw) - start) // _RECORD.size:
+        raise ListError(f"{delta.name} is no delta")
+    changes = [raw[at : at + _RECORD.size] for at in range(start, len(raw), _RECORD.size)]
+    if any(one[:KEY_BYTES] >= two[:KEY_BYTES] for one, two in itertools.pairwise(changes)):
+        raise ListError(f"{delta.name} is not sorted")
+    return older, newer, changes
 
 
 def _merged(old: AccountList, changes: list[bytes]) -> Iterator[bytes]:

@@ -49,6 +49,8 @@ class AssertionRefusal(StrEnum):
     WRONG_AMOUNT = "wrong_amount"
     WRONG_CARD = "wrong_card"
     WRONG_NONCE = "wrong_nonce"
+    WRONG_BUSINESS = "wrong_business"
+    """Cash for a transfer, a transfer for cash, or to somebody else."""
     NOT_YET_VALID = "not_yet_valid"
     EXPIRED = "expired"
     WEAK_LIVENESS = "weak_liveness"
@@ -83,6 +85,12 @@ class FaceAssertion:
     issued_at: Annotated[UnixMicros, Key(11, "microseconds since 1970")]
     expires_at: Annotated[UnixMicros, Key(12, "from then on it is worth nothing")]
     is_simulated: Annotated[bool, Key(13, "a simulated camera or template was used")]
+    transfer_to: Annotated[
+        bytes | None, Key(14, "a transfer: HMAC of the payee's account; absent: cash")
+    ] = None
+    not_before: Annotated[
+        UnixMicros | None, Key(15, "a transfer to others is carried out then, if not revoked")
+    ] = None
 
     def __post_init__(self) -> None:
         if self.version != VERSION:
@@ -95,6 +103,8 @@ class FaceAssertion:
             raise ValueError("it expires before it begins, or too late")
         if self.amount_fen <= 0:
             raise ValueError("an amount is positive")
+        if self.transfer_to is not None and len(self.transfer_to) != 32:
+            raise ValueError("transfer_to has 32 bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +118,8 @@ class Expected:
     currency: str
     card: bytes
     nonce: bytes
+    transfer_to: bytes | None = None
+    """HMAC of the payee's account where the request is a transfer."""
 
 
 Spend = Callable[[bytes, int], bool]
@@ -177,6 +189,7 @@ _BOUND = {
     "currency": AssertionRefusal.WRONG_AMOUNT,
     "card": AssertionRefusal.WRONG_CARD,
     "nonce": AssertionRefusal.WRONG_NONCE,
+    "transfer_to": AssertionRefusal.WRONG_BUSINESS,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import sys
 import time
 import uuid
@@ -42,6 +43,11 @@ class Clock(Protocol):
         """How far the wall time may be trusted."""
 
 
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)  # opening it took longer than the question
+
+
 class SystemClock:
     """The machine's own clocks; on Linux the kernel is asked whether it is disciplined."""
 
@@ -58,7 +64,7 @@ class SystemClock:
         if not sys.platform.startswith("linux"):
             return ClockQuality(is_synced=False)
         buffer = (ctypes.c_long * (_TIMEX_BYTES // ctypes.sizeof(ctypes.c_long)))()
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(buffer))
+        state = _libc().adjtimex(ctypes.byref(buffer))
         if state in {-1, _TIME_ERROR}:
             return ClockQuality(is_synced=False)
         return ClockQuality(is_synced=True, estimated_error_ms=buffer[_TIMEX_ESTERROR] // 1000)

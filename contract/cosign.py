@@ -280,6 +280,11 @@ def claimed_id(raw: bytes) -> bytes:
         return b""
 
 
+def read_content(content: bytes) -> tuple[Order, OrderBody]:
+    """Head and body of bytes that are still to be signed; raises OrderError."""
+    return _read(content)
+
+
 def read_order(raw: bytes) -> Order:
     """Head of an order from one's own store, where only verified ones are."""
     return _read(_parts(raw)[0])[0]

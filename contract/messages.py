@@ -19,6 +19,7 @@ from contract.words import (
     DeviceKind,
     GapReason,
     Level,
+    MachineAlarmKind,
     OrderOutcome,
     OrderRefusal,
     Pad,
@@ -127,6 +128,21 @@ class WithdrawalDecision:
     policy_version: Annotated[str, Key(8, "policy that decided")]
     started_at: Annotated[UnixMicros, Key(9, "card in")]
     decided_at: Annotated[UnixMicros, Key(10, "decision")]
+    many_cards: Annotated[
+        int | None,
+        Key(11, "cards this face failed to match here within the window, where this visit made it"),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineAlarm:
+    """An ATM's gate noticed somebody else at the dispenser, or kept a command from it."""
+
+    alarm: Annotated[MachineAlarmKind, Key(0, "what was noticed")]
+    detail: Annotated[str, Key(1, "in plain words, without any secret")]
+    is_closed: Annotated[bool, Key(2, "the machine closed itself; a named person opens it")]
+    at: Annotated[UnixMicros, Key(3, "device's wall time when it was noticed")]
+    count: Annotated[int, Key(4, "so many of this kind since the last message of it")] = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +306,7 @@ class AlarmReport:
 Body = (
     Detection
     | WithdrawalDecision
+    | MachineAlarm
     | Health
     | State
     | Gap
@@ -305,6 +322,7 @@ Body = (
 BODY_TYPES: dict[str, type[Body]] = {
     "detection": Detection,
     "withdrawal_decision": WithdrawalDecision,
+    "machine_alarm": MachineAlarm,
     "health": Health,
     "state": State,
     "gap": Gap,

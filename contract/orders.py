@@ -6,6 +6,7 @@ factor or lowers the liveness floor, and no field of any body could say so.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -18,6 +19,9 @@ from contract.topics import Channel, check_id
 from contract.words import DeviceKind, OrderType, Signatory
 
 VERSION = 1
+
+_OFFICER = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+"""The name under which the officer signs in at the central."""
 
 MAX_TARGETS = 2000
 """Devices that one order may name; an order for all names none."""
@@ -166,7 +170,8 @@ class Officer:
     valid_until: Annotated[UnixMicros, Key(3, "and before")]
 
     def __post_init__(self) -> None:
-        check_id(self.officer, "officer")
+        if not _OFFICER.fullmatch(self.officer):
+            raise ValueError("an officer's id has 1 to 40 of a-z, 0-9 and . _ -")
         if not self.public_pem.isascii():
             raise ValueError("a public key is ASCII")
         load_public_pem(self.public_pem)

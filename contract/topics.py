@@ -1,8 +1,9 @@
 """MQTT topics: fixed depth, no personal data, the device id equal to the certificate's common name.
 
-``v1/TENANT/up/DEVICE/LANE`` carries what a device says, ``v1/TENANT/down/DEVICE/CHANNEL`` what it
-is told, ``v1/TENANT/state/DEVICE`` (retained) whether it is there. A dot or a space would break
-brokers that map topics to subjects, so ids hold neither.
+``v1/TENANT/up/DEVICE/LANE`` carries what a device says now, the same with ``/replay`` behind it
+what had to wait (so that a broker can keep the two in queues of their own),
+``v1/TENANT/down/DEVICE/CHANNEL`` what it is told, ``v1/TENANT/state/DEVICE`` (retained) whether it
+is there. A dot or a space would break brokers that map topics to subjects, so ids hold neither.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 VERSION = "v1"
+REPLAY = "replay"
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -60,6 +62,7 @@ class UpTopic:
     tenant: str
     device: str
     lane: Lane
+    is_replay: bool = False
 
 
 def check_id(value: str, what: str = "id") -> str:
@@ -69,26 +72,33 @@ def check_id(value: str, what: str = "id") -> str:
     return value
 
 
-def up(tenant: str, device: str, lane: Lane) -> str:
-    """Topic on which a device publishes one lane."""
-    return f"{VERSION}/{tenant}/up/{device}/{lane.value}"
+def up(tenant: str, device: str, lane: Lane, *, is_replay: bool = False) -> str:
+    """Topic on which a device publishes one lane, what is new or what had to wait."""
+    topic = f"{VERSION}/{tenant}/up/{device}/{lane.value}"
+    return f"{topic}/{REPLAY}" if is_replay else topic
 
 
 def up_filter(tenant: str) -> str:
-    """Filter of everything that a tenant's devices say."""
+    """Filter of everything that a tenant's devices say as it happens."""
     return f"{VERSION}/{tenant}/up/+/+"
+
+
+def replay_filter(tenant: str) -> str:
+    """Filter of everything that had to wait on a tenant's devices."""
+    return f"{VERSION}/{tenant}/up/+/+/{REPLAY}"
 
 
 def parse_up(topic: str) -> UpTopic:
     """Take an upward topic apart; raises TopicError."""
     parts = topic.split("/")
-    if len(parts) != 5 or parts[0] != VERSION or parts[2] != "up":
+    is_replay = len(parts) == 6 and parts[5] == REPLAY
+    if (len(parts) != 5 and not is_replay) or parts[0] != VERSION or parts[2] != "up":
         raise TopicError(f"{topic!r} is no upward topic")
     try:
         lane = Lane(parts[4])
     except ValueError as error:
         raise TopicError(f"{topic!r}: unknown lane {parts[4]!r}") from error
-    return UpTopic(check_id(parts[1], "tenant"), check_id(parts[3], "device"), lane)
+    return UpTopic(check_id(parts[1], "tenant"), check_id(parts[3], "device"), lane, is_replay)
 
 
 def down(tenant: str, device: str, channel: Channel) -> str:

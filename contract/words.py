@@ -46,10 +46,26 @@ class AlertKind(StrEnum):
     PRESENTATION_ATTACK = "PRESENTATION_ATTACK"
     STOP_PAYMENT_HIT = "STOP_PAYMENT_HIT"
     ONE_FACE_MANY_CARDS = "ONE_FACE_MANY_CARDS"
+    DISPENSER_TAMPERING_SUSPECTED = "DISPENSER_TAMPERING_SUSPECTED"
+    """Beyond the scenario format: somebody besides the agent drives a machine's cash."""
     CLOCK_SKEW = "CLOCK_SKEW"
     REPLAY = "REPLAY"
     TOPIC_ACL_VIOLATION = "TOPIC_ACL_VIOLATION"
     ORDER_REJECTED = "ORDER_REJECTED"
+
+
+class MachineAlarmKind(StrEnum):
+    """What an ATM's gate noticed on the way to its dispenser."""
+
+    SECOND_CLIENT = "second_client"
+    UNEXPLAINED_DISPENSE = "unexplained_dispense"
+    DISPENSE_REFUSED = "dispense_refused"
+    MALFORMED = "malformed"
+
+    @property
+    def is_critical(self) -> bool:
+        """Whether cash may have moved without an approval."""
+        return self is MachineAlarmKind.UNEXPLAINED_DISPENSE
 
 
 class TimeBasis(StrEnum):
@@ -110,6 +126,8 @@ class DecisionReason(StrEnum):
     STEP_UP_REQUIRED = "STEP_UP_REQUIRED"
     LISTED_PAYEE = "LISTED_PAYEE"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    NOT_CONFIRMED = "NOT_CONFIRMED"
+    """The customer was asked whether this is his own wish, and did not say yes."""
     CLOCK_UNTRUSTED = "CLOCK_UNTRUSTED"
     OUT_OF_SERVICE = "OUT_OF_SERVICE"
     HOST_DECLINED = "HOST_DECLINED"

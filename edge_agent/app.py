@@ -46,6 +46,7 @@ from mqtt_bridge.downlink import Downlink
 from mqtt_bridge.ports import BrokerAddress
 from mqtt_bridge.tls import tls_context
 from mqtt_bridge.uplink import Uplink, UplinkStatus
+from rf_watch.bearings import BearingBook
 
 if TYPE_CHECKING:
     import ssl
@@ -107,6 +108,7 @@ class Agent:
         self._watchdog = Watchdog()
         self._surveys: dict[str, Survey] = {}
         self._fixes = FixTracker()
+        self._bearings = BearingBook()
         self._atm = self._make_atm()
         self._supervisor = self._make_parts()
 
@@ -289,6 +291,7 @@ class Agent:
             link=self._link,
             time=self._time,
             find_central=find_central_key(self._config.central.public_key),
+            find_order_key=self._orders.find_key,
             tls=self._own_papers,
         )
 
@@ -356,6 +359,7 @@ class Agent:
             evidence=self._evidence,
             broadcast=self._config.broadcast,
             fixes=self._fixes,
+            bearings=self._bearings,
             context=self._known.context,
         )
         await survey.run()

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from atm_face.policy import LOWEST_PAD_FLOOR
 from contract.settings import Table
+from contract.words import Pad
 from hardware.atm.xfs4iot import Dialect
 
 MAX_PORT = 65535
@@ -62,6 +64,8 @@ class MachineConfig:
     token_key_file: Path | None
     """Checks the dispenser's status tokens; None: they are not believed more than the rest."""
     taken_s: float
+    note_fen: int
+    """The smallest note: amounts are multiples of it."""
     host: HostConfig
     customer: Path | None
     """Socket of a simulated customer; None: people come by themselves."""
@@ -78,15 +82,70 @@ class ListsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BankTemplatesConfig:
+    """The bank's template service, on its own network."""
+
+    url: str
+    ca: Path
+    certificate: Path
+    private_key: Path
+    device_key_file: Path
+    """The X25519 key that references are sealed to; made at the first start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """References on this machine, as ``qianshao face enrol`` writes them."""
+
+    file: Path
+    key_file: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitsConfig:
+    """Visits kept sealed for a case order."""
+
+    hours: int
+    basis: str
+
+
+XFS_CAMERA = "xfs4iot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceConfig:
+    """Engine, camera and references of the face factor, and what it must show."""
+
+    engine: str = "sface"
+    camera: str | None = None
+    """A V4L2 node, or ``xfs4iot``; None: the script's people before a simulated one."""
+    camera_id: str | None = None
+    """The machine's own camera; frames of every other are refused."""
+    publisher: str | None = None
+    dialect: Dialect = Dialect.CURRENT
+    templates: BankTemplatesConfig | StoreConfig | None = None
+    """None: the script's."""
+    can_approach: bool = True
+    """Customers can come closer to it: the challenge may ask for that too."""
+    pad_floor: Pad = LOWEST_PAD_FLOOR
+    needed: int = 1
+    of: int = 1
+    visits: VisitsConfig | None = None
+    """None: no visit is kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AtmConfig:
     """What an ATM needs besides."""
 
     tenant_key_file: Path
-    script: Path
+    script: Path | None
+    """Scripted customers; None: people come by themselves."""
     threshold: float | None
     """Cosine similarity; None: the engine's own."""
     models: Path | None
     """Folder of weights; None: those of the installed carrier package."""
+    face: FaceConfig = FaceConfig()
     assertion: AssertionConfig | None = None
     gate: GateConfig | None = None
     machine: MachineConfig | None = None
@@ -103,9 +162,15 @@ def read_atm(table: Table | None) -> AtmConfig | None:
     if table is None:
         return None
     screen = table.table_or_none("screen")
+    face = _face(table.table_or_none("face"))
+    if face.camera is None:
+        script: Path | None = table.path("script")
+    else:
+        script = table.path_or("script", None)
     return AtmConfig(
         tenant_key_file=table.path("tenant_key_file"),
-        script=table.path("script"),
+        script=script,
+        face=face,
         threshold=table.number_or("threshold", None, -1.0, 1.0),
         models=table.path_or("models", None),
         assertion=_assertion(table.table_or_none("assertion")),
@@ -156,6 +221,7 @@ def _machine(table: Table | None) -> MachineConfig | None:
         pin_key=table.text_or("pin_key", "PinKey01"),
         token_key_file=table.path_or("token_key_file", None),
         taken_s=table.number_or("taken_s", 30.0, 0.1, 600.0),
+        note_fen=table.integer_or("note_fen", 10_000, 100, 100_000),
         host=HostConfig(
             host=host.text("host"),
             port=host.integer("port", 1, MAX_PORT),
@@ -165,6 +231,72 @@ def _machine(table: Table | None) -> MachineConfig | None:
         ),
         customer=table.path_or("customer", None),
     )
+
+
+def _face(table: Table | None) -> FaceConfig:
+    if table is None:
+        return FaceConfig()
+    camera = table.text_or("camera", None)
+    templates = _templates(table)
+    if camera is not None and templates is None:
+        table.problem("camera", "a real face needs real references: [atm.face.bank] or .store")
+    needed, of = table.integer_or("needed", 1, 1, 5), table.integer_or("of", 1, 1, 5)
+    if needed > of or 2 * needed <= of:
+        table.problem("needed", f"{needed} of {of} frames is no majority")
+    floor = table.word_or("pad_floor", LOWEST_PAD_FLOOR, Pad)
+    if floor.rank < LOWEST_PAD_FLOOR.rank:
+        table.problem("pad_floor", f"{floor} is below {LOWEST_PAD_FLOOR}")
+    return FaceConfig(
+        engine=table.text_or("engine", "sface", _engine),
+        camera=camera,
+        camera_id=table.text_or("camera_id", None),
+        publisher=table.text_or("publisher", None, _websocket),
+        dialect=table.word_or("dialect", Dialect.CURRENT, Dialect),
+        templates=templates,
+        can_approach=table.boolean_or("can_approach", True),
+        pad_floor=floor,
+        needed=needed,
+        of=of,
+        visits=_visits(table.table_or_none("visits")),
+    )
+
+
+def _templates(table: Table) -> BankTemplatesConfig | StoreConfig | None:
+    bank, store = table.table_or_none("bank"), table.table_or_none("store")
+    if bank is not None and store is not None:
+        table.problem("store", "references come from the bank or from this machine, not both")
+    if bank is not None:
+        return BankTemplatesConfig(
+            url=bank.text("url", _https_path),
+            ca=bank.path("ca"),
+            certificate=bank.path("certificate"),
+            private_key=bank.path("private_key"),
+            device_key_file=bank.path("device_key_file"),
+        )
+    if store is not None:
+        return StoreConfig(file=store.path("file"), key_file=store.path("key_file"))
+    return None
+
+
+def _visits(table: Table | None) -> VisitsConfig | None:
+    if table is None:
+        return None
+    return VisitsConfig(hours=table.integer_or("hours", 24, 1, 72), basis=table.text("basis"))
+
+
+def _engine(text: str) -> str:
+    from atm_face.engines.table import NAMES
+
+    if text not in NAMES:
+        raise ValueError(f"{text!r} is none of {', '.join(NAMES)}")
+    return text
+
+
+def _https_path(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname:
+        raise ValueError(f"{text!r} is no https://HOST:PORT/PATH")
+    return text
 
 
 def _lists(table: Table | None) -> ListsConfig | None:

@@ -16,6 +16,7 @@ from edge_agent.outbox import Outbox, OutboxError
 _LANES: dict[str, Lane] = {
     "detection": Lane.EVIDENCE,
     "withdrawal_decision": Lane.DECISIONS,
+    "machine_alarm": Lane.DECISIONS,
     "health": Lane.HEALTH,
     "crew_report": Lane.DECISIONS,
 }

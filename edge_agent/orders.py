@@ -161,6 +161,10 @@ class OrderDesk:
             return DecisionReason.STOP_PAYMENT
         return DecisionReason.FROZEN if live else None
 
+    def find_key(self, kid: bytes) -> OrderKey | None:
+        """Whose key signs orders now: officers of the newest bundle, central, root."""
+        return self._order_keys()(kid)
+
     def setting(self, name: str) -> float | None:
         """A number that a configuration in force has set; None where none does."""
         found = self._store.bundle("configuration")

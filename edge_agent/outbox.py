@@ -322,6 +322,12 @@ class Outbox:
         with self._changed:
             return dict(self._usage.lanes)
 
+    @property
+    def depth(self) -> int:
+        """Messages without a receipt."""
+        with self._changed:
+            return self._usage.rows
+
     def put_aside_rows(self) -> Sequence[RefusedRow]:
         """What was put aside."""
         return self._read(OutboxReader.refused_rows)

@@ -67,6 +67,8 @@ class Stamp:
     """Agent's wall time when the bytes came in; None in a replay of a file."""
     fix: Fix | None = None
     """Quality and age of the position."""
+    is_local_time: bool = False
+    """The recording printed local time without a zone; ``at_us`` takes it for UTC."""
 
 
 class Rat(StrEnum):
@@ -285,6 +287,8 @@ class SweepDevice(StrEnum):
     RTL_POWER = "rtl_power"
     HACKRF_SWEEP = "hackrf_sweep"
     FM_TUNER = "fm_tuner"
+    OTHER = "other"
+    """A log that does not say what measured it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from hardware.captures.diag import DiagReader, looks_like_diag
 from hardware.captures.gsm_text import looks_like_gsm_text, read_gsm_text
@@ -38,6 +42,8 @@ class RecordingKind(StrEnum):
     QTTINYSA_ARRAY = SpectrumFileKind.QTTINYSA_ARRAY.value
     SWEEP_CSV = SpectrumFileKind.SWEEP_CSV.value
     SPECTRUM_TABLE = SpectrumFileKind.SPECTRUM_TABLE.value
+    NAMED_COLUMNS = SpectrumFileKind.NAMED_COLUMNS.value
+    RDS_JSON = SpectrumFileKind.RDS_JSON.value
     TINYSA_CONSOLE = SpectrumFileKind.TINYSA_CONSOLE.value
     RF_EXPLORER = SpectrumFileKind.RF_EXPLORER.value
     FM_TUNER_LINES = SpectrumFileKind.FM_TUNER_LINES.value
@@ -116,7 +122,7 @@ def read_recording(
     """
     file = _printable(path.name)
     try:
-        with path.open("rb") as source:
+        with _open(path) as source:
             head = source.read(HEAD_BYTES)
             if head.startswith(_UTF8_MARK) and recognise(head) is None:
                 head = head.removeprefix(_UTF8_MARK)  # spreadsheets and Windows editors write it
@@ -130,14 +136,65 @@ def read_recording(
             name = sensor if sensor is not None else _printable(path.stem)
             yield from open_kind(source, file, name, start_us)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        reason = error.strerror or str(error) or type(error).__name__
         yield Unreadable(file=file, place="offset 0", reason=f"cannot be read: {reason}")
+    except (EOFError, zlib.error, lzma.LZMAError) as error:
+        reason = f"the compressed file is damaged from here on: {error}"
+        yield Unreadable(file=file, place="end", reason=reason)
+
+
+_COMPRESSED: tuple[tuple[bytes, Callable[[Path], object]], ...] = (
+    (b"\x1f\x8b", gzip.open),
+    (b"BZh", bz2.open),
+    (b"\xfd7zXZ\x00", lzma.open),
+)
+
+
+def _open(path: Path) -> BinaryIO:
+    """Open a file, through its compression where it has one; the name says nothing."""
+    with path.open("rb") as source:
+        head = source.read(8)
+    for magic, opens in _COMPRESSED:
+        if head.startswith(magic):
+            return cast("BinaryIO", opens(path))
+    return path.open("rb")
+
+
+_FOREIGN = (
+    (b"PK\x03\x04", "a ZIP archive or an office document: unpack it, or save its table as CSV"),
+    (b"RIFF", "sound (WAV): a sensor of kind audio hears it, a replay does not"),
+    (b"SQLite format 3", "a data base: export its table as CSV"),
+    (b"<?xml", "XML: export it as CSV"),
+    (b"\x89PNG", "a picture"),
+    (b"%PDF", "a PDF document"),
+)
+"""What people also have, and what to do with it."""
 
 
 def _unknown(file: str, head: bytes) -> Unreadable:
+    """Say what was expected: the kinds, and what a table of a spectrum needs."""
     known = ", ".join(RecordingKind)
-    reason = f"no recording of a known kind ({known})" if head else "the file is empty"
+    told = next((words for magic, words in _FOREIGN if head.startswith(magic)), None)
+    reason = f"no recording of a known kind ({known}"
+    if told is not None:
+        reason = f"{told}; {reason}"
+    elif _is_text(head):
+        reason += (
+            "); a table needs a header that names a frequency (Hz, kHz or MHz) and a level, a PI "
+            f"or a bearing; its first line is {_first_line(head)!r}"
+        )
+        return Unreadable(file=file, place="line 1", reason=reason, raw=head[:_RAW_BYTES])
+    reason = f"{reason})" if head else "the file is empty"
     return Unreadable(file=file, place="offset 0", reason=reason, raw=head[:_RAW_BYTES])
+
+
+def _is_text(head: bytes) -> bool:
+    return bool(head) and not any(byte < 9 or 13 < byte < 27 for byte in head[:512])
+
+
+def _first_line(head: bytes) -> str:
+    first = next((line for line in head.splitlines() if line.strip()), b"")
+    return first[:60].decode("utf-8", "replace")
 
 
 def _printable(name: str) -> str:

@@ -29,6 +29,7 @@ TABLE_ROW = re.compile(
     rb"(?:\s*[,;\t ].*)?\s*"
 )
 """Frequency in Hz and level, then whatever."""
+TABLE_ROWS_MIN = 3
 _CONSOLE = re.compile(rb"(?:^|[\r\n]|ch> )scan(?:raw)? \d+ \d+")
 _RDS_BLOCKS = re.compile(rb"(?:[0-9A-Fa-f]{4}|-{4})(?: ?(?:[0-9A-Fa-f]{4}|-{4})){3}(?:[\s@].*)?")
 _TUNER_TELLING = re.compile(
@@ -45,6 +46,8 @@ class SpectrumFileKind(StrEnum):
     QTTINYSA_ARRAY = "qttinysa_array"
     SWEEP_CSV = "sweep_csv"
     SPECTRUM_TABLE = "spectrum_table"
+    NAMED_COLUMNS = "named_columns"
+    RDS_JSON = "rds_json"
     TINYSA_CONSOLE = "tinysa_console"
     RF_EXPLORER = "rf_explorer"
     FM_TUNER_LINES = "fm_tuner_lines"
@@ -68,10 +71,22 @@ def _is_csv(head: bytes) -> bool:
 def _is_table(head: bytes) -> bool:
     """Two columns of numbers under any header, the first ascending frequencies of a radio."""
     rows = [match for line in head.splitlines()[:12] if (match := TABLE_ROW.fullmatch(line))]
-    if len(rows) < 4:
+    if len(rows) < TABLE_ROWS_MIN:
         return False
     hz = [float(row[1]) for row in rows]
     return hz[0] >= 1e5 and all(a < b for a, b in itertools.pairwise(hz))
+
+
+def _is_named(head: bytes) -> bool:
+    from hardware.spectrum.column_names import looks_named
+
+    return looks_named(head)
+
+
+def _is_rds_json(head: bytes) -> bool:
+    from hardware.spectrum.rds_json import looks_rds_json
+
+    return looks_rds_json(head)
 
 
 def _is_console(head: bytes) -> bool:
@@ -118,6 +133,20 @@ def _read_table(source: BinaryIO, file: str, sensor: str, start_us: int | None) 
     from hardware.spectrum.table import read_table
 
     yield from read_table(source.read(), file, sensor, start_us)
+
+
+def _read_named(source: BinaryIO, file: str, sensor: str, start_us: int | None) -> Iterator[Item]:
+    from hardware.spectrum.named_columns import read_named
+
+    yield from read_named(source.read(), file, sensor, start_us)
+
+
+def _read_rds_json(
+    source: BinaryIO, file: str, sensor: str, start_us: int | None
+) -> Iterator[Item]:
+    from hardware.spectrum.rds_json import read_rds_json
+
+    yield from read_rds_json(source.read(), file, sensor, start_us)
 
 
 def _arrival(number: int, start_us: int | None) -> Arrival:
@@ -194,6 +223,8 @@ SPECTRUM_FILES: tuple[
 ] = (
     (SpectrumFileKind.QTTINYSA_ARRAY, _is_npy, _read_npy),
     (SpectrumFileKind.SWEEP_CSV, _is_csv, _read_csv),
+    (SpectrumFileKind.RDS_JSON, _is_rds_json, _read_rds_json),
+    (SpectrumFileKind.NAMED_COLUMNS, _is_named, _read_named),
     (SpectrumFileKind.SPECTRUM_TABLE, _is_table, _read_table),
     (SpectrumFileKind.TINYSA_CONSOLE, _is_console, _read_console),
     (SpectrumFileKind.RF_EXPLORER, _is_rf_explorer, _read_rf_explorer),

@@ -8,10 +8,10 @@ last event is always :class:`Ended`.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import selectors
 import socket
-import ssl
 import struct
 import threading
 import time
@@ -29,6 +29,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from contract.clock import Clock, SystemClock
 from mqtt_bridge import diagnosis
+from mqtt_bridge.buffered import BufferedClient, BufferedSocket
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind, TlsFilesError
 from mqtt_bridge.ports import BrokerAddress
 from mqtt_bridge.tls import tls_context
@@ -91,13 +92,20 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Acked:
-    """The broker's PUBACK. ``is_taken`` is False if it says that nobody will get the message."""
+    """A PUBACK with a bad word: nobody gets the message."""
 
     mid: int
     is_taken: bool
     reason: str
     is_refused: bool = False
     """Whether it says that this message will never be taken, not only that nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """PUBACKs that say nothing more, of one reading: nearly all of them."""
+
+    mids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +138,7 @@ class Ended:
     problem: ConnectionProblem | None
 
 
-Event = Opened | Acked | Granted | Arrived | Poked | Ended
+Event = Opened | Acked | Taken | Granted | Arrived | Poked | Ended
 
 
 class Connection:
@@ -142,9 +150,14 @@ class Connection:
         *,
         clock: Clock | None = None,
         is_paused: Callable[[], bool] = lambda: False,
+        on_arrived: Callable[[Arrived], None] | None = None,
     ) -> None:
-        """``is_paused`` is asked before each read: while it says yes, the broker has to wait."""
+        """``is_paused`` is asked before each read: while it says yes, the broker has to wait.
+
+        ``on_arrived`` gets the messages instead of the events; it may only put them into a queue.
+        """
         self.events: SimpleQueue[Event] = SimpleQueue()
+        self._on_arrived = on_arrived or self.events.put
         self._session = session
         self._clock = clock or SystemClock()
         self._is_paused = is_paused
@@ -152,6 +165,9 @@ class Connection:
         self._closing = threading.Event()
         self._problem: ConnectionProblem | None = None
         self._last_words = ""
+        self._taken: list[int] = []
+        self._to_acknowledge: collections.deque[int] = collections.deque()
+        self._is_woken = False
         self._wake_here, self._wake_there = socket.socketpair()
         self._wake_here.setblocking(False)
         self._wake_there.setblocking(False)
@@ -193,8 +209,7 @@ class Connection:
     def acknowledge(self, mid: int) -> None:
         """Tell the broker that a message is safe; without effect once the connection is over."""
         if self._is_open and mid:
-            with self._talking:
-                self._client.ack(mid, 1)
+            self._to_acknowledge.append(mid)
             self._wake()
 
     def poke(self) -> None:
@@ -237,7 +252,7 @@ class Connection:
         patience_until = time.monotonic() + session.connect_timeout_s
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake_here, selectors.EVENT_READ)
-            while (sock := self._client.socket()) is not None:
+            while (sock := self._client.pipe) is not None:
                 if self._closing.is_set():
                     self._say_goodbye()
                     return None
@@ -266,12 +281,12 @@ class Connection:
         else:
             self._client.connect(session.address.host, session.address.port, session.keepalive_s)
 
-    def _turn(self, selector: selectors.BaseSelector, sock: paho.SocketLike) -> None:
+    def _turn(self, selector: selectors.BaseSelector, sock: BufferedSocket) -> None:
         """Wait for the socket or a wake-up, and let paho do what is possible."""
         paused = self._is_paused()
-        has_pending = _pending(sock)
+        has_pending = sock.pending() > 0
         events = 0 if paused else selectors.EVENT_READ
-        if self._client.want_write():
+        if sock.has_unsent:  # what paho has is tried below in any case
             events |= selectors.EVENT_WRITE
         if events:
             selector.register(sock, events)
@@ -281,47 +296,69 @@ class Connection:
             selector.unregister(sock)
         with contextlib.suppress(BlockingIOError):
             self._wake_here.recv(4096)
+        self._is_woken = False  # before looking at what there is: whoever comes later wakes again
         with self._talking:
             if ready.get(sock, 0) & selectors.EVENT_READ or (has_pending and not paused):
                 self._read(sock)
-            if self._client.want_write():
-                self._client.loop_write()
+            self._write(sock)
             self._client.loop_misc()
 
-    def _read(self, sock: paho.SocketLike) -> None:
-        """Read a packet, and those that TLS has already decrypted (the socket shows none)."""
-        self._client.loop_read()
-        while self._client.socket() is not None and _pending(sock) and not self._is_paused():
+    def _read(self, sock: BufferedSocket) -> None:
+        """Read a packet, and those that are in the buffer (the socket shows none)."""
+        try:
             self._client.loop_read()
+            while self._client.pipe is sock and sock.pending() and not self._is_paused():
+                self._client.loop_read()
+        finally:
+            if self._taken:
+                self.events.put(Taken(tuple(self._taken)))
+                self._taken.clear()
+
+    def _write(self, sock: BufferedSocket) -> None:
+        """Let paho write into the buffer, and the buffer into the socket."""
+        while self._to_acknowledge:
+            self._client.ack(self._to_acknowledge.popleft(), 1)
+        try:
+            sock.flush()
+            while self._client.want_write() and self._client.pipe is sock and not sock.has_unsent:
+                self._client.loop_write()
+                sock.flush()
+        except OSError:
+            self._client.loop_read()  # the broker's last words (a TLS alert) say more
+            if self._client.pipe is not None:
+                raise
 
     def _say_goodbye(self) -> None:
         """Flush what was handed over, DISCONNECT last, for a bounded time."""
         with self._talking:
             self._client.disconnect()
         until = time.monotonic() + _FLUSH_S
-        while self._client.want_write() and self._client.socket() and time.monotonic() < until:
+        while (sock := self._client.pipe) is not None and time.monotonic() < until:
             with self._talking:
-                self._client.loop_write()
+                self._write(sock)  # paho closes the socket once DISCONNECT is written
             time.sleep(0.005 if self._client.want_write() else 0)
 
     def _release(self) -> None:
-        sock = self._client.socket()
+        sock = self._client.pipe
         if sock is not None:
             sock.close()
         self._wake_here.close()
         self._wake_there.close()
 
     def _wake(self) -> None:
+        if self._is_woken:
+            return  # and has not looked yet
+        self._is_woken = True
         # Full: a wake-up is on its way anyway. Closed: the connection is over.
         with contextlib.suppress(OSError):
             self._wake_there.send(b"\0")
 
     # -- paho's callbacks, in the thread ---------------------------------------------------------
 
-    def _make_client(self) -> paho.Client:
+    def _make_client(self) -> BufferedClient:
         session = self._session
         is_5 = session.protocol is Protocol.MQTT_5
-        client = paho.Client(
+        client = BufferedClient(
             CallbackAPIVersion.VERSION2,
             client_id=session.client_id,
             clean_session=None if is_5 else session.is_clean,
@@ -389,6 +426,9 @@ class Connection:
         _properties: Properties | None,
     ) -> None:
         is_taken = reason.value < _FIRST_FAILURE_CODE and reason.value != _NO_MATCHING_SUBSCRIBERS
+        if is_taken:
+            self._taken.append(mid)
+            return
         is_refused = reason.value in _REFUSING_CODES
         self.events.put(Acked(mid, is_taken, str(reason), is_refused))
 
@@ -405,15 +445,9 @@ class Connection:
 
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         mid = message.mid if message.qos else 0
-        self.events.put(Arrived(message.topic, bytes(message.payload), message.retain, mid))
-
-
-def _pending(sock: paho.SocketLike) -> bool:
-    """Whether TLS holds decrypted bytes, of which a selector knows nothing."""
-    return isinstance(sock, ssl.SSLSocket) and bool(ssl.SSLSocket.pending(sock))
+        self._on_arrived(Arrived(message.topic, bytes(message.payload), message.retain, mid))
 
 
 def _send_at_once(_client: paho.Client, _data: object, sock: paho.SocketLike) -> None:
-    """Without TCP_NODELAY small packets wait 40 ms for a delayed acknowledgement."""
-    if isinstance(sock, socket.socket):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if isinstance(sock, BufferedSocket):
+        sock.send_at_once()

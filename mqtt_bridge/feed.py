@@ -69,6 +69,10 @@ class Feed:
         """Rows that are sent only alone."""
         return list(self._held_back.values())
 
+    def is_backlog(self, seq: int) -> bool:
+        """Whether a row waited before this connection, or through a silence."""
+        return seq <= self._backlog_end
+
     @property
     def has_backlog(self) -> bool:
         """Whether something old has not been sent on this connection."""

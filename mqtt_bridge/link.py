@@ -70,6 +70,10 @@ class Link(ABC):
     def _session(self) -> Session:
         """What to ask of the broker this time."""
 
+    def _connect(self) -> Connection:
+        """Make the connection, not yet started."""
+        return Connection(self._session(), clock=self._clock, is_paused=self._is_paused)
+
     @abstractmethod
     def _on_open(self, connection: Connection, opened: Opened) -> None:
         """The broker took the session."""
@@ -111,7 +115,7 @@ class Link(ABC):
     def _serve_one_connection(self) -> ConnectionProblem | None:
         connection: Connection | None = None
         try:
-            connection = Connection(self._session(), clock=self._clock, is_paused=self._is_paused)
+            connection = self._connect()
             self._connection = connection
             connection.start()
             return self._serve(connection)

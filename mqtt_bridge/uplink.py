@@ -14,6 +14,7 @@ import structlog
 from contract import topics
 from contract.clock import Clock, MonoMicros
 from contract.envelope import EnvelopeError
+from contract.topics import Lane
 from contract.words import Presence
 from mqtt_bridge.backoff import Backoff
 from mqtt_bridge.connection import (
@@ -27,6 +28,7 @@ from mqtt_bridge.connection import (
     Poked,
     Protocol,
     Session,
+    Taken,
     Will,
 )
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind
@@ -58,10 +60,10 @@ log = structlog.get_logger(__name__)
 class UplinkSettings:
     """Knobs of an uplink."""
 
-    window: int = 4096
+    window: int = 8192
     """Rows on their way, published and not receipted, at most. The central receipts once a second,
-    so this is also the most that a device sends in a second."""
-    window_bytes: int = 4 * 1024 * 1024
+    so this over a second and the way there and back is the most that a device sends in a second."""
+    window_bytes: int = 6 * 1024 * 1024
     """The same in bytes; they are held in memory."""
     resend_min_s: float = 4.0
     resend_max_s: float = 60.0
@@ -146,6 +148,11 @@ class Uplink(Link):
         self._client_id = f"{device}-{secrets.token_hex(8)}"
         self._state_topic = topics.state(tenant, device)
         self._receipts_topic = topics.receipts(tenant, device)
+        self._topics = {
+            (lane, is_replay): topics.up(tenant, device, lane, is_replay=is_replay)
+            for lane in Lane
+            for is_replay in (False, True)
+        }
         self._will = b""
         self._window = Window(
             self._settings.window,
@@ -229,6 +236,10 @@ class Uplink(Link):
             case Arrived():
                 if self._take(event):
                     connection.acknowledge(event.mid)
+            case Taken(mids=mids):
+                self._counts.pubacks += len(mids)
+                for mid in mids:
+                    self._mids.pop(mid, None)
             case Acked():
                 self._counts.pubacks += 1
                 self._counts.not_delivered += not event.is_taken
@@ -247,7 +258,7 @@ class Uplink(Link):
                 pass
 
     def _on_turn(self, connection: Connection) -> float:
-        self._pacer.check_silence(is_waiting=len(self._window) > 0)
+        self._pacer.check_silence(is_waiting=self._window.replayed > 0)
         for row in self._window.due():
             if not self._send(connection, row):
                 return _RETRY_HANDOVER_S
@@ -279,12 +290,12 @@ class Uplink(Link):
         return True
 
     def _send(self, connection: Connection, row: OutboxRow) -> bool:
-        topic = topics.up(self._tenant, self._device, row.lane)
-        mid = connection.publish(topic, row.cose)
+        is_replay = self._feed.is_backlog(row.seq) and row.seq not in self._window
+        mid = connection.publish(self._topics[row.lane, is_replay], row.cose)
         if mid is None:
             return False
         self._mids[mid] = row.seq
-        self._window.sent(row)
+        self._window.sent(row, is_replay=is_replay)
         return True
 
     def _take(self, event: Arrived) -> bool:
@@ -329,7 +340,8 @@ class Uplink(Link):
         if (now - self._progress_us) / 1e6 > _SILENCE_S and was_full:
             self._feed.rebase()
         self._progress_us = now
-        self._pacer.heard(landed.delay_s)
+        if landed.replayed:
+            self._pacer.heard(landed.delay_s)
 
     # -- what is refused --------------------------------------------------------------------------
 
@@ -383,7 +395,7 @@ class Uplink(Link):
                 event = connection.events.get(timeout=_GOODBYE_S)
             except Empty:
                 return
-            if isinstance(event, Ended) or (isinstance(event, Acked) and event.mid == mid):
+            if isinstance(event, Ended) or (isinstance(event, Taken) and mid in event.mids):
                 return
 
     def _poke(self) -> None:

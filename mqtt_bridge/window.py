@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from random import SystemRandom
+from random import Random
 
 from contract.clock import Clock, SystemClock
 from mqtt_bridge.ports import OutboxRow
@@ -15,6 +15,13 @@ its broker full of copies; a few rows are enough to learn that it is back."""
 
 _PROBE_GROWTH = 4
 """When a probe was answered and it is silent again, so many times more go: they seem to be lost."""
+
+_REPLAY_PATIENCE = 3
+"""So many times longer may replayed rows wait while live ones are receipted: their queue may be
+long, and copies would make it longer."""
+
+_LOOK_EVERY_US = 100_000
+"""Looking through thousands of rows costs more than sending one a little late."""
 
 _JITTER = 0.5
 _MAX_DOUBLINGS = 16
@@ -27,8 +34,26 @@ class _Flight:
     first_us: int
     sent_us: int
     due_us: int
+    is_replay: bool
     passes: int = 0
     """Times that a row sent later was receipted and this one was not, each a full wait apart."""
+
+
+@dataclass(slots=True)
+class _Quiet:
+    """How long nothing of a kind was receipted, and what was asked about it."""
+
+    since_us: int = 0
+    ask_us: int = 0
+    unanswered: int = 0
+    probed: int = 0
+    rows: int = PROBE
+
+    def is_over(self, now: int) -> None:
+        """Something was receipted."""
+        self.since_us = now
+        self.rows = self.probed * _PROBE_GROWTH or self.rows
+        self.unanswered = self.probed = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +61,11 @@ class Landed:
     """What a receipt took out of the window."""
 
     rows: int
+    replayed: int
+    """Those of them that had waited."""
     delay_s: float | None
-    """From sending to receipt of the row sent last, of those sent only once: how far the way is,
-    queues at the broker and the central included. None where there is no such row."""
+    """From sending to receipt of the replayed row sent last, of those sent only once: how far its
+    way is, queues at the broker and the central included. None where there is no such row."""
 
 
 class Window:
@@ -46,9 +73,11 @@ class Window:
 
     A row is due again ``min_s`` after it was sent, then after twice that and so on up to ``max_s``,
     each time with up to half as much again of jitter (but never more than ``max_s``). It goes only
-    if rows sent later were receipted. While receipts come, however late, what they have not reached
+    if rows of its kind (live or replayed, each has a queue of its own) that were sent later were
+    receipted. While receipts come, however late, what they have not reached
     yet is on its way: copies of it would make the queue longer. After ``min_s`` without any receipt
-    the first :data:`PROBE` rows go again, then after twice that time, and so on.
+    the first :data:`PROBE` rows go again, then after twice that time, and so on. What goes again
+    goes as live: one copy in the short queue tells more than one at the end of the long one.
     """
 
     def __init__(
@@ -67,16 +96,17 @@ class Window:
         self._min_s = min_s
         self._max_s = max_s
         self._clock = clock or SystemClock()
-        self._random = random or SystemRandom().random
+        self._random = random or Random().random  # noqa: S311 - spreads copies, hides nothing
         self._flights: dict[int, _Flight] = {}
         self._next_due_us: int | None = None
-        self._receipted_us = -1
+        self._receipted_us = [-1, -1]
+        """When the youngest receipted row was sent first: live, replayed."""
+        self.replayed = 0
+        """Rows on their way that had waited."""
         self._forget_probes()
 
     def _forget_probes(self) -> None:
-        self._quiet_since_us = self._probe_us = 0
-        self._unanswered = self._probed = 0
-        self._probe_rows = PROBE
+        self._quiet = [_Quiet(), _Quiet()]
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -112,7 +142,8 @@ class Window:
         self._flights.clear()
         self.size_bytes = 0
         self._next_due_us = None
-        self._receipted_us = -1
+        self._receipted_us = [-1, -1]
+        self.replayed = 0
         self._forget_probes()
 
     def keep_only(self, seqs: Iterable[int]) -> Landed:
@@ -121,14 +152,16 @@ class Window:
         gone = [f for seq, f in self._flights.items() if seq not in held]
         for flight in gone:
             self._forget(flight)
-        once = [f.sent_us for f in gone if f.tries == 1]
+        replayed = [f for f in gone if f.is_replay]
+        once = [f.sent_us for f in replayed if f.tries == 1]
         if gone:
-            self._receipted_us = max(self._receipted_us, *(f.first_us for f in gone))
-            self._quiet_since_us = int(self._clock.mono())
-            self._probe_rows = self._probed * _PROBE_GROWTH or self._probe_rows
-            self._unanswered = self._probed = 0
+            for f in gone:
+                former_us = self._receipted_us[f.is_replay]
+                self._receipted_us[f.is_replay] = max(former_us, f.first_us)
+            for is_replay in {f.is_replay for f in gone}:
+                self._quiet[is_replay].is_over(int(self._clock.mono()))
         delay_s = (self._clock.mono() - max(once)) / 1e6 if once else None
-        return Landed(len(gone), delay_s)
+        return Landed(len(gone), len(replayed), delay_s)
 
     def drop(self, seq: int) -> None:
         """Forget one row that will not be sent again."""
@@ -138,8 +171,9 @@ class Window:
     def _forget(self, flight: _Flight) -> None:
         del self._flights[flight.row.seq]
         self.size_bytes -= len(flight.row.cose)
+        self.replayed -= flight.is_replay
 
-    def sent(self, row: OutboxRow) -> None:
+    def sent(self, row: OutboxRow, *, is_replay: bool = False) -> None:
         """A row was handed to the broker, for the first time or again."""
         former = self._flights.get(row.seq)
         now = int(self._clock.mono())
@@ -147,10 +181,13 @@ class Window:
         due_us = now + self._wait_us(tries)
         if former is None:
             self.size_bytes += len(row.cose)
-            self._flights[row.seq] = _Flight(row, tries, now, now, due_us)
+            self._flights[row.seq] = _Flight(row, tries, now, now, due_us, is_replay)
+            self.replayed += is_replay
         else:
             was_first = former.due_us == self._next_due_us
             former.tries, former.sent_us, former.due_us = tries, now, due_us
+            self.replayed -= former.is_replay
+            former.is_replay = False
             if was_first:
                 self._next_due_us = min(f.due_us for f in self._flights.values())
         if self._next_due_us is None or due_us < self._next_due_us:
@@ -170,27 +207,37 @@ class Window:
         if self._next_due_us is None or now < self._next_due_us:
             return []
         due = sorted((f for f in self._flights.values() if f.due_us <= now), key=_seq_of)
-        overtaken = [f for f in due if f.sent_us < self._receipted_us]
+        overtaken = [f for f in due if f.sent_us < self._receipted_us[f.is_replay]]
         for flight in overtaken:
             flight.passes += 1
-        going = overtaken or self._probe(now)
+        going = overtaken or [*self._probe(now, False), *self._probe(now, True)]
         for flight in due:  # sent() sets the time of those that go
             flight.due_us = now + self._wait_us(flight.tries)
-        self._next_due_us = min((f.due_us for f in self._flights.values()), default=None)
+        first = min((f.due_us for f in self._flights.values()), default=None)
+        self._next_due_us = None if first is None else max(first, now + _LOOK_EVERY_US)
         return [flight.row for flight in going]
 
-    def _probe(self, now: int) -> list[_Flight]:
-        """Return the oldest rows if it is silent and time to ask again."""
+    def _probe(self, now: int, is_replay: bool) -> list[_Flight]:
+        """Return the oldest rows of a kind if it is silent and time to ask again."""
+        quiet, other = self._quiet[is_replay], self._quiet[not is_replay]
         quiet_us = round(self._min_s * 1e6)
-        if now < self._probe_us or now - self._quiet_since_us < quiet_us:
+        if is_replay and now - other.since_us < quiet_us:
+            quiet_us *= _REPLAY_PATIENCE
+        if now < quiet.ask_us or now - quiet.since_us < quiet_us:
             return []
-        if self._unanswered:
-            self._probe_rows = PROBE
-        self._unanswered += 1
-        self._probe_us = now + self._wait_us(self._unanswered)
-        waited = [f for f in self._flights.values() if now - f.sent_us >= quiet_us]
-        going = sorted(waited, key=_seq_of)[: self._probe_rows]
-        self._probed = len(going)
+        waited = [
+            f
+            for f in self._flights.values()
+            if f.is_replay == is_replay and now - f.sent_us >= quiet_us
+        ]
+        if not waited:
+            return []
+        if quiet.unanswered:
+            quiet.rows = PROBE
+        quiet.unanswered += 1
+        quiet.ask_us = now + self._wait_us(quiet.unanswered)
+        going = sorted(waited, key=_seq_of)[: quiet.rows]
+        quiet.probed = len(going)
         return going
 
     def passes(self, seq: int) -> int:

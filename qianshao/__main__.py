@@ -163,6 +163,12 @@ def _enrol_faces(args: argparse.Namespace) -> int:
     return main_enrol(args)
 
 
+def _templates(args: argparse.Namespace) -> int:
+    from qianshao.face_templates import main_templates
+
+    return main_templates(args)
+
+
 def _serve_templates(args: argparse.Namespace) -> int:
     from qianshao.face_serve import main_serve
 
@@ -302,6 +308,7 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     from qianshao.face_evaluate import add_calibrate_arguments, add_evaluate_arguments
     from qianshao.face_extras import add_extras_arguments
     from qianshao.face_serve import add_serve_arguments
+    from qianshao.face_templates import add_templates_arguments
 
     face = commands.add_parser("face", help="the face factor: compare pictures")
     kinds = face.add_subparsers(required=True, metavar="WHAT")
@@ -329,6 +336,10 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     enrol = kinds.add_parser("enrol", help=sentence, description=sentence)
     add_enrol_arguments(enrol)
     enrol.set_defaults(run=_enrol_faces)
+    sentence = "what a template store holds, and the withdrawal of a consent"
+    templates = kinds.add_parser("templates", help=sentence, description=sentence)
+    add_templates_arguments(templates)
+    templates.set_defaults(run=_templates)
     sentence = "what the engine sees at a camera, live: box, quality, score, prompt"
     camera = kinds.add_parser("camera", help=sentence, description=sentence)
     add_camera_arguments(camera)
@@ -395,6 +406,13 @@ def _add_identities(commands: argparse._SubParsersAction[argparse.ArgumentParser
     add_device_commands(device.add_subparsers(required=True, metavar="WHAT"))
 
 
+def _add_order(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.order_sign import add_order_commands
+
+    order = commands.add_parser("order", help="an officer's key, and signing orders with it")
+    add_order_commands(order.add_subparsers(required=True, metavar="WHAT"))
+
+
 def _add_outbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     from qianshao.outbox_desk import add_outbox_commands
 
@@ -438,6 +456,13 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         ],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
+    bench.add_argument(
+        "--store",
+        default="sqlite",
+        metavar="WHERE",
+        help="of central: sqlite, postgresql (starts a server of its own from the binaries that are"
+        " installed), or the postgresql:// URL of an empty database",
+    )
     bench.set_defaults(run=_bench)
 
 
@@ -456,6 +481,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_face(commands)
     _add_identities(commands)
     _add_doctor(commands)
+    _add_order(commands)
     _add_outbox(commands)
     _add_report(commands)
     _add_fleet(commands)

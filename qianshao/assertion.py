@@ -37,6 +37,11 @@ def add_verify_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--currency", default="CNY")
     parser.add_argument("--card", required=True, help="HMAC of the card number, hex")
     parser.add_argument("--nonce", required=True, help="nonce of the request, hex")
+    parser.add_argument(
+        "--transfer-to",
+        metavar="HEX",
+        help="the request is a transfer: HMAC of the payee's account",
+    )
     parser.add_argument("--spent", type=Path, required=True, help="file of what was used before")
     parser.add_argument(
         "--accept-simulated", action="store_true", help="take one made by a simulated camera"
@@ -56,6 +61,7 @@ def main_verify(args: argparse.Namespace) -> int:
             currency=args.currency,
             card=bytes.fromhex(args.card),
             nonce=bytes.fromhex(args.nonce),
+            transfer_to=bytes.fromhex(args.transfer_to) if args.transfer_to else None,
         )
         spent = SpentAssertions(args.spent)
     except (OSError, ValueError, sqlite3.Error) as error:

@@ -17,18 +17,20 @@ from contract.clock import SystemClock
 from contract.messages import Detection
 from hardware.readings import SweepReading, Unreadable
 from qianshao.replay_broadcast import UsageError
+from rf_watch.broadcast.tracks import UNMEASURED_DB
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from hardware.readings import Item
     from rf_watch.broadcast import BroadcastWatch
+    from rf_watch.broadcast.tracks import Track
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 BARS = " ▁▂▃▄▅▆▇█"
 SPECTRUM_ROWS = 4
 ROWS_MAX = 28
-EVENTS_SHOWN = 5
+EVENTS_SHOWN, EVENTS_LOOKED_AT = 5, 40
 REFRESH_S = 0.5
 
 _CLEAR, _HOME, _RED, _GREEN, _PLAIN = "\x1b[2J", "\x1b[H", "\x1b[31m", "\x1b[32m", "\x1b[0m"
@@ -72,11 +74,27 @@ class BandView:
             found = self.watch.feed(item)  # type: ignore[arg-type]
             self.alerts += [d for d in found if d.alert is not None]
 
-    def text(self, width: int = 100) -> str:
-        """Return the whole view."""
-        lines = [f"{self.title}   {self.sweeps} sweeps, {self.errors} unreadable"]
-        lines += [*self._spectrum(width), "", *self._carriers(width), "", *self._news()]
-        return "\n".join(lines) + "\n"
+    def text(self, width: int = 100, height: int = 40) -> str:
+        """Return the whole view, no wider and no higher than the terminal."""
+        head = [self._head(width), *self._spectrum(width)]
+        news = self._news(width)
+        room = max(3, height - len(head) - len(news) - 4)
+        return "\n".join([*head, "", *self._carriers(width, room), "", *news]) + "\n"
+
+    def _tracks(self) -> list[Track]:
+        """Those that no list names first."""
+        tracks = [t for t in self.watch.tracks() if not t.is_pi_alone]
+        return sorted(tracks, key=lambda t: (self.watch.is_listed(t), t.mhz))
+
+    def _head(self, width: int) -> str:
+        tracks = self._tracks()
+        unlisted = sum(not self.watch.is_listed(t) for t in tracks)
+        parts = [self.title, f"{self.sweeps} sweeps", f"{self.errors} unreadable"]
+        parts.append(f"{len(tracks)} carriers, {unlisted} not listed")
+        parts.append(f"{len({a.track_id for a in self.alerts})} alerts")
+        if self.watch.has_no_list:
+            parts.append("no licence list: nobody is suspected")
+        return "   ".join(parts)[:width]
 
     def _spectrum(self, width: int) -> list[str]:
         if self.last is None:
@@ -98,40 +116,70 @@ class BandView:
         right = f"{self.last.stop_hz / 1e6:.1f} MHz"
         middle = f"{low:.0f} to {high:.0f} {'dBm' if self.last.is_calibrated else 'dB'}"
         room = max(1, width - len(left) - len(right))
-        return [*rows, left + middle.center(room) + right]
+        return [*rows, self._marks(len(values)), left + middle.center(room) + right]
 
-    def _carriers(self, width: int) -> list[str]:
-        head = f"{'MHz':>8} {'level':>7} {'over floor':>10} {'on air':>8}  {'state':<11} station"
-        lines = [head]
-        tracks = [t for t in self.watch.tracks() if not t.is_pi_alone]
-        tracks.sort(key=lambda t: (self.watch.is_listed(t), t.mhz))
-        for track in tracks[:ROWS_MAX]:
+    def _marks(self, width: int) -> str:
+        """Under the spectrum: a point for a listed carrier, an arrow for one that is not."""
+        assert self.last is not None
+        span = max(self.last.stop_hz - self.last.start_hz, 1.0)
+        cells = [" "] * width
+        for track in reversed(self._tracks()):  # those that are not listed are drawn last
+            at = int((track.mhz * 1e6 - self.last.start_hz) / span * width)
+            if 0 <= at < width and track.is_on:
+                is_listed = self.watch.is_listed(track)
+                cells[at] = self._paint("·" if is_listed else "▲", _GREEN if is_listed else _RED)
+        return "".join(cells).rstrip()
+
+    def _paint(self, text: str, colour: str) -> str:
+        return f"{colour}{text}{_PLAIN}" if self.is_coloured else text
+
+    def _carriers(self, width: int, room: int) -> list[str]:
+        unit = "dBm" if self.last is not None and self.last.is_calibrated else "dB"
+        head = f"{'MHz':>8} {unit:>7} {'over floor':>10} {'on air':>8}  {'state':<22} station"
+        lines = [head[:width]]
+        tracks = self._tracks()
+        shown = min(ROWS_MAX, room - 1 - (len(tracks) > room - 1))
+        for track in tracks[:shown]:
             rows = self.watch.licences_of(track)
-            state = "listed" if rows else self.watch.state(track).value
             name = rows[0].name or rows[0].id if rows else ""
             pi = f" PI {track.pi:04X}" if track.pi is not None else ""
             said = track.texts.get("radiotext") or track.texts.get("ps", "")
+            level = "-" if track.level_db == UNMEASURED_DB else f"{track.level_db:.1f}"
             line = (
-                f"{track.mhz:8.2f} {track.level_db:7.1f} {track.above_floor_db:10.1f} "
-                f"{_minutes(track.dwell.seconds()):>8}  {state:<11} {name}{pi} {said}"
+                f"{track.mhz:8.2f} {level:>7} {track.above_floor_db:10.1f} "
+                f"{_minutes(track.dwell.seconds()):>8}  {self._state(track):<22} {name}{pi} {said}"
             )[:width].rstrip()
             line = "".join(c if c.isprintable() else "?" for c in line)  # names are others' text
-            colour = _GREEN if rows else _RED
-            lines.append(f"{colour}{line}{_PLAIN}" if self.is_coloured else line)
-        if len(tracks) > ROWS_MAX:
-            lines.append(f"and {len(tracks) - ROWS_MAX} more")
+            lines.append(self._paint(line, _GREEN if rows else _RED))
+        if len(tracks) > shown:
+            lines.append(f"and {len(tracks) - shown} more")
         return lines
 
-    def _news(self) -> list[str]:
+    def _state(self, track: Track) -> str:
+        """State of a carrier's case, and how long until its dwell is over."""
+        if self.watch.has_no_list:
+            return "no list"
+        if self.watch.is_listed(track):
+            return "listed" if track.is_on else "listed, silent"
+        state = self.watch.state(track).value
+        left_s = self.watch.settings.continuous_s - track.dwell.seconds()
+        return f"{state} {_minutes(left_s)} to go" if state == "CANDIDATE" and left_s > 0 else state
+
+    def _news(self, width: int) -> list[str]:
         lines: list[str] = []
-        for event in self.watch.events[-EVENTS_SHOWN:]:
+        # at the start everything is news: what no list names comes before what one does
+        newest = sorted(
+            self.watch.events[-EVENTS_LOOKED_AT:], key=lambda e: (e.is_listed, -e.at_us)
+        )
+        for event in sorted(newest[:EVENTS_SHOWN], key=lambda e: e.at_us):
             listed = "listed" if event.is_listed else "not listed"
             lines.append(f"{_clock(event.at_us)} {event.mhz:.2f} MHz {event.event.value}, {listed}")
         for alert in self.alerts[-EVENTS_SHOWN:]:
             what = f"{alert.alert} {alert.subkind}".strip()
             mhz = alert.subject.get("mhz", "")
-            lines.append(f"{_clock(alert.last_seen)} {mhz} MHz ALERT {what}")
-        return lines
+            text = f"{_clock(alert.last_seen)} {mhz} MHz ALERT {what}"[:width]
+            lines.append(self._paint(text, _RED))
+        return [line if line.startswith("\x1b") else line[:width] for line in lines]
 
 
 def _minutes(seconds: float) -> str:
@@ -201,7 +249,8 @@ async def _run(args: argparse.Namespace, view: BandView, out: TextIO) -> None:
             if drawing is not None:
                 drawing.cancel()
     if args.plain:
-        out.write(view.text(shutil.get_terminal_size((100, 30)).columns))
+        size = shutil.get_terminal_size((100, 40))
+        out.write(view.text(size.columns, size.lines))
 
 
 async def _take_all(items: AsyncIterator[Item], view: BandView) -> None:
@@ -212,8 +261,8 @@ async def _take_all(items: AsyncIterator[Item], view: BandView) -> None:
 async def _draw(view: BandView, out: TextIO) -> None:
     out.write(_CLEAR)
     while True:
-        width = shutil.get_terminal_size((100, 30)).columns
-        body = view.text(width).replace("\n", "\x1b[K\n")
-        out.write(f"{_HOME}{body}\x1b[J")
+        size = shutil.get_terminal_size((100, 40))
+        body = view.text(size.columns, size.lines).rstrip("\n").replace("\n", "\x1b[K\n")
+        out.write(f"{_HOME}{body}\x1b[K\x1b[J")
         out.flush()
         await asyncio.sleep(REFRESH_S)

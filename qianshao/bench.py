@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from qianshao.bench_stream import Listeners
+
 RUNS = 5
 DELIVERY_RUNS = 3
 ENVELOPES = 200
@@ -366,13 +368,18 @@ def _bench_spectrum() -> list[Row]:
 
 def _bench_stream() -> list[Row]:
     """Alerts to 200 open pages; the peer is the target of two seconds."""
-    from qianshao.bench_stream import BROWSERS, figures
+    from qianshao.bench_stream import measure
 
-    _, p95_s, missing = figures()
-    ours_ms, peer = p95_s * 1000, f"target, {BROWSERS} pages"
+    return _stream_rows("stream", measure())
+
+
+def _stream_rows(name: str, heard: Listeners) -> list[Row]:
+    from qianshao.bench_stream import BROWSERS, missing, p95_ms
+
+    peer, lost = f"target, {BROWSERS} pages", missing(heard)
     return [
-        _less_is_better("stream.alert_p95", ours_ms, 2000.0, peer, "ms", 1),
-        Row("stream.frames_missing", missing, 0, peer, 1.0 if not missing else 0.0, "frames", 1),
+        _less_is_better(f"{name}.alert_p95", p95_ms(heard), 2000.0, peer, "ms", 1),
+        Row(f"{name}.frames_missing", lost, 0, peer, 0.0 if lost else 1.0, "frames", 1),
     ]
 
 
@@ -404,10 +411,11 @@ def _bench_rf() -> list[Row]:
     return rows
 
 
-def _bench_central() -> list[Row]:
-    from qianshao.bench_central import ALERTS, OBSERVATIONS, measure
+def _bench_central(where: str = "sqlite") -> list[Row]:
+    from qianshao.bench_central import measure
+    from qianshao.bench_fill import ALERTS, OBSERVATIONS
 
-    found = measure()
+    found = measure(where)
     full = f"{ALERTS} alerts, {OBSERVATIONS} observations"
     kept = found.ingest_meanwhile / found.ingest_alone
     return [
@@ -440,6 +448,7 @@ def _bench_central() -> list[Row]:
             "1/s",
             3,
         ),
+        *_stream_rows("central_stream", found.heard),
     ]
 
 
@@ -493,6 +502,6 @@ def main_bench(args: argparse.Namespace) -> int:
     rows: list[Row] = []
     for name, bench in wanted.items():
         print(f"bench: {name} …", file=sys.stderr)
-        rows += bench()
+        rows += _bench_central(args.store) if name == "central" else bench()
     print(json.dumps([asdict(r) for r in rows], indent=1) if args.json else _table(rows))
     return 0

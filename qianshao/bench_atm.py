@@ -111,12 +111,12 @@ def _face() -> Iterator[Examination]:
         (portraits.portrait_jpeg(),),
         clock=clock,
         turns={
-            ChallengeKind.TURN_LEFT: [portraits.turned(45)],
-            ChallengeKind.TURN_RIGHT: [portraits.turned(-45)],
+            ChallengeKind.TURN_LEFT: [portraits.turned(55)],
+            ChallengeKind.TURN_RIGHT: [portraits.turned(-55)],
         },
     )
     while True:
-        session = open_session(clock.wall())
+        session = open_session(clock.wall(), challenges=camera.challenges)
         frame = camera.capture(session.nonce)
         answer = camera.challenge(session.challenge, session.nonce)
         yield examine(engine, reference, [frame], answer, session=session, now_us=clock.wall())

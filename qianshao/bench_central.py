@@ -7,17 +7,13 @@ template), the bytes of the first page, and what ingest keeps of its rate while 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-import os
-import sqlite3
 import statistics
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +25,7 @@ from central.config import CentralSettings
 from central.hub import Hub
 from central.ingest import Ingest
 from central.people.desk import SECOND_US, hash_token
-from central.store import open_sqlite
+from central.store.opening import open_store
 from central.store.people import Session, add_session
 from central.store.sql import SqlStore
 from central.store.write import SqlTransaction
@@ -50,16 +46,14 @@ from contract.words import (
     TimeBasis,
 )
 from mqtt_bridge.ports import Delivery
+from qianshao.bench_fill import fill_postgresql, fill_sqlite
+from qianshao.bench_postgresql import PostgresServer
+from qianshao.bench_stream import Listeners, measure_in
 
-ALERTS = int(os.environ.get("QIANSHAO_BENCH_ALERTS", "100000"))
-OBSERVATIONS = int(os.environ.get("QIANSHAO_BENCH_OBSERVATIONS", "5000000"))
 REQUESTS = 40
 PAGES_A_SECOND = 10.0
 """How often a page is asked for while ingest works: a hundred officers, each every ten seconds."""
 MESSAGES = 3000
-_DEVICES = 50
-_DECISIONS = 20_000
-_COSE_BYTES = 340
 _COOKIE = "bench"
 PAGES = (
     "/alerts",
@@ -97,16 +91,38 @@ class Figures:
     ingest_alone: float
     """Messages a second with nobody at the pages."""
     ingest_meanwhile: float
+    heard: Listeners
+    """Alerts to 200 open pages, beside the full store."""
 
 
-def measure() -> Figures:
-    """Fill a store and measure; a few minutes and 4 GB of disk."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql"
+"""A server of its own, in a temporary folder, durable and otherwise as it comes."""
+
+
+@contextmanager
+def full_store(where: str) -> Iterator[tuple[CentralSettings, SqlStore]]:
+    """Fill and open a store: ``sqlite``, ``postgresql``, or the URL of an empty database."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         settings = CentralSettings(tenant="bench", folder=folder)
-        open_sqlite(settings.store_path).close()
-        _fill(settings.store_path)
-        store = open_sqlite(settings.store_path)
+        if where == SQLITE:
+            open_store(settings.store_path).close()
+            fill_sqlite(settings.store_path)
+        else:
+            if where == POSTGRESQL:
+                where = stack.enter_context(PostgresServer(is_durable=True)).new_database()
+            settings = replace(settings, store_url=where)
+            open_store(settings.store_path, where).close()
+            fill_postgresql(where)
+        store = open_store(settings.store_path, settings.store_url)
+        stack.callback(store.close)
+        yield settings, store
+
+
+def measure(where: str = SQLITE) -> Figures:
+    """Fill a store and measure; a few minutes and 4 GB of disk."""
+    with full_store(where) as (settings, store):
         app = create_app(store, Hub(), settings)
         _sign_in(app, store)
         times: dict[str, list[float]] = {}
@@ -122,147 +138,11 @@ def measure() -> Figures:
         p95 = {path: statistics.quantiles(found, n=20)[18] for path, found in times.items()}
         slowest = max(p95, key=lambda path: p95[path])
         alone, meanwhile = _ingest_rates(store, app)
-        store.close()
+        heard = measure_in(settings, store)
         largest = max((p for p in sizes if not p.startswith(_NO_PAGES)), key=lambda p: sizes[p])
         return Figures(
-            p95[slowest], slowest, largest, sizes[largest], p95, alone, meanwhile
+            p95[slowest], slowest, largest, sizes[largest], p95, alone, meanwhile, heard
         )  # fmt: skip
-
-
-# -- a full store ---------------------------------------------------------------------------------
-
-
-def _fill(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute("PRAGMA cache_size = -400000")
-        with connection:
-            for device in range(_DEVICES):
-                connection.execute(
-                    "INSERT INTO devices (device, tenant, kind, name, version, enrolled_at,"
-                    " duplicates, refused, area, health)"
-                    " VALUES (?, 'bench', 'van', '', '', 0, 0, 0, ?, ?)",
-                    (f"van-{device}", f"53{device % 9 + 1:02}02", _health(device)),
-                )
-            for sql, rows in (
-                (_INSERT_ALERT, _alerts()),
-                (_INSERT_DETECTION, _detections()),
-                (_INSERT_OBSERVATION, _observations()),
-                (_INSERT_DECISION, _decisions()),
-                (_INSERT_MESSAGE, _messages()),
-            ):
-                connection.executemany(sql, rows)
-            for table in ("messages", "detections", "decisions"):
-                connection.execute(
-                    f"UPDATE tallies SET number = (SELECT COUNT(*) FROM {table})"  # noqa: S608
-                    " WHERE what = ?",
-                    (table,),
-                )
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _health(device: int) -> str | None:
-    """Last report of a van; one in five has none, and so no position."""
-    if device % 5 == 4:
-        return None
-    where = {"lat_e7": 250_400_000 + device * 10_000, "lon_e7": 1_027_100_000 - device * 10_000}
-    parts = [
-        {"name": "gnss", "state": "ok", "detail": "", "counters": where},
-        {"name": "outbox", "state": "ok", "detail": "", "counters": {"depth": device}},
-    ]
-    return json.dumps({"uptime_s": 3600, "parts": parts})
-
-
-_INSERT_ALERT = (
-    "INSERT INTO alerts (id, key, kind, level, severity, state, subject, summary, device, seq,"
-    " count, first_seen, last_seen, time_basis, raised_at, risen_at, updated_at, is_technical,"
-    " area, version, escalation) VALUES (?,?,?,'suspected',?,?,?,?,?,?,50,?,?,'live',?,?,?,?,?,0,0)"
-)
-_INSERT_DETECTION = (
-    "INSERT INTO detections (device, detection_id, revision, seq, kind, level, alert_kind,"
-    " severity, score, first_seen, last_seen, time_basis, body, received_at, alert_id)"
-    " VALUES (?,?,9,?,'fake_base_station','suspected','FAKE_BTS_SUSPECTED','high',3.5,1,1,'live',"
-    "?,?,?)"
-)
-_INSERT_OBSERVATION = "INSERT INTO observations VALUES (?,?,?,?,?)"
-_INSERT_MESSAGE = (
-    "INSERT INTO messages VALUES (?,?,?,'detection',x'00',?,?,1,NULL,?,?,?,x'00',zeroblob(?))"
-)
-_INSERT_DECISION = (
-    "INSERT INTO decisions (device, seq, visit, decision, reason, decided_at, received_at, body,"
-    " alert_id) VALUES (?,?,?,'DENY','FACE_MISMATCH',?,?,?,?)"
-)
-_KINDS = ("FAKE_BTS_SUSPECTED", "FAKE_BTS_CONFIRMED", "BLACK_BROADCAST_SUSPECTED", "CLOCK_SKEW")
-_SEVERITIES = ("high", "critical", "high", "warning")
-_STATES = ("NEW", "ACKNOWLEDGED", "CONFIRMED", "DISMISSED", "CLOSED", "CLOSED", "DISMISSED")
-_BEGAN_US = 1_700_000_000_000_000
-_PER_DETECTION = 10
-
-
-def _alerts() -> Iterator[tuple[Any, ...]]:
-    summary = json.dumps(
-        {"rules": ["LAC_NOT_IN_PLAN", "CRO_EXTREME"], "sensor": "modem0", "source_file": "ttyUSB2",
-         "source_place": "line 40"}
-    )  # fmt: skip
-    for n in range(1, ALERTS + 1):
-        at = _BEGAN_US + n * 60_000_000
-        subject = json.dumps(
-            {"plmn": "460-00", "arfcn": n % 1024, "lac": n, "cell_id": n, **_position(n, 0)}
-        )
-        kind = n % len(_KINDS)
-        yield (
-            n, f"FAKE_BTS:{n:08x}", _KINDS[kind], _SEVERITIES[kind], _STATES[n % len(_STATES)],
-            subject, summary, f"van-{n % _DEVICES}", n, at, at, at, at, at, int(kind == 3),
-            f"53{n % _DEVICES % 9 + 1:02}02",
-        )  # fmt: skip
-
-
-def _position(alert: int, moved: int) -> dict[str, float]:
-    """Every second subject was located, and moves; of the others its station is known."""
-    if alert % 2:
-        return {}
-    return {"lat": 25.0 + alert % 997 / 5000 + moved / 10_000, "lon": 102.7 + alert % 991 / 5000}
-
-
-def _detection_id(n: int) -> bytes:
-    return hashlib.blake2s(n.to_bytes(8, "big"), digest_size=16).digest()
-
-
-def _detections() -> Iterator[tuple[Any, ...]]:
-    for n in range(OBSERVATIONS // _PER_DETECTION):
-        at = _BEGAN_US + n * 12_000_000
-        device = f"van-{n % _DEVICES}"
-        alert = n % ALERTS + 1
-        subject = {"plmn": "460-00", "lac": alert, **_position(alert, n // ALERTS)}
-        body = json.dumps({"subject": subject, "reasons": [], "rivals": []})
-        yield device, _detection_id(n), n // _DEVICES * _PER_DETECTION + 1, body, at, alert
-
-
-def _observations() -> Iterator[tuple[Any, ...]]:
-    for n in range(OBSERVATIONS // _PER_DETECTION):
-        name, device, first = _detection_id(n), f"van-{n % _DEVICES}", n // _DEVICES
-        for revision in range(_PER_DETECTION):
-            yield device, first * _PER_DETECTION + revision + 1, name, revision, _BEGAN_US
-
-
-def _decisions() -> Iterator[tuple[Any, ...]]:
-    face = {"similarity": 0.31, "threshold": 0.6, "is_simulated": True}
-    body = json.dumps(
-        {"business": "withdrawal", "amount_fen": 500_000, "card": {"last4": "4821"}, "face": face,
-         "pin": "ok", "policy_version": 1, "started_at": "2026-11-25T08:00:00Z"}
-    )  # fmt: skip
-    for n in range(1, _DECISIONS + 1):
-        at = _BEGAN_US + n * 1_000_000
-        yield f"van-{n % _DEVICES}", n, f"visit-{n:08}", at, at, body, n % ALERTS + 1
-
-
-def _messages() -> Iterator[tuple[Any, ...]]:
-    for device in range(_DEVICES):
-        name = f"van-{device}"
-        for seq in range(1, OBSERVATIONS // _DEVICES + 1):
-            at = _BEGAN_US + seq * 1_000_000
-            digest = seq.to_bytes(16, "big") + device.to_bytes(16, "big")
-            yield name, seq, digest[:16], at, seq, at, digest, digest, _COSE_BYTES
 
 
 # -- pages ----------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from qianshao.central_backup import add_copies
 if TYPE_CHECKING:
     from central.audit import AuditLog
     from central.config import CentralSettings
+    from central.orders.officers import Bundle, OfficersDesk
     from central.people.desk import PeopleDesk
     from central.store.sql import SqlStore
 
@@ -36,8 +37,11 @@ Commands = argparse._SubParsersAction
 def add_commands(central: argparse.ArgumentParser) -> None:
     """Add ``admin`` and ``audit`` below ``central``; without one of them the central runs."""
     # What stands before the sub-command is kept: a sub-parser's own default would overwrite it.
-    words = central.add_subparsers(metavar="[admin|audit|backup|restore]", dest="word")
+    words = central.add_subparsers(metavar="[admin|audit|officers|backup|restore]", dest="word")
     add_copies(words)
+    sentence = "whose key signs orders"
+    officers = words.add_parser("officers", help=sentence, description=sentence)
+    _add_officers(officers.add_subparsers(required=True, metavar="WHAT"))
     sentence = "people of the central, from its own terminal"
     admin = words.add_parser("admin", help=sentence, description=sentence)
     _add_admin(admin.add_subparsers(required=True, metavar="WHAT"))
@@ -47,6 +51,19 @@ def add_commands(central: argparse.ArgumentParser) -> None:
     verify = _command(verbs, "verify", "walk the whole chain: was a row removed or changed?")
     verify.add_argument("--expect", metavar="DIGEST", help="a digest that must be in the chain")
     verify.set_defaults(run=_guarded(_verify))
+
+
+def _add_officers(kinds: Commands[argparse.ArgumentParser]) -> None:
+    show = _command(kinds, "list", "officers of the bundle in force")
+    show.set_defaults(run=_guarded(_officers_list))
+    add = _command(kinds, "add", "let a person's key sign; a new bundle goes to every device")
+    add.add_argument("name", help="a reviewer or commander")
+    add.add_argument("public_key", type=Path, metavar="PUBLIC.pem")
+    add.add_argument("--days", type=int, default=365, help="how long it signs (365)")
+    add.set_defaults(run=_guarded(_officers_add))
+    remove = _command(kinds, "remove", "let a key sign nothing more")
+    remove.add_argument("key", help="key id, in hexadecimal, or the first of it (16 at least)")
+    remove.set_defaults(run=_guarded(_officers_remove))
 
 
 def _add_admin(kinds: Commands[argparse.ArgumentParser]) -> None:
@@ -220,6 +237,64 @@ def _list(args: argparse.Namespace, office: _Office) -> int:
     for p in people:
         state = "disabled" if p.disabled_at is not None else "active"
         print(f"{p.name:20} {state:9} {', '.join(sorted(p.roles))} [{', '.join(sorted(p.areas))}]")
+    return 0
+
+
+def _officers(office: _Office) -> OfficersDesk:
+    from central.app import central_signer
+    from central.orders.officers import OfficersDesk
+
+    signer = central_signer(office.settings)
+    return OfficersDesk(office.store, SystemClock(), signer, office.settings.tenant)
+
+
+def _officers_list(args: argparse.Namespace, office: _Office) -> int:
+    return _say_bundle(args, _officers(office).newest())
+
+
+def _officers_add(args: argparse.Namespace, office: _Office) -> int:
+    from central.audit import TERMINAL
+
+    try:
+        pem = args.public_key.read_text(encoding="ascii")
+    except OSError as error:
+        raise ValueError(f"{args.public_key}: {error.strerror}") from None
+    return _say_bundle(args, _officers(office).add(TERMINAL, args.name, pem, args.days))
+
+
+def _officers_remove(args: argparse.Namespace, office: _Office) -> int:
+    from central.audit import TERMINAL
+    from central.orders.officers import kid_of
+
+    desk, wanted = _officers(office), args.key.lower()
+    newest = desk.newest()
+    entries = () if newest is None else newest.officers
+    found = [kid_of(e) for e in entries if kid_of(e).hex().startswith(wanted)]
+    if len(wanted) < 16 or len(found) != 1:
+        raise ValueError("no such key is in the bundle (at least 16 digits of its id)")
+    return _say_bundle(args, desk.remove(TERMINAL, found[0]))
+
+
+def _say_bundle(args: argparse.Namespace, bundle: Bundle | None) -> int:
+    from central.orders.officers import kid_of
+    from contract.codec import rfc3339
+
+    rows = [
+        {
+            "officer": entry.officer,
+            "key": kid_of(entry).hex(),
+            "valid_from": rfc3339(entry.valid_from),
+            "valid_until": rfc3339(entry.valid_until),
+        }
+        for entry in (() if bundle is None else bundle.officers)
+    ]
+    version = 0 if bundle is None else bundle.version
+    if args.json:
+        print(json.dumps({"schema": "qianshao-officers/1", "version": version, "officers": rows}))
+        return 0
+    print(f"version {version}")
+    for row in rows:
+        print(f"{row['officer']:20} {row['key'][:16]} until {row['valid_until']}")
     return 0
 
 

@@ -132,10 +132,12 @@ def _as_json(result: Verification) -> dict[str, Any]:
 
 def _quality_json(capture: Capture) -> dict[str, Any]:
     """What one picture offered; the measures are null where no face was found."""
-    names = ("face_px", "sharpness", "brightness", "contrast", "yaw_deg", "roll_deg", "score")
+    from atm_face.engines.interface import MEASURES
+
     quality = capture.quality
     measures = {
-        name: None if quality is None else round(float(getattr(quality, name)), 3) for name in names
+        name: None if quality is None else round(float(getattr(quality, name)), 3)
+        for name in MEASURES
     }
     return {
         "finding": capture.finding.value,

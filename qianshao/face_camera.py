@@ -116,9 +116,10 @@ def _show(engine: Any, frame: Frame, number: int, *, is_json: bool) -> None:
 
 def _as_json(seen: Capture, number: int, spent_ms: float, size: tuple[int, int]) -> dict[str, Any]:
     """Box in pixels, measures, prompt; no picture and no template."""
+    from atm_face.engines.interface import MEASURES
+
     face, quality = seen.face, seen.quality
     box = None if face is None else [round(v, 1) for v in (face.x, face.y, face.width, face.height)]
-    names = ("face_px", "sharpness", "brightness", "contrast", "yaw_deg", "roll_deg", "score")
     return {
         "schema": SCHEMA,
         "frame": number,
@@ -128,7 +129,7 @@ def _as_json(seen: Capture, number: int, spent_ms: float, size: tuple[int, int])
         "box": box,
         "quality": None
         if quality is None
-        else {name: round(float(getattr(quality, name)), 2) for name in names},
+        else {name: round(float(getattr(quality, name)), 2) for name in MEASURES},
         "prompt": None if seen.prompt is None else seen.prompt.value,
         "spent_ms": round(spent_ms, 1),
     }
@@ -147,7 +148,8 @@ def lines_of(seen: Capture, number: int, spent_ms: float, size: tuple[int, int])
             f"face {quality.face_px:.0f} px, score {quality.score:.2f}, turn"
             f" {quality.yaw_deg:+.0f}, lean {quality.roll_deg:+.0f} deg,"
             f" sharpness {quality.sharpness:.0f}, brightness {quality.brightness:.0f},"
-            f" contrast {quality.contrast:.0f}"
+            f" contrast {quality.contrast:.0f}, cover {quality.lower_colour:.0f},"
+            f" light at the eyes {quality.eye_light:.2f}"
         )
     if seen.prompt is not None:
         lines.append(f"{PROMPTS[seen.prompt].en} {PROMPTS[seen.prompt].zh}")

@@ -75,16 +75,21 @@ def add_enrol_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="their folder")
     parser.add_argument("--store", type=Path, required=True, metavar="FILE", help="template store")
+    add_key_arguments(parser)
+    parser.add_argument("--engine", choices=("sface", "onnx"), default="sface", help="engine")
+    parser.add_argument("--models", type=Path, help="folder of the weights; for onnx the card")
+    parser.add_argument("--again", action="store_true", help="also cards that are enrolled")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def add_key_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where the device's template key is."""
     parser.add_argument(
         "--key", type=Path, required=True, metavar="FILE", help="device key, made where absent"
     )
     parser.add_argument("--token", metavar="LABEL", help="seal the key in this PKCS #11 token")
     parser.add_argument("--library", type=Path, metavar="SO", help="the token's library")
     parser.add_argument("--pin-file", type=Path, metavar="FILE", help="the token's PIN, mode 0600")
-    parser.add_argument("--engine", choices=("sface", "onnx"), default="sface", help="engine")
-    parser.add_argument("--models", type=Path, help="folder of the weights; for onnx the card")
-    parser.add_argument("--again", action="store_true", help="also cards that are enrolled")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
 def read_list(path: Path, report: Report) -> list[Entry]:
@@ -125,9 +130,7 @@ def _lines(rows: csv.DictReader[str], report: Report) -> Iterator[tuple[int, byt
 
 
 def _entry(line: int, row: dict[str, str | None]) -> tuple[bytes, Entry]:
-    card = (row["card"] or "").strip().lower()
-    if len(card) != CARD_DIGITS or set(card) - set("0123456789abcdef"):
-        raise ValueError("card is not 64 hexadecimal digits: the HMAC, never the number")
+    card = card_hmac(row["card"] or "")
     picture = (row["picture"] or "").strip()
     if not picture or PurePosixPath(picture).is_absolute() or ".." in picture.split("/"):
         raise ValueError("picture is empty or outside --images")
@@ -138,7 +141,15 @@ def _entry(line: int, row: dict[str, str | None]) -> tuple[bytes, Entry]:
         given_on = date.fromisoformat((row["given_on"] or "").strip())
     except ValueError:
         raise ValueError("given_on, the date of the consent, is not YYYY-MM-DD") from None
-    return bytes.fromhex(card), Entry(bytes.fromhex(card), ((line, picture),), purpose, given_on)
+    return card, Entry(card, ((line, picture),), purpose, given_on)
+
+
+def card_hmac(text: str) -> bytes:
+    """A card as templates know it; ValueError for anything else, which is not repeated."""
+    word = text.strip().lower()
+    if len(word) != CARD_DIGITS or set(word) - set("0123456789abcdef"):
+        raise ValueError("card is not 64 hexadecimal digits: the HMAC, never the number")
+    return bytes.fromhex(word)
 
 
 class Duplicates:
@@ -222,7 +233,7 @@ def _template(
     return None
 
 
-def _key(args: argparse.Namespace) -> bytes:
+def device_key(args: argparse.Namespace) -> bytes:
     """The device's template key, from its file or through the token that seals it."""
     from atm_face.device_key import DeviceKeyError, TokenSlot, file_key, token_key
     from contract.keyfiles import KeyFileError, check_private, read_file
@@ -251,7 +262,7 @@ def main_enrol(args: argparse.Namespace) -> int:
     try:
         entries = read_list(args.list, report)
         engine = open_engine(args.engine, args.models)
-        store = TemplateStore(args.store, _key(args))
+        store = TemplateStore(args.store, device_key(args))
     except (ListError, DeviceKeyError, EngineError) as error:
         print(f"qianshao face enrol: {error}", file=sys.stderr)
         return 2 if isinstance(error, ListError | DeviceKeyError) else 1

@@ -60,6 +60,10 @@ def add_device_commands(commands: Commands[argparse.ArgumentParser]) -> None:
     enrol.set_defaults(run=_guarded(_enrol))
     rotate = _command(commands, "rotate", "a fresh TLS key and certificate, now", agent)
     rotate.set_defaults(run=_guarded(_rotate))
+    place = _command(commands, "area", "say in which division a device stands", central)
+    place.add_argument("device")
+    place.add_argument("area", help="six-digit division code; empty: the central's own")
+    place.set_defaults(run=_guarded(_place))
     revoke = _command(commands, "revoke", "put a device out: session, keys, certificates", central)
     revoke.add_argument("device")
     revoke.set_defaults(run=_guarded(_revoke))
@@ -202,6 +206,33 @@ def _invite(args: argparse.Namespace) -> int:
         "device as a secret",
         file=sys.stderr,
     )
+    return 0
+
+
+def _place(args: argparse.Namespace) -> int:
+    from central.alert_states import RuleError
+    from central.alert_work import UnknownError
+    from central.audit import TERMINAL
+    from central.config import load_settings
+    from central.fleet_desk import place_device
+
+    own = load_settings(args.config).area
+    with _desk(args.config) as desk:
+        try:
+            moved = place_device(
+                desk.store, SystemClock(), TERMINAL, args.device, args.area, own_area=own
+            )
+        except (RuleError, UnknownError) as error:
+            print(f"qianshao: {error}", file=sys.stderr)
+            return EXIT_FAILED
+    _say(
+        args,
+        {
+            "schema": "qianshao-placed/1", "device": args.device, "area": args.area,
+            "alerts_moved": moved,
+        },
+        f"{args.device} stands in {args.area or own}; {moved} open alerts moved with it",
+    )  # fmt: skip
     return 0
 
 

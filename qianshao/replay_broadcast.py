@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from hardware.readings import CellReading, Item, NasReading, RdsReading, SweepReading, Unreadable
+from hardware.readings import Item, SweepReading, Unreadable
+from rf_watch.broadcast.tracks import UNMEASURED_DB
 
 if TYPE_CHECKING:
     from qianshao.spectrum_picture import SpectrumPicture
@@ -86,17 +87,12 @@ class BroadcastOptions:
             yield from items
             return
         for item in items:
-            if isinstance(item, Unreadable | CellReading | NasReading) or not _is_zoneless(item):
+            if isinstance(item, Unreadable) or not item.stamp.is_local_time:
                 yield item
                 continue
             at_us = item.stamp.at_us - self.utc_offset_s * 1_000_000
-            yield replace(item, stamp=replace(item.stamp, at_us=at_us))
-
-
-def _is_zoneless(item: Item) -> bool:
-    if isinstance(item, SweepReading):
-        return item.device.value in {"rtl_power", "hackrf_sweep"}
-    return isinstance(item, RdsReading) and b"@" in item.raw
+            stamp = replace(item.stamp, at_us=at_us, is_local_time=False)
+            yield replace(item, stamp=stamp)
 
 
 def read_options(args: argparse.Namespace, err: TextIO) -> BroadcastOptions | None:
@@ -159,22 +155,36 @@ def read_offset(text: str) -> int:
 
 
 def band_summary(file: str, watch: BroadcastWatch) -> list[str]:
-    """Return lines for a terminal: the carriers of a recording and what became of each."""
-    lines: list[str] = []
-    for track in watch.tracks():
+    """Return lines for a terminal: the carriers of a recording and what became of each.
+
+    Carriers that no list names come first; a station that only named itself has no frequency.
+    """
+    tracks = sorted(watch.tracks(), key=lambda t: (t.is_pi_alone, watch.is_listed(t), t.mhz))
+    if not tracks:
+        return [f"{file}: no carrier"]
+    lines = [
+        f"{file}: {'carrier':>12} {'level':>7} {'over floor':>10} {'on air':>8} {'looks':>6}  state"
+    ]
+    for track in tracks:
         rows = watch.licences_of(track)
-        name = rows[0].name or rows[0].id if rows else "not listed"
-        if watch.has_no_list:
-            name = "no list"
         state = "listed" if rows else watch.state(track).value
+        state = "no list" if watch.has_no_list else state
+        name = rows[0].name or rows[0].id if rows else ""
         text = track.texts.get("radiotext") or track.texts.get("ps", "")
-        pi = f" PI {track.pi:04X}" if track.pi is not None else ""
-        where = "      -" if track.is_pi_alone else f"{track.mhz:7.3f}"
-        level = "" if track.is_pi_alone else f" {track.level_db:7.1f} dB"
-        lines.append(
-            f"{file}: {where} MHz{level} {track.sightings:6d} sightings  "
-            f"{state:10s} {name}{pi} {text}".rstrip()
-        )
+        pi = f"PI {track.pi:04X}" if track.pi is not None else ""
+        is_levelled = not track.is_pi_alone and track.level_db != UNMEASURED_DB
+        on_s = int(sum(b - a for a, b in track.episodes) / 1e6) if track.episodes else 0
+        on_s += int(track.dwell.seconds())
+        cells = [
+            f"{track.mhz:8.3f} MHz" if not track.is_pi_alone else f"{'RDS alone':>12}",
+            f"{track.level_db:7.1f}" if is_levelled else f"{'-':>7}",
+            f"{track.above_floor_db:10.1f}" if is_levelled else f"{'-':>10}",
+            f"{on_s // 3600}:{on_s // 60 % 60:02d}:{on_s % 60:02d}".rjust(8),
+            f"{track.sightings:6d}",
+            f" {state:10s}",
+            " ".join(part for part in (name, pi, text) if part),
+        ]
+        lines.append(f"{file}: {' '.join(cells)}".rstrip())
     return lines
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from contract.messages import Detection
 from hardware.readings import (
+    BearingReading,
     CarrierReading,
     NetworkReading,
     RdsReading,
@@ -43,7 +44,9 @@ class RadioWatch:
         """Take one reading; returns new detections and new revisions of earlier ones."""
         if isinstance(reading, NetworkReading):
             return self._cells.feed(reading)
-        if isinstance(reading, SweepReading | TunerReading | RdsReading | CarrierReading):
+        if isinstance(
+            reading, SweepReading | TunerReading | RdsReading | CarrierReading | BearingReading
+        ):
             if self.broadcast is None:
                 self.broadcast = self._make_broadcast()
             return self.broadcast.feed(reading)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.postgresql import PostgresServer, find_binaries
+from qianshao.bench_postgresql import PostgresServer, find_binaries
 
 settings.register_profile("soak", max_examples=5000, deadline=None)
 

@@ -17,6 +17,7 @@ from atm_face.opencv import EngineError
 from atm_face.screens import Prompt
 
 __all__ = [
+    "MEASURES",
     "EngineError",
     "Face",
     "FaceEngine",
@@ -31,6 +32,20 @@ __all__ = [
 ]
 
 UNIT_TOLERANCE = 1e-3
+
+MEASURES = (
+    "face_px",
+    "sharpness",
+    "brightness",
+    "contrast",
+    "yaw_deg",
+    "roll_deg",
+    "score",
+    "lower_chroma",
+    "lower_colour",
+    "eye_light",
+)
+"""Numbers of a Quality, as reports and the live view name them."""
 
 Point = tuple[float, float]
 
@@ -131,6 +146,12 @@ class Quality:
     roll_deg: float
     score: float
     """The detector's confidence."""
+    lower_chroma: float
+    """How far the lower face's colour lies from the skin's (:mod:`atm_face.engines.cover`)."""
+    lower_colour: float
+    """The same with lightness."""
+    eye_light: float
+    """Lightness around the eyes as a share of the skin's."""
     prompt: Prompt | None
     """Set when the picture is too poor to compare."""
 

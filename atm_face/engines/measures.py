@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from atm_face.engines.alignment import aligned
+from atm_face.engines.cover import cover_of
 from atm_face.engines.interface import EngineError, Face, Quality, Template, require_comparable
 from atm_face.images import Image
 from atm_face.screens import Prompt
@@ -25,7 +26,7 @@ _MAX_ROLL_DEG = 45.0  # (21) lying on its side: 0.0 to oneself at 90
 
 
 def quality_of(image: Image, face: Face) -> Quality:
-    """Measure size, sharpness, light and pose; names a prompt only for hopeless pictures."""
+    """Measure size, sharpness, light, pose and cover; names a prompt only for hopeless pictures."""
     return quality_of_crop(aligned(image, face), face)
 
 
@@ -36,6 +37,10 @@ def quality_of_crop(crop: NDArray[np.uint8], face: Face) -> Quality:
     grey = cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY)
     sharpness = float(cv2.Laplacian(grey, cv2.CV_64F).var())
     brightness, contrast = float(grey.mean()), float(grey.std())
+    cover = cover_of(crop)
+    prompt = _prompt(face, sharpness, brightness, contrast)
+    if prompt is None and cover.hides(face.yaw_deg):
+        prompt = Prompt.REMOVE_COVER
     return Quality(
         face_px=face.side_px,
         sharpness=sharpness,
@@ -44,7 +49,10 @@ def quality_of_crop(crop: NDArray[np.uint8], face: Face) -> Quality:
         yaw_deg=face.yaw_deg,
         roll_deg=face.roll_deg,
         score=face.score,
-        prompt=_prompt(face, sharpness, brightness, contrast),
+        lower_chroma=cover.lower_chroma,
+        lower_colour=cover.lower_colour,
+        eye_light=cover.eye_light,
+        prompt=prompt,
     )
 
 

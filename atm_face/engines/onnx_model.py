@@ -69,6 +69,10 @@ class OnnxEngine:
         """Every face that YuNet finds."""
         return self._detector.detect(image)
 
+    def steady(self, image: Image, face: Face) -> Face:
+        """The face with the mean of four readings of its landmarks."""
+        return self._detector.steady(image, face)
+
     def quality(self, image: Image, face: Face) -> Quality:
         """Measure size, sharpness, light and pose."""
         return quality_of(image, face)

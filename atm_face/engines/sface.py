@@ -90,6 +90,10 @@ class SFaceEngine:
         """Every face with a score of at least 0.7; the first scale that shows one well is taken."""
         return self._detector.detect(image)
 
+    def steady(self, image: Image, face: Face) -> Face:
+        """The face with the mean of four readings of its landmarks."""
+        return self._detector.steady(image, face)
+
     def quality(self, image: Image, face: Face) -> Quality:
         """Measure size, sharpness, light and pose; names a prompt only for hopeless pictures."""
         return quality_of(image, face)

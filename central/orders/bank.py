@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from central.orders.book import Application
 from central.orders.kinds import KINDS, Hold, OrderKind, Reason
 from central.orders.platform import BankRequest, Codes, Feedback, load_codes
 from contract.clock import UnixMicros
+from contract.keyfiles import KeyFileError, check_private
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,8 @@ class Account:
     name: str
     balance_fen: int
     incoming: list[Incoming] = field(default_factory=list)
+    owner: str = ""
+    """Identity number of whom it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,46 @@ class Held:
     number: str
     until: UnixMicros | None
     limit_fen: int | None
+
+
+SCHEMA = "qianshao-simulated-bank/1"
+
+
+class BankFileError(ValueError):
+    """A file of simulated accounts that cannot be used."""
+
+
+def load_accounts(path: Path) -> dict[str, Account]:
+    """Read simulated accounts; raises BankFileError with the place, never with a number."""
+    try:
+        check_private(path)
+        table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if table["schema"] != SCHEMA:
+            raise BankFileError(f"{path.name}: schema is not {SCHEMA}")
+        rows = table["accounts"]
+    except (OSError, ValueError, KeyError, TypeError, KeyFileError) as error:
+        raise BankFileError(f"{path.name}: {error}") from None
+    found: dict[str, Account] = {}
+    for place, row in enumerate(rows, start=1):
+        try:
+            incoming = [
+                Incoming(int(money["amount_fen"]), _moment(money["at"]))
+                for money in row.get("incoming", ())
+            ]
+            found[str(row["number"])] = Account(
+                str(row["name"]), int(row["balance_fen"]), incoming, str(row.get("owner", ""))
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            problem = f"{type(error).__name__} {error}"
+            raise BankFileError(f"{path.name}: account {place}: {problem}") from None
+    return found
+
+
+def _moment(text: str) -> UnixMicros:
+    moment = dt.datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its offset, for example +08:00")
+    return UnixMicros(round(moment.timestamp()) * 1_000_000)
 
 
 class SimulatedBank:
@@ -58,6 +106,24 @@ class SimulatedBank:
         answer = self._carry_out(request)
         self._answers[request.serial] = answer
         return answer
+
+    def adopt(self, application: Application, number: str) -> None:
+        """Take up what a live order holds, after a start: this bank keeps nothing on a disk."""
+        begins = KINDS[application.kind].begins
+        if begins is not None and number in self.accounts:
+            self._held[application.order_id] = Held(
+                begins, number, application.until, application.limit_fen
+            )
+        key = application.sender, application.application_id
+        self._seen.setdefault(key, application.order_id.hex())
+
+    def accounts_of(self, owner: str, name: str) -> list[str]:
+        """All accounts of one person, by identity number and name (100309 at the platform)."""
+        return [
+            number
+            for number, account in self.accounts.items()
+            if account.owner and account.owner == owner and account.name == name
+        ]
 
     def _answer(self, request: BankRequest, return_code: str, *, is_executed: bool) -> Feedback:
         code = self._codes.feedbacks[request.application.kind]

@@ -20,6 +20,7 @@ from central.orders.kinds import (
     OrderState,
     Reason,
     Trigger,
+    is_over,
 )
 from contract.accounts import CardRef
 from contract.clock import UnixMicros
@@ -58,6 +59,8 @@ class Application:
     drafted_at: UnixMicros = _NEVER
     until: UnixMicros | None = None
     counter: int = 0
+    group: str = ""
+    """Application that it is a part of: one order on a person is one on each of their accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +124,7 @@ class Book:
         self._orders: dict[bytes, OrderRecord] = {}
         self._applications: dict[tuple[str, str], bytes] = {}
         self._by_account: dict[bytes, list[bytes]] = {}
+        self._open: dict[bytes, None] = {}
         self._last_counter = 0
         for event in events:
             self.apply(event)
@@ -152,6 +156,8 @@ class Book:
             )
         changed = replace(record, state=after, events=(*record.events, event))
         self._orders[event.order_id] = changed
+        if is_over(record.application.kind, after):
+            self._open.pop(event.order_id, None)
         return changed
 
     def _begin(self, event: Event) -> OrderRecord:
@@ -160,6 +166,7 @@ class Book:
             raise OrderRefusedError(Reason.NOT_NOW, "a draft needs an application of its own")
         record = OrderRecord(application, OrderState.DRAFTED, (event,))
         self._orders[event.order_id] = record
+        self._open[event.order_id] = None
         self._applications[application.sender, application.application_id] = event.order_id
         self._last_counter = max(self._last_counter, application.counter)
         if application.account is not None:
@@ -203,11 +210,15 @@ class Book:
         ]
         return done.index(order_id) + 1 if order_id in done else 0
 
+    def open(self) -> list[OrderRecord]:
+        """Orders that something may still move: a few, however many there were."""
+        return [self._orders[name] for name in self._open]
+
     def over(self, now: UnixMicros | int) -> list[OrderRecord]:
         """Executed orders whose term is over and not noted yet."""
         return [
             record
-            for record in self
+            for record in self.open()
             if record.state.is_live
             and record.application.until is not None
             and record.application.until <= now

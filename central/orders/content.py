@@ -7,7 +7,7 @@ from typing import Any
 from central.orders.book import Application
 from central.orders.kinds import KINDS, OrderKind
 from contract.clock import UnixMicros
-from contract.codec import encode
+from contract.codec import DecodeError, decode, encode
 from contract.cosign import order_content
 from contract.orders import (
     VERSION,
@@ -19,6 +19,14 @@ from contract.orders import (
     OrderBody,
 )
 
+OWN_SCHEMA = "qianshao/central-order/1"
+_OWN = (
+    *("issuer", "kind", "order_id", "counter", "drafted_at", "case", "account", "until"),
+    *("targets", "ground"),
+)
+"""What follows the schema in the list that is signed, in this order."""
+CLOCK_BEHIND_US = 24 * 3600 * 1_000_000
+"""So far a machine's clock may be behind: one that refuses an order as too early stops nothing."""
 DELIVERY_US = 200 * 24 * 3600 * 1_000_000
 """A release is delivered as long as what it ends could still hold: longer than any freeze."""
 
@@ -66,7 +74,7 @@ def content_of(application: Application, issuer: str) -> bytes:
         issuer=issuer,
         counter=application.counter,
         issued_at=application.drafted_at,
-        not_before=application.drafted_at,
+        not_before=UnixMicros(application.drafted_at - CLOCK_BEHIND_US),
         expires=UnixMicros(expires),
     )
     return order_content(order, body_of(application))
@@ -76,7 +84,7 @@ def _own(application: Application, issuer: str) -> list[Any]:
     """Everything that an order within the centre says."""
     account = application.account
     return [
-        "qianshao/central-order/1",
+        OWN_SCHEMA,
         issuer,
         application.kind.value,
         application.order_id,
@@ -88,3 +96,27 @@ def _own(application: Application, issuer: str) -> list[Any]:
         list(application.targets),
         application.ground,
     ]
+
+
+def read_own_content(content: bytes) -> dict[str, Any] | None:
+    """Say what an order within the centre says; None for one that goes to machines.
+
+    Raises ValueError for bytes that are neither.
+    """
+    try:
+        values: Any = decode(content, "order")
+    except DecodeError as error:
+        raise ValueError(str(error)) from None
+    if isinstance(values, dict):
+        return None
+    if not (isinstance(values, list) and len(values) == len(_OWN) + 1 and values[0] == OWN_SCHEMA):
+        raise ValueError("these bytes are no order")
+    shown = dict(zip(_OWN, values[1:], strict=True))
+    return {
+        name: value.hex()
+        if isinstance(value, bytes)
+        else [one.hex() if isinstance(one, bytes) else one for one in value]
+        if isinstance(value, list)
+        else value
+        for name, value in shown.items()
+    }

@@ -82,7 +82,7 @@ class Wiring:
     publish: Callable[[bytes], object]
     """Sends a signed order to the machines; the same bytes again do nothing."""
     counter: Callable[[], int]
-    """Greatest counter that any order was given."""
+    """Gives a counter that no order had; drafts of this book have their own besides."""
 
 
 class OrderDesk:
@@ -93,6 +93,19 @@ class OrderDesk:
         self._log = log
         self._with = wiring
         self._lock = threading.RLock()
+        self.waiting: dict[bytes, str] = {}
+        """Orders that the bank has not answered, with what came instead."""
+
+    def records(self) -> list[OrderRecord]:
+        """All orders, oldest draft first, as they stand at one moment."""
+        with self._lock:
+            return list(self.book)
+
+    def live(self) -> list[OrderRecord]:
+        """Orders that hold something now."""
+        with self._lock:
+            now = self._with.clock.wall()
+            return [record for record in self.book.open() if record.is_live(now)]
 
     # -- people ------------------------------------------------------------------------------------
 
@@ -103,7 +116,7 @@ class OrderDesk:
             try:
                 self._check_area(actor, application.area)
                 name = application.order_id or secrets.token_bytes(16)
-                counter = max(self.book.last_counter, self._with.counter()) + 1
+                counter = max(self.book.last_counter + 1, self._with.counter())
                 completed = self.book.check_draft(
                     replace(
                         application,
@@ -230,7 +243,7 @@ class OrderDesk:
                 assert until is not None
                 self._move(record.application.order_id, Trigger.EXPIRE, at=until)
                 moved += 1
-            for record in list(self.book):
+            for record in self.book.open():
                 name = record.application.order_id
                 if record.state in _STEPS:
                     moved += self._proceed(name)
@@ -302,14 +315,21 @@ class OrderDesk:
 
     def _match(self, order_id: bytes) -> None:
         application = self.book.get(order_id).application
+        if application.until is not None and application.until <= self._with.clock.wall():
+            detail = {"failures": [Reason.TOO_LATE.value]}  # the bank was away for the whole term
+            self._move(order_id, Trigger.REFUSE, detail=detail)
+            return
         if application.kind not in AT_THE_BANK:
             self._move(order_id, Trigger.MATCH)
             return
         try:
             feedback = self._ask_bank(application)
         except BankError as error:
-            _log.warning("bank_does_not_answer", order=order_id.hex(), problem=str(error))
+            if self.waiting.get(order_id) != str(error):  # it is asked again each second
+                _log.warning("bank_does_not_answer", order=order_id.hex(), problem=str(error))
+            self.waiting[order_id] = str(error)
             return
+        self.waiting.pop(order_id, None)
         if feedback.is_executed:
             trigger = Trigger.MATCH
         elif feedback.failures:

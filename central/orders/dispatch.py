@@ -58,6 +58,21 @@ def order_keys(store: SqlStore, signer: KeySigner, at: UnixMicros | None = None)
     return find
 
 
+def take_order(store: SqlStore, raw: bytes, tenant: str, find_key: FindOrderKey) -> SignedOrder:
+    """Keep a signed order for all devices that it is for; raises OrderError.
+
+    Whichever process does it: the running central's dispatcher sends what the store has.
+    """
+    signed = open_order(raw, tenant=tenant, find_key=find_key)
+    devices = [
+        d.device
+        for d in store.devices()
+        if d.revoked_at is None and signed.order.is_for(d.device, d.kind)
+    ]
+    store.add_order(signed, devices)
+    return signed
+
+
 class OrderDispatcher:
     """Sends what is pending. :meth:`heard` and :meth:`publish` may be called from any thread."""
 
@@ -85,13 +100,7 @@ class OrderDispatcher:
 
     def publish(self, raw: bytes) -> SignedOrder:
         """Take a signed order for all its devices; raises OrderError if it is not signed well."""
-        signed = open_order(raw, tenant=self._tenant, find_key=self._find_key)
-        devices = [
-            d.device
-            for d in self._store.devices()
-            if d.revoked_at is None and signed.order.is_for(d.device, d.kind)
-        ]
-        self._store.add_order(signed, devices)
+        signed = take_order(self._store, raw, self._tenant, self._find_key)
         with self._changed:
             self._changed.notify_all()
         return signed

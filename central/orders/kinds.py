@@ -172,6 +172,16 @@ TRANSITIONS: Mapping[tuple[OrderState, Trigger], OrderState] = {
 """The whole machine. A pair that is not here cannot happen."""
 
 
+_GOES_ON = frozenset(state for state, _ in TRANSITIONS)
+
+
+def is_over(kind: OrderKind, state: OrderState) -> bool:
+    """Whether nothing moves such an order any more; one that holds nothing ends when fed back."""
+    if state is OrderState.FED_BACK:
+        return KINDS[kind].begins is None
+    return state not in _GOES_ON
+
+
 def display_state(state: OrderState) -> str:
     """Return the word of the scenario format: ACTIVE, EXPIRED, RELEASED; else the state's own."""
     return "ACTIVE" if state.is_live else state.value.upper()

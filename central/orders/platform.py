@@ -148,8 +148,23 @@ class BankError(Exception):
     """The bank or the platform did not answer: the order stays sent and is asked for again."""
 
 
+class NoBank:
+    """No way to any bank: what has two signatures waits and says why."""
+
+    def submit(self, request: BankRequest) -> Feedback:
+        """See :class:`BankAdapter`."""
+        raise BankError("no bank is connected here: [orders] bank")
+
+    def accounts_of(self, owner: str, name: str) -> list[str]:
+        """See :class:`BankAdapter`."""
+        raise BankError("no bank is connected here: [orders] bank")
+
+
 class BankAdapter(Protocol):
     """One way to the banks."""
 
     def submit(self, request: BankRequest) -> Feedback:
         """Carry an order out, or say why not; raises BankError without an answer."""
+
+    def accounts_of(self, owner: str, name: str) -> list[str]:
+        """Full numbers of all accounts of one person (100309); raises BankError."""

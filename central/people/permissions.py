@@ -47,13 +47,18 @@ class Permission(StrEnum):
     """The bank's feedback on an order."""
     SEALED_OPEN = "sealed.open"
     """See a sealed account or number in full; audited."""
+    OFFICERS_READ = "officers.read"
+    OFFICERS_EDIT = "officers.edit"
+    """Say whose key signs orders; such a person signs none."""
     LISTS_READ = "lists.read"
+    """The ATMs' lists of accounts."""
     LISTS_EDIT = "lists.edit"
     LISTS_REVIEW = "lists.review"
     REFUNDS_PROPOSE = "refunds.propose"
     """Propose shares, and note that the bank has paid them."""
     REFUNDS_DECIDE = "refunds.decide"
     """The second name on a refund."""
+    """Approve what another person proposed."""
     STATISTICS_READ = "statistics.read"
     STATISTICS_KEEP = "statistics.keep"
     """Keep a report as a version, state a figure that no event knows."""
@@ -61,6 +66,7 @@ class Permission(StrEnum):
     """Take rows out as CSV, XLSX, GeoJSON or Cursor on Target."""
     DEVICES_READ = "devices.read"
     DEVICES_REVOKE = "devices.revoke"
+    DEVICES_PLACE = "devices.place"
     AUDIT_READ = "audit.read"
     PEOPLE_READ = "people.read"
     PEOPLE_EDIT = "people.edit"
@@ -106,7 +112,9 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.ORDERS_SIGN: _roles(_REVIEWER, _COMMANDER),
         P.ORDERS_ANSWER: _roles(_BANK),
         P.SEALED_OPEN: _roles(_REVIEWER, _COMMANDER),
-        P.LISTS_READ: _CENTRE | {_AUDITOR, _CARRIER},
+        P.OFFICERS_READ: _CENTRE | {_AUDITOR, _ADMINISTRATOR},
+        P.OFFICERS_EDIT: _roles(_ADMINISTRATOR),
+        P.LISTS_READ: _CENTRE | {_AUDITOR},
         P.LISTS_EDIT: _CENTRE,
         P.LISTS_REVIEW: _roles(_REVIEWER, _COMMANDER),
         P.REFUNDS_PROPOSE: _CENTRE,
@@ -116,6 +124,7 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.EXPORT: _CENTRE | {_AUDITOR},
         P.DEVICES_READ: _CENTRE | {_AUDITOR, _ADMINISTRATOR},
         P.DEVICES_REVOKE: _roles(_ADMINISTRATOR),
+        P.DEVICES_PLACE: _roles(_ADMINISTRATOR),
         P.AUDIT_READ: _roles(_AUDITOR),
         P.PEOPLE_READ: _roles(_AUDITOR, _ADMINISTRATOR),
         P.PEOPLE_EDIT: _roles(_ADMINISTRATOR),

@@ -13,7 +13,7 @@ from central.store import tables as t
 from central.store.interface import AlertRow, Json
 from central.store.triage import within
 from central.store.write import columns
-from contract.words import Severity
+from contract.words import AlertKind, Severity, TimeBasis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +119,21 @@ class TipOff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """An open case and one of its alerts: when its emitter was last heard, and by whom."""
+
+    case_id: int
+    version: int
+    dormant_since: int | None
+    alert_id: int
+    last_seen: int
+    updated_at: int
+    time_basis: TimeBasis
+    device_seen: int | None
+    """When the alert's station last said anything at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseFilter:
     """Which cases a page asks for."""
 
@@ -206,6 +221,44 @@ class CaseQueries:
             .join(ct.case_alerts, ct.case_alerts.c.alert_id == t.alerts.c.id)
             .where(ct.case_alerts.c.case_id == case_id)
             .order_by(t.alerts.c.id)
+        )
+        return [AlertRow(**row._mapping) for row in self._all(query)]
+
+    def heard_of_cases(self, states: Collection[str], kinds: Collection[str]) -> Sequence[Heard]:
+        """Return every alert of the open cases of some kinds."""
+        c, links, a, d = ct.cases.c, ct.case_alerts.c, t.alerts.c, t.devices.c
+        query = (
+            sa.select(
+                links.case_id, c.version, c.dormant_since,
+                a.id.label("alert_id"), a.last_seen, a.updated_at, a.time_basis,
+                d.last_seen.label("device_seen"),
+            )
+            .join(ct.case_alerts, links.case_id == c.id)
+            .join(t.alerts, a.id == links.alert_id)
+            .outerjoin(t.devices, d.device == a.device)
+            .where(c.state.in_(sorted(states)), c.kind.in_(sorted(kinds)))
+            .order_by(links.case_id, a.id)
+        )  # fmt: skip
+        return [Heard(**row._mapping) for row in self._all(query)]
+
+    def open_leads(self, limit: int) -> Sequence[CaseRow]:
+        """Return leads that nothing has been heard of, the newest first."""
+        c = ct.cases.c
+        query = sa.select(ct.cases).where(c.state == "LEAD").order_by(c.updated_at.desc())
+        return [CaseRow(**row._mapping) for row in self._all(query.limit(limit))]
+
+    def alerts_since(
+        self, at: int, area: str, kinds: Collection[AlertKind], limit: int = 200
+    ) -> Sequence[AlertRow]:
+        """Return alerts of some kinds that rose in an area since a moment and are in no case."""
+        a = t.alerts.c
+        is_free = ~sa.exists().where(ct.case_alerts.c.alert_id == a.id)
+        query = (
+            sa.select(t.alerts)
+            .where(a.risen_at >= at, a.kind.in_(list(kinds)), within(a.area, frozenset({area})))
+            .where(is_free)
+            .order_by(a.risen_at, a.id)
+            .limit(limit)
         )
         return [AlertRow(**row._mapping) for row in self._all(query)]
 
@@ -323,6 +376,27 @@ def last_case_event(connection: sa.Connection, case_id: int) -> CaseEvent | None
     query = sa.select(e).where(e.c.case_id == case_id).order_by(e.c.id.desc()).limit(1)
     row = connection.execute(query).one_or_none()
     return None if row is None else CaseEvent(**row._mapping)
+
+
+def read_case_events(connection: sa.Connection, case_id: int) -> list[CaseEvent]:
+    """Return a case's history as the transaction sees it, oldest first."""
+    e = ct.case_events
+    rows = connection.execute(sa.select(e).where(e.c.case_id == case_id).order_by(e.c.id))
+    return [CaseEvent(**row._mapping) for row in rows]
+
+
+def open_work(connection: sa.Connection, case_id: int) -> tuple[int, str]:
+    """Return how many tasks of a case nobody has ended, and the vans that are under way."""
+    p, sent = ct.case_parts.c, ct.dispatches.c
+    tasks = connection.execute(
+        sa.select(sa.func.count()).where(
+            p.case_id == case_id, p.kind == "task", p.ended_at.is_(None)
+        )
+    ).scalar()
+    vans = connection.execute(
+        sa.select(sent.van).where(sent.case_id == case_id, sent.ended_at.is_(None))
+    ).scalars()
+    return int(tasks or 0), ", ".join(sorted(vans))
 
 
 def cases_on_day(connection: sa.Connection, prefix: str) -> int:

@@ -169,6 +169,11 @@ class IdentityQueries:
         rows = self._all(query if device is None else query.where(c.device == device))
         return [IssuedCertificate(**row._mapping) for row in rows]
 
+    def certificate(self, serial: str) -> IssuedCertificate | None:
+        """Return one certificate by its serial number (hexadecimal)."""
+        row = self._one(sa.select(t.certificates).where(t.certificates.c.serial == serial))
+        return None if row is None else IssuedCertificate(**row._mapping)
+
     def revoked_certificates(self, at: int) -> Sequence[IssuedCertificate]:
         """Certificates that are revoked and would otherwise still be valid."""
         c = t.certificates.c

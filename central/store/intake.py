@@ -195,6 +195,21 @@ class IntakeQueries:
         query = sa.select(m).where(m.c.next_at <= now).order_by(m.c.next_at).limit(limit)
         return [ClockMark(**row._mapping) for row in self._all(query)]
 
+    def stops_without_receipts(self) -> Sequence[tuple[int, str, int]]:
+        """Return cases whose first executed stop has no last receipt: id, order, executed at."""
+        h, other, m = it.happenings, it.happenings.alias(), it.case_clocks
+        received = sa.select(other.c.id).where(
+            other.c.case_id == h.c.case_id, other.c.happening == "stop_receipts"
+        )
+        query = (
+            sa.select(h.c.case_id, h.c.detail, h.c.at)
+            .join(m, m.c.case_id == h.c.case_id)
+            .where(m.c.is_running == 1, h.c.happening == "stop_executed", ~received.exists())
+            .order_by(h.c.case_id, h.c.at.desc())
+        )
+        first = {row.case_id: (row.detail, row.at) for row in self._all(query)}
+        return [(case_id, order, at) for case_id, (order, at) in first.items()]
+
     def delayed_transfers(self, since: int, limit: int) -> Sequence[DecisionRow]:
         """Return transfers that machines hold back and that were asked for since a moment."""
         d = t.decisions

@@ -49,6 +49,7 @@ class EventKind(StrEnum):
     REFUSAL = "refusal"
     NOTICE = "notice"
     """The duty officer is told something: an alarm came, a clock of the law is due."""
+    ORDER = "order"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +313,9 @@ class Transaction(Protocol):
     def replace_detection(self, row: DetectionRow) -> None:
         """Put a revision in the place of the stored one."""
 
+    def support_alert(self, alert_id: int, device: str, detection_id: bytes) -> None:
+        """Let a detection support a further alert beside the one that it raised."""
+
     def add_decision(self, row: DecisionRow) -> None:
         """Store a decision."""
 
@@ -395,8 +399,15 @@ class Store(Protocol):
     def note_receipts(self, at: int, up_to: dict[str, int]) -> None:
         """Remember which receipts were published."""
 
-    def snapshot(self, alerts: int, decisions: int) -> Snapshot:
-        """Latest alerts and decisions, all devices, from one moment."""
+    def snapshot(
+        self,
+        alerts: int,
+        decisions: int,
+        areas: frozenset[str] | None = None,
+        *,
+        covers_own: bool = True,
+    ) -> Snapshot:
+        """Latest alerts and decisions (of some areas), all devices, from one moment."""
 
     def events_after(self, last_id: int, limit: int) -> Sequence[Event]:
         """Events with a greater id, in order."""
@@ -404,8 +415,10 @@ class Store(Protocol):
     def last_event_id(self) -> int:
         """Id of the newest event; 0 if there is none."""
 
-    def alerts(self, limit: int, before_id: int | None = None) -> Sequence[AlertRow]:
-        """Alerts by id, newest first."""
+    def alerts(
+        self, limit: int, before_id: int | None = None, areas: frozenset[str] | None = None
+    ) -> Sequence[AlertRow]:
+        """Alerts by id, newest first; ``areas``: only those that lie there."""
 
     def alert(self, alert_id: int) -> AlertRow | None:
         """One alert."""

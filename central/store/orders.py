@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
+from central.store import order_tables as ot
 from central.store import tables as t
 from contract.cosign import SignedOrder
 from contract.words import OrderOutcome, OrderRefusal, OrderType
+
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,21 @@ class Pending:
     expires: int
     raw: bytes
     attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An order of one type that a device was sent, and what it did with it."""
+
+    order_id: bytes
+    issued_at: int
+    expires: int
+    raw: bytes
+    attempts: int
+    outcome: OrderOutcome | None
+    reason: OrderRefusal | None
+    detail: str
+    answered_at: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +96,14 @@ class OrderQueries:
                     [{"order_id": order.order_id, "device": device} for device in devices],
                 )
 
-    def last_order_counter(self) -> int:
-        """Greatest counter that was used; 0 before the first order."""
-        with self._reading() as connection:
-            found = connection.execute(sa.select(sa.func.max(t.orders.c.counter))).scalar()
-        return int(found or 0)
+    def take_order_counter(self) -> int:
+        """Give a counter that no order had: devices take each one once (contract.orders.Order)."""
+        last = ot.order_counter.c.last
+        with self.transaction() as tx:
+            connection: sa.Connection = tx._connection
+            connection.execute(ot.order_counter.update().values(last=last + 1))
+            found = connection.execute(sa.select(last)).scalar_one()
+        return int(found)
 
     def pending_orders(self, now: int) -> Sequence[Pending]:
         """Orders in force that some device has not answered, oldest counter first."""
@@ -130,6 +151,22 @@ class OrderQueries:
         with self._reading() as connection:
             return [Answer(**row._mapping) for row in connection.execute(query)]
 
+    def told(self, device: str, type_: OrderType, limit: int = 20) -> Sequence[Told]:
+        """Return what a device was sent of one type, the newest first."""
+        o, c = t.orders.c, t.order_targets.c
+        query = (
+            sa.select(
+                o.order_id, o.issued_at, o.expires, o.raw,
+                c.attempts, c.outcome, c.reason, c.detail, c.answered_at,
+            )
+            .join(t.orders, o.order_id == c.order_id)
+            .where(c.device == device, o.type == type_)
+            .order_by(o.counter.desc())
+            .limit(limit)
+        )  # fmt: skip
+        with self._reading() as connection:
+            return [Told(**row._mapping) for row in connection.execute(query)]
+
     def newest_order(self, type_: OrderType) -> bytes | None:
         """Bytes of the order of one type with the greatest counter."""
         query = (
@@ -141,6 +178,42 @@ class OrderQueries:
         with self._reading() as connection:
             found: bytes | None = connection.execute(query).scalar()
         return found
+
+    def count_orders(self) -> int:
+        """How many orders there are; none is ever taken away."""
+        with self._reading() as connection:
+            found = connection.execute(sa.select(sa.func.count()).select_from(t.orders))
+            return int(found.scalar() or 0)
+
+    def orders_unread(
+        self, types: Sequence[OrderType], read: Collection[bytes]
+    ) -> Sequence[tuple[bytes, bytes]]:
+        """Orders of some types that are not among those read, each with its id.
+
+        Not by their counters: one that was drawn up earlier may be signed later.
+        """
+        o = t.orders.c
+        with self._reading() as connection:
+            known = connection.execute(sa.select(o.order_id).where(o.type.in_(types))).scalars()
+            unread = [order_id for order_id in known if order_id not in read]
+            found: list[tuple[bytes, bytes]] = []
+            for at in range(0, len(unread), _AT_ONCE):
+                query = sa.select(o.order_id, o.raw).where(
+                    o.order_id.in_(unread[at : at + _AT_ONCE])
+                )
+                found += [(row.order_id, row.raw) for row in connection.execute(query)]
+        return found
+
+    def orders_of_type(self, type_: OrderType, limit: int) -> Sequence[bytes]:
+        """Bytes of the orders of one type, newest first."""
+        query = (
+            sa.select(t.orders.c.raw)
+            .where(t.orders.c.type == type_)
+            .order_by(t.orders.c.counter.desc())
+            .limit(limit)
+        )
+        with self._reading() as connection:
+            return list(connection.execute(query).scalars())
 
     def orders_unknown_to(self, device: str, now: int) -> Sequence[bytes]:
         """Orders in force that have no row for a device, oldest counter first."""

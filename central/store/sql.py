@@ -33,7 +33,7 @@ from central.store.orders import OrderQueries
 from central.store.people import PeopleQueries
 from central.store.refunds import RefundQueries
 from central.store.reports import ReportQueries
-from central.store.triage import TriageQueries
+from central.store.triage import TriageQueries, within
 from central.store.vans import VanQueries
 from central.store.write import SqlTransaction
 from contract import Refusal
@@ -138,23 +138,45 @@ class SqlStore(
 
     # -- what pages read ----------------------------------------------------------------------
 
-    def snapshot(self, alerts: int, decisions: int) -> Snapshot:
-        """Latest alerts and decisions, all devices, from one moment."""
+    def snapshot(
+        self,
+        alerts: int,
+        decisions: int,
+        areas: frozenset[str] | None = None,
+        *,
+        covers_own: bool = True,
+    ) -> Snapshot:
+        """Latest alerts and decisions, all devices, from one moment.
+
+        ``areas`` leaves out what lies elsewhere; ``covers_own``: a device that names no area counts
+        as inside.
+        """
         latest = t.alerts.c.risen_at.desc(), t.alerts.c.id.desc()
         newest = t.decisions.c.received_at.desc(), t.decisions.c.seq.desc()
+        of_alerts: sa.ColumnElement[bool] = sa.true()
+        of_decisions: sa.ColumnElement[bool] = sa.true()
+        if areas is not None:
+            of_alerts = within(t.alerts.c.area, areas)
+            inside = within(t.devices.c.area, areas)
+            if covers_own:
+                inside = sa.or_(inside, t.devices.c.area == "")
+            of_decisions = t.decisions.c.device.in_(sa.select(t.devices.c.device).where(inside))
         with self._reading() as connection:
             return Snapshot(
                 connection.execute(sa.select(sa.func.max(t.events.c.id))).scalar() or 0,
                 tuple(
                     AlertRow(**row._mapping)
                     for row in connection.execute(
-                        sa.select(t.alerts).order_by(*latest).limit(alerts)
+                        sa.select(t.alerts).where(of_alerts).order_by(*latest).limit(alerts)
                     )
                 ),
                 tuple(
                     DecisionRow(**row._mapping)
                     for row in connection.execute(
-                        sa.select(t.decisions).order_by(*newest).limit(decisions)
+                        sa.select(t.decisions)
+                        .where(of_decisions)
+                        .order_by(*newest)
+                        .limit(decisions)
                     )
                 ),
                 tuple(
@@ -175,9 +197,13 @@ class SqlStore(
         row = self._one(sa.select(sa.func.max(t.events.c.id).label("id")))
         return 0 if row is None or row.id is None else int(row.id)
 
-    def alerts(self, limit: int, before_id: int | None = None) -> Sequence[AlertRow]:
-        """Alerts by id, newest first."""
+    def alerts(
+        self, limit: int, before_id: int | None = None, areas: frozenset[str] | None = None
+    ) -> Sequence[AlertRow]:
+        """Alerts by id, newest first; ``areas``: only those that lie there."""
         query = sa.select(t.alerts).order_by(t.alerts.c.id.desc()).limit(limit)
+        if areas is not None:
+            query = query.where(within(t.alerts.c.area, areas))
         if before_id is not None:
             query = query.where(t.alerts.c.id < before_id)
         return [AlertRow(**row._mapping) for row in self._all(query)]

@@ -225,10 +225,31 @@ class TriageQueries:
             for alert_id, rows in found.items()
         }
 
-    def alert_stands(self, limit: int, before_id: int | None = None) -> Sequence[AlertStand]:
+    def supported_by(
+        self, detections: Sequence[tuple[str, bytes]]
+    ) -> dict[tuple[str, bytes], list[int]]:
+        """Return the further alerts that each of some detections supports."""
+        links = at_.alert_detections.c
+        found: dict[tuple[str, bytes], list[int]] = {}
+        of_device: dict[str, list[bytes]] = {}
+        for device, detection_id in detections:
+            of_device.setdefault(device, []).append(detection_id)
+        for device, ids in of_device.items():
+            query = sa.select(at_.alert_detections).where(
+                links.device == device, links.detection_id.in_(ids)
+            )
+            for row in self._all(query.order_by(links.alert_id)):
+                found.setdefault((row.device, row.detection_id), []).append(row.alert_id)
+        return found
+
+    def alert_stands(
+        self, limit: int, before_id: int | None = None, areas: frozenset[str] | None = None
+    ) -> Sequence[AlertStand]:
         """Return what says where alerts are, newest first."""
         a = t.alerts.c
         query = sa.select(a.id, a.device, a.area, a.subject, a.summary)
+        if areas is not None:
+            query = query.where(within(a.area, areas))
         if before_id is not None:
             query = query.where(a.id < before_id)
         rows = self._all(query.order_by(a.id.desc()).limit(limit))
@@ -252,6 +273,24 @@ class TriageQueries:
             .limit(limit)
         )
         return [(row.seq, row.revision, row.last_seen) for row in self._all(query)]
+
+    def called(self, areas: frozenset[str]) -> Sequence[tuple[Severity, int, int, int]]:
+        """Return the alerts for which somebody was called and that still wait, by how far it went.
+
+        Severity, calls so far, how many alerts, and the number of the one that waits longest.
+        """
+        a = t.alerts.c
+        query = (
+            sa.select(
+                a.severity,
+                a.escalation,
+                sa.func.count().label("times"),
+                sa.func.min(a.id).label("id"),
+            )
+            .where(a.escalate_at.is_not(None), a.escalation > 0, within(a.area, areas))
+            .group_by(a.severity, a.escalation)
+        )
+        return [(row.severity, row.escalation, row.times, row.id) for row in self._all(query)]
 
     def due_calls(self, now: int, limit: int) -> Sequence[int]:
         """Return alerts that nobody has acknowledged and whose next call is due."""
@@ -337,19 +376,3 @@ def repoint_merged(connection: sa.Connection, former: int, new: int) -> None:
     connection.execute(
         t.alerts.update().where(t.alerts.c.merged_into == former).values(merged_into=new)
     )
-
-
-def link_detection(
-    connection: sa.Connection, alert_id: int, device: str, detection_id: bytes
-) -> None:
-    """Let a detection support a further alert; the same link again adds nothing."""
-    links = at_.alert_detections
-    here = (
-        links.c.alert_id == alert_id,
-        links.c.device == device,
-        links.c.detection_id == detection_id,
-    )
-    if connection.execute(sa.select(links.c.alert_id).where(*here)).first() is None:
-        connection.execute(
-            links.insert().values(alert_id=alert_id, device=device, detection_id=detection_id)
-        )

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from central.dispatch import OPEN, Van
+from central.places import fix_of
 from central.store import case_tables as ct
 from central.store import tables as t
 from central.store.write import columns
@@ -61,7 +62,8 @@ def read_vans(connection: sa.Connection) -> list[Van]:
     is_busy = sa.exists().where(sent.van == d.device, sent.ended_at.is_(None))
     query = (
         sa.select(
-            d.device, d.presence, p.lat, p.lon, p.placed_at, p.duty_from, p.duty_until,
+            d.device, d.presence, d.health, d.health_at,
+            p.lat, p.lon, p.placed_at, p.duty_from, p.duty_until,
             is_busy.label("is_busy"),
         )
         .select_from(t.devices.outerjoin(ct.van_posts, p.device == d.device))
@@ -70,12 +72,21 @@ def read_vans(connection: sa.Connection) -> list[Van]:
     )  # fmt: skip
     return [
         Van(
-            device=row.device, lat=row.lat, lon=row.lon, placed_at=row.placed_at,
+            device=row.device, **_where(row),
             duty_from=row.duty_from or 0, duty_until=row.duty_until or 0,
             is_busy=bool(row.is_busy), is_online=row.presence is Presence.ONLINE,
         )
         for row in connection.execute(query)
     ]  # fmt: skip
+
+
+def _where(row: sa.Row[Any]) -> dict[str, Any]:
+    """Return the newer of what the van's own receiver says and what an officer wrote down."""
+    fix = fix_of(row.health, row.health_at)
+    if fix is None or (row.lat is not None and (fix.at or 0) < (row.placed_at or 0)):
+        return {"lat": row.lat, "lon": row.lon, "placed_at": row.placed_at}
+    place = fix.place
+    return {"lat": place.lat, "lon": place.lon, "placed_at": fix.at, "is_own_word": True}
 
 
 def put_post(connection: sa.Connection, post: Post) -> None:

@@ -376,6 +376,14 @@ class SqlTransaction:
             .values(**columns(row))
         )
 
+    def support_alert(self, alert_id: int, device: str, detection_id: bytes) -> None:
+        """Let a detection support a further alert; the same link again adds nothing."""
+        links = at_.alert_detections
+        values = {"alert_id": alert_id, "device": device, "detection_id": detection_id}
+        here = [links.c[name] == value for name, value in values.items()]
+        if self._connection.execute(sa.select(links.c.alert_id).where(*here)).first() is None:
+            self._connection.execute(links.insert().values(**values))
+
     def add_decision(self, row: DecisionRow) -> None:
         """Store a decision."""
         self._connection.execute(t.decisions.insert().values(**columns(row)))

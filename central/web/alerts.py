@@ -256,6 +256,26 @@ def review(
     return RedirectResponse(f"/alerts/{alert_id}", 303)
 
 
+@router.post("/alerts/{alert_id}/detections")
+def support(
+    site: SiteOf,
+    actor: Reviewer,
+    alert_id: AlertId,
+    version: Version,
+    detection: Annotated[str, Form(max_length=120)],
+    further: Annotated[int, Form(ge=1, le=_MAX_ID)],
+    note: Text = "",
+) -> Response:
+    """Let a detection (``device/id``) of this alert support a further one."""
+    device, _, name = detection.partition("/")
+    try:
+        chosen = device, bytes.fromhex(name)
+    except ValueError:
+        raise RuleError("choose one of the detections of this alert") from None
+    desk_of(site).support(actor, Seen(alert_id, version), chosen, further, note)
+    return RedirectResponse(f"/alerts/{alert_id}", 303)
+
+
 # -- one alert ------------------------------------------------------------------------------------
 
 
@@ -265,8 +285,16 @@ def alert(request: Request, site: SiteOf, actor: Reader, alert_id: AlertId) -> H
     row = _alert(site, actor, alert_id)
     presenter = site.presenter(request)
     view = alert_json(row)
+    rows = site.store.detections_of(alert_id)
+    supports = site.store.supported_by([(d.device, d.detection_id) for d in rows])
     detections = [
-        presenter.detection(detection_json(d)) for d in site.store.detections_of(alert_id)
+        {
+            **presenter.detection(detection_json(d)),
+            "key": f"{d.device}/{d.detection_id.hex()}",
+            "raised": d.alert_id,
+            "supports": [n for n in supports.get((d.device, d.detection_id), ()) if n != alert_id],
+        }
+        for d in rows
     ]
     lead = next((d for d in detections if (d["device"], d["seq"]) == (row.device, row.seq)), None)
     decision = site.store.decision(row.device, row.seq)
@@ -278,7 +306,7 @@ def alert(request: Request, site: SiteOf, actor: Reader, alert_id: AlertId) -> H
         **_work(site, presenter, row),
         latency_ms=view["latency_ms"],
         lead=lead,
-        others=[d for d in detections if d is not lead],
+        detections=detections,
         decision=None if decision is None else presenter.decision(decision_json(decision)),
         face=None if decision is None else decision.body["face"],
         message=None if message is None else _message(site, presenter, message),

@@ -20,6 +20,7 @@ from central.views import (
 )
 from central.web.access import needs, needs_account
 from central.web.problems import PROBLEMS
+from central.web.reach import covers_alert
 from central.web.site import SiteOf
 from contract.words import Presence
 
@@ -46,7 +47,7 @@ def alerts(
     before: Annotated[int | None, Query(ge=1, le=_MAX_ID)] = None,
 ) -> dict[str, Any]:
     """Alerts, newest first; ``next_before`` asks for the following page."""
-    rows = site.store.alerts(limit + 1, before)
+    rows = site.store.alerts(limit + 1, before, actor.areas)
     page = rows[:limit]
     return {
         "schema": "qianshao-alerts/1",
@@ -61,7 +62,7 @@ def alert(
 ) -> dict[str, Any]:
     """One alert with the detections behind it."""
     row = site.store.alert(alert_id)
-    if row is None:
+    if row is None or not covers_alert(actor, row):
         raise HTTPException(404, f"there is no alert {alert_id}")
     detections = site.store.detections_of(alert_id)
     return {
@@ -74,9 +75,10 @@ def alert(
 @router.get("/devices")
 def devices(site: SiteOf, actor: FleetReader) -> dict[str, Any]:
     """All devices."""
+    seen = filter(site.reach(actor).covers_device, site.store.devices())
     return {
         "schema": "qianshao-devices/1",
-        "devices": [device_json(row) for row in site.store.devices()],
+        "devices": [device_json(row) for row in seen],
     }
 
 
@@ -84,7 +86,7 @@ def devices(site: SiteOf, actor: FleetReader) -> dict[str, Any]:
 def device(site: SiteOf, actor: FleetReader, device: str) -> dict[str, Any]:
     """One device with its gaps and refusals."""
     row = site.store.device(device)
-    if row is None:
+    if row is None or not site.reach(actor).covers_device(row):
         raise HTTPException(404, f"there is no device {device}")
     counts = site.store.refusal_counts(device)
     return {

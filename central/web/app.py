@@ -18,6 +18,9 @@ from central.config import CentralSettings
 from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
+from central.lists import ListDesk
+from central.lists.keys import desk_in
+from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
 from central.store.sql import SqlStore
@@ -34,7 +37,11 @@ from central.web import (
     features,
     fleet,
     intake,
+    list_pages,
     office,
+    officers,
+    order,
+    orders,
     pages,
     refunds,
     reports,
@@ -42,6 +49,7 @@ from central.web import (
     told,
 )
 from central.web.access import NotSignedInError, rules
+from central.web.counts import Counts
 from central.web.limits import Limiter
 from central.web.security import LOCAL_NAMES, BodyLimit, SecurityHeaders
 from central.web.site import STATIC, Site, site_of
@@ -60,6 +68,8 @@ def create_app(
     signer: KeySigner | None = None,
     couriers: tuple[Courier, ...] = (),
     tell_van: Tell | None = None,
+    lists: ListDesk | None = None,
+    order_office: OrderOffice | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
     clock = clock or SystemClock()
@@ -74,13 +84,27 @@ def create_app(
     )
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
+    lists = lists or desk_in(settings, store, clock)
     site = Site(
-        store, hub, settings, ingest_status, people, audit, clock, sign_ins, couriers, tell_van
+        store=store,
+        hub=hub,
+        settings=settings,
+        ingest_status=ingest_status,
+        people=people,
+        audit=audit,
+        clock=clock,
+        sign_ins=sign_ins,
+        counts=Counts(store, clock),
+        lists=lists,
+        couriers=couriers,
+        tell_van=tell_van,
+        orders=order_office,
     )
     app.state.site = site
     for module in (
         *(pages, alerts, allow, intake, cases, clocks, dispatch, refunds, fleet, chart),
-        *(reports, office, account),
+        *(reports, office, account, orders, order, officers),
+        list_pages,
         *(api, features, exports, stream),
     ):
         app.include_router(module.router)

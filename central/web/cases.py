@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Path, Query, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from central.actor import Actor, Role
 from central.alert_states import SECOND_US, RuleError
@@ -22,6 +22,7 @@ from central.case_states import (
     CaseState,
     legs,
 )
+from central.case_transfer import problem_of
 from central.case_work import SeenCase
 from central.people.permissions import Permission
 from central.store.cases import CaseFilter, CaseRow, TipOff
@@ -31,6 +32,7 @@ from central.web.intake import alarm_panels
 from central.web.places import dispatch_view, place_of
 from central.web.present import Presenter
 from central.web.site import Site, SiteOf
+from contract.keys import public_pem
 
 PAGE_ROWS = 50
 _MAX_ID = 2**63 - 1
@@ -59,7 +61,7 @@ GROUPS: dict[str, tuple[CaseState, ...]] = {"open": OPEN, "ended": ENDED, "all":
 
 def desk_of(site: Site) -> CaseDesk:
     """Return the desk that changes cases and tells the open pages."""
-    return CaseDesk(site.store, site.clock, site.hub.publish)
+    return CaseDesk(site.store, site.clock, site.hub.publish, signer=site.audit.signer)
 
 
 def _to(case: CaseRow) -> RedirectResponse:
@@ -171,6 +173,7 @@ def case(request: Request, site: SiteOf, actor: Reader, case_id: RowId) -> HTMLR
         request,
         "case.html",
         case=case_view(presenter, row),
+        transfer=_transfer(site, row),
         clocks=clocks,
         **alarm_panels(site, presenter, row),
         **clock_panel(site, presenter, row),
@@ -326,10 +329,33 @@ def offer(site: SiteOf, actor: Closer, case_id: RowId, version: Version, unit: L
 
 @router.post("/cases/{case_id}/accept")
 def accept(
-    site: SiteOf, actor: Notifier, case_id: RowId, version: Version, note: Text = ""
+    site: SiteOf, actor: Notifier, case_id: RowId, version: Version, unit: Line, note: Text = ""
 ) -> Response:
-    """Accept a case for the unit that was asked; a second name."""
-    return _to(desk_of(site).transfer(actor, SeenCase(case_id, version), note))
+    """Accept a case for the unit that was asked, naming it; a second name."""
+    return _to(desk_of(site).transfer(actor, SeenCase(case_id, version), unit, note))
+
+
+@router.get("/cases/{case_id}/transfer")
+def transfer(site: SiteOf, actor: Reader, case_id: RowId) -> Response:
+    """Return the signed document of a transfer, to be kept by the unit that took the case."""
+    row = the_case(site, actor, case_id)
+    signed = _transfer(site, row)
+    if signed is None:
+        raise HTTPException(404, f"case {row.number} was not handed over")
+    return JSONResponse(
+        signed, headers={"content-disposition": f'attachment; filename="{row.number}.json"'}
+    )
+
+
+def _transfer(site: Site, row: CaseRow) -> dict[str, Any] | None:
+    """Return what the history holds of a transfer, with whether it verifies now."""
+    events = site.store.case_events(row.id)
+    found = next((event.data for event in events if "transfer" in event.data), None)
+    signer = site.audit.signer
+    if found is None or signer is None:
+        return None
+    problem = problem_of(found, events, signer)
+    return {**found, "public_pem": public_pem(signer.public), "problem": problem}
 
 
 # -- what people told -----------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from central.places import Place, place_of_alert, place_of_device
 from central.store.interface import AlertRow, DetectionRow, Device, Json
 from central.views import alert_json, device_json
 from central.web.access import needs
-from central.web.features import visible
 from central.web.present import Presenter
 from central.web.site import VENDOR, Site, SiteOf
 from contract.words import AlertKind, Presence, Severity
@@ -50,8 +49,9 @@ def overview(
     totals, devices = site.store.totals(), site.store.devices()
     counts = site.store.alert_kinds(actor.areas, OPEN)
     presenter = site.presenter(request)
-    latest = next((row.raised_at for row in site.store.alerts(1)), None)
-    live = [d for d in devices if d.revoked_at is None]
+    latest = next((row.raised_at for row in site.store.alerts(1, areas=actor.areas)), None)
+    reach = site.reach(actor)
+    live = [d for d in devices if d.revoked_at is None and reach.covers_device(d)]
     return site.page(
         request,
         "overview.html",
@@ -103,11 +103,12 @@ def data(request: Request, site: SiteOf, actor: MapReader) -> Json:
 
 def _shown(site: Site, presenter: Presenter, actor: Actor) -> Json:
     devices = {row.device: row for row in site.store.devices()}
+    reach = site.reach(actor)
     alerts: list[Json] = []
     unplaced = 0
     located: list[AlertRow] = []
-    for row in site.store.alerts(_SHOWN_ALERTS):
-        if row.state in _OVER or not visible(actor, row):
+    for row in site.store.alerts(_SHOWN_ALERTS, areas=actor.areas):
+        if row.state in _OVER:
             continue
         found = place_of_alert(row, devices, site.settings.places)
         if found is None:
@@ -137,6 +138,7 @@ def _shown(site: Site, presenter: Presenter, actor: Actor) -> Json:
             _device(presenter, row, where)
             for row in devices.values()
             if row.revoked_at is None
+            and reach.covers_device(row)
             and (where := place_of_device(row, site.settings.places)) is not None
         ],
     }

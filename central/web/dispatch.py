@@ -62,6 +62,7 @@ def board(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
                 "placed_text": presenter.time(time_or_none(van.placed_at)),
                 "is_old": van.is_position_old(now),
                 "duty": duty_text(van.duty_from, van.duty_until),
+                "is_own_word": van.is_own_word,
                 "is_busy": van.is_busy,
                 "is_online": van.is_online,
             }

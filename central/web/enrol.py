@@ -1,12 +1,12 @@
-"""The HTTPS port at which devices enrol and renew; nothing else is served there.
+"""The HTTPS port of devices: they enrol and renew there, and machines fetch their lists.
 
-There is no login: an invitation's token or an enrolled evidence key opens it. The authority's
-certificate may be read by anybody, because a token names its hash.
+There is no login: an invitation's token or an enrolled evidence key opens enrolment, an enrolled
+machine's certificate the lists. The authority's certificate may be read by anybody, because a token
+names its hash.
 """
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
 import threading
@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from central.enrolment import EnrolmentDesk
 from central.store.interface import StoreUnavailableError
+from central.web.list_files import ListRoutes, PeerProtocol, problem
 from contract.enrolment import MAX_REQUEST_BYTES, EnrolmentError
 from mqtt_bridge.ports import TlsFiles
 
@@ -28,8 +29,8 @@ _BUSY_AT = 64
 """Connections at once; more are told to come back."""
 
 
-def create_enrolment_app(desk: EnrolmentDesk) -> Starlette:
-    """Return the application of the port."""
+def create_enrolment_app(desk: EnrolmentDesk, lists: ListRoutes | None = None) -> Starlette:
+    """Return the application of the port; without ``lists`` it serves enrolment alone."""
 
     async def authority(request: Request) -> Response:
         return Response(desk.authority_pem, media_type="application/x-pem-file")
@@ -39,35 +40,38 @@ def create_enrolment_app(desk: EnrolmentDesk) -> Starlette:
         async for piece in request.stream():
             raw += piece
             if len(raw) > MAX_REQUEST_BYTES:
-                return _problem(413, "the request is too long")
+                return problem(413, "the request is too long")
         try:
             answer = await run_in_threadpool(desk.answer, raw)
         except EnrolmentError as error:
-            return _problem(403, str(error))
+            return problem(403, str(error))
         except StoreUnavailableError as error:
-            return _problem(503, error.problem)
+            return problem(503, error.problem)
         return Response(answer.to_json(), media_type="application/json")
 
     return Starlette(
         routes=[
             Route("/authority.pem", authority, methods=["GET"]),
             Route("/certificate", certificate, methods=["POST"]),
+            *([] if lists is None else lists.routes()),
         ]
-    )
-
-
-def _problem(status: int, problem: str) -> Response:
-    return Response(
-        json.dumps({"problem": problem}), status_code=status, media_type="application/json"
     )
 
 
 class EnrolmentServer:
     """Serves the desk over TLS from :meth:`start` to :meth:`stop`."""
 
-    def __init__(self, desk: EnrolmentDesk, tls: TlsFiles, host: str, port: int) -> None:
+    def __init__(
+        self,
+        desk: EnrolmentDesk,
+        tls: TlsFiles,
+        host: str,
+        port: int,
+        lists: ListRoutes | None = None,
+    ) -> None:
         self._config = uvicorn.Config(
-            create_enrolment_app(desk),
+            create_enrolment_app(desk, lists),
+            http=PeerProtocol,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -76,6 +80,8 @@ class EnrolmentServer:
             server_header=False,
             ssl_certfile=str(tls.certificate),
             ssl_keyfile=str(tls.private_key),
+            ssl_ca_certs=str(tls.ca),
+            ssl_cert_reqs=ssl.CERT_OPTIONAL,  # who enrols has none yet
         )
         self._tls = tls
         self._server = uvicorn.Server(self._config)

@@ -15,7 +15,6 @@ from central.exports import Row, csv_chunks, xlsx
 from central.people.permissions import Permission
 from central.views import alert_json, device_json, time_or_none
 from central.web.access import needs
-from central.web.features import visible
 from central.web.problems import PROBLEMS
 from central.web.site import Site, SiteOf
 
@@ -78,11 +77,10 @@ def alerts(
     def rows() -> Iterator[Row]:
         before, left = None, limit
         while left > 0:
-            page = site.store.alerts(min(_PAGE, left), before)
+            page = site.store.alerts(min(_PAGE, left), before, actor.areas)
             for row in page:
-                if visible(actor, row):
-                    view = alert_json(row)
-                    yield [_text(view[name]) for name in columns]
+                view = alert_json(row)
+                yield [_text(view[name]) for name in columns]
             if len(page) < _PAGE:
                 return
             before, left = page[-1].id, left - len(page)
@@ -96,7 +94,8 @@ def devices(
 ) -> Response:
     """All devices."""
     noted(site, actor, "devices", form)
-    views = [device_json(row) for row in site.store.devices()]
+    reach = site.reach(actor)
+    views = [device_json(row) for row in site.store.devices() if reach.covers_device(row)]
     rows = [[_text(view[name]) for name in _DEVICE_COLUMNS] for view in views]
     return file_answer("devices", form, _DEVICE_COLUMNS, rows)
 

@@ -19,6 +19,7 @@ from central.store.triage import AlertStand
 from central.views import alert_json, device_json
 from central.web.access import needs
 from central.web.problems import PROBLEMS
+from central.web.reach import covers_alert
 from central.web.site import Site, SiteOf
 
 router = APIRouter(prefix="/api", responses=PROBLEMS)
@@ -164,7 +165,9 @@ def items(
     if collection == "alerts":
         features = alert_features(site, actor, limit, box)
     else:
-        near = (f for f in device_features(site) if _holds(box, f["geometry"]["coordinates"]))
+        near = (
+            f for f in device_features(site, actor) if _holds(box, f["geometry"]["coordinates"])
+        )
         features = list(islice(near, limit))
     body = FeatureCollection(
         type="FeatureCollection",
@@ -176,16 +179,11 @@ def items(
     return Response(text, media_type="application/geo+json")
 
 
-def visible(actor: Actor, row: AlertRow | AlertStand) -> bool:
-    """Whether an alert lies in one of the person's areas; one without an area is everybody's."""
-    return not row.area or actor.covers(row.area)
-
-
-def _newest(site: Site) -> Iterator[AlertRow]:
-    """Alerts by pages, the newest first, no more than are worth looking through."""
+def _newest(site: Site, actor: Actor) -> Iterator[AlertRow]:
+    """Alerts of one's areas by pages, the newest first, no more than are worth looking through."""
     before, looked_at = None, 0
     while looked_at < _SCANNED:
-        page = site.store.alerts(_PAGE, before)
+        page = site.store.alerts(_PAGE, before, actor.areas)
         yield from page
         if len(page) < _PAGE:
             return
@@ -196,11 +194,9 @@ def alert_features(site: Site, actor: Actor, limit: int, box: Box | None) -> lis
     """Alerts that have a position; only those that are shown are read as a whole."""
     devices = {row.device: row for row in site.store.devices()}
     places: dict[int, tuple[Place, Basis]] = {}
-    for stand in _stands(site):
+    for stand in _stands(site, actor):
         found = place_of_alert(stand, devices, site.settings.places)
-        if found is None or not visible(actor, stand):
-            continue
-        if _holds(box, (found[0].lon, found[0].lat)):
+        if found is not None and _holds(box, (found[0].lon, found[0].lat)):
             places[stand.id] = found
             if len(places) == limit:
                 break
@@ -212,20 +208,21 @@ def alert_features(site: Site, actor: Actor, limit: int, box: Box | None) -> lis
     return features
 
 
-def _stands(site: Site) -> Iterator[AlertStand]:
+def _stands(site: Site, actor: Actor) -> Iterator[AlertStand]:
     """Where alerts are, by pages, the newest first, no more than are worth looking through."""
     before, looked_at = None, 0
     while looked_at < _SCANNED:
-        page = site.store.alert_stands(_PAGE, before)
+        page = site.store.alert_stands(_PAGE, before, actor.areas)
         yield from page
         if len(page) < _PAGE:
             return
         before, looked_at = page[-1].id, looked_at + len(page)
 
 
-def device_features(site: Site) -> Iterator[Feature]:
+def device_features(site: Site, actor: Actor) -> Iterator[Feature]:
     """Devices that have a position."""
-    for row in site.store.devices():
+    reach = site.reach(actor)
+    for row in filter(reach.covers_device, site.store.devices()):
         place = place_of_device(row, site.settings.places)
         if place is not None:
             view = device_json(row)
@@ -268,7 +265,7 @@ def alert_cot(
 ) -> Response:
     """One alert as a Cursor on Target event; 404 where its position is not known."""
     row = site.store.alert(alert_id)
-    if row is None or not visible(actor, row):
+    if row is None or not covers_alert(actor, row):
         raise HTTPException(404, f"there is no alert {alert_id}")
     text = _event(site, row)
     if text is None:
@@ -279,8 +276,7 @@ def alert_cot(
 @router.get("/cot", response_class=Response, responses=_COT)
 def all_cot(site: SiteOf, actor: Exporter, limit: Limit = 100) -> Response:
     """Alerts that have a position as Cursor on Target events in one document."""
-    rows = (row for row in _newest(site) if visible(actor, row))
-    events = (text for row in rows if (text := _event(site, row)) is not None)
+    events = (text for row in _newest(site, actor) if (text := _event(site, row)) is not None)
     return Response(cot.document(list(islice(events, limit))), media_type="application/xml")
 
 

@@ -9,15 +9,18 @@ from fastapi.responses import RedirectResponse, Response
 
 from central.actor import Actor
 from central.audit import record
+from central.fleet_desk import place_device
 from central.people.permissions import Permission
 from central.store.identities import IssuedCertificate
-from central.store.interface import Json
+from central.store.interface import Device, Json
 from central.views import time_or_none
 from central.web.access import needs
 from central.web.present import Presenter
 from central.web.site import Site, SiteOf
 from contract import EnvelopeError, Health, open_envelope
-from contract.words import PartState
+from contract.cosign import read_body
+from contract.orders import Configuration, Officers
+from contract.words import OrderOutcome, OrderType, PartState
 
 router = APIRouter(include_in_schema=False)
 
@@ -74,6 +77,68 @@ def health_history(site: Site, presenter: Presenter, device: str) -> list[Json]:
     return rows
 
 
+def sensors(presenter: Presenter, row: Device) -> list[Json]:
+    """Return each sniffer with when it last said something, by the device's last report.
+
+    A report tells the age of a sensor's last byte; its time is the report's less that age.
+    """
+    found = []
+    for part in (row.health or {}).get("parts", ()):
+        kind, _, name = part["name"].partition(" ")
+        if kind != "sensor" or row.health_at is None:
+            continue
+        age_s = part["counters"].get("last_data_age_s")
+        is_known = isinstance(age_s, int | float) and not isinstance(age_s, bool)
+        at = row.health_at - round(age_s * 1e6) if is_known else None
+        found.append(
+            {
+                "name": name,
+                "state": part["state"],
+                "state_text": presenter.words.word("part_state", part["state"]),
+                "seen_text": presenter.time(time_or_none(at)) or presenter.words.text("never"),
+                "readings": part["counters"].get("readings", "–"),
+                "detail": presenter.words.word("detail", part["detail"]),
+            }
+        )
+    return found
+
+
+def bundles(site: Site, presenter: Presenter, device: str) -> list[Json]:
+    """Return what a device should run with and what it does run with, of each kind of bundle."""
+    rows = []
+    for kind in (OrderType.CONFIGURATION, OrderType.OFFICERS):
+        told = site.store.told(device, kind)
+        if not told:
+            continue
+        applied = next((one for one in told if one.outcome is OrderOutcome.APPLIED), None)
+        newest = told[0]
+        state = "pending" if newest.outcome is None else newest.outcome.value
+        if newest.outcome is None and newest.expires <= site.clock.wall():
+            state = "expired"
+        reason = "" if newest.reason is None else newest.reason.value
+        rows.append(
+            {
+                "kind": kind.value,
+                "kind_text": presenter.words.word("bundle", kind.value),
+                "wanted": _version(newest.raw),
+                "in_force": "–" if applied is None else _version(applied.raw),
+                "state": state,
+                "state_text": presenter.words.word("bundle_state", state),
+                "why": " ".join(part for part in (reason, newest.detail) if part),
+                "sent_text": presenter.time(time_or_none(newest.issued_at)),
+                "attempts": newest.attempts,
+                "answered_text": presenter.time(time_or_none(newest.answered_at)),
+            }
+        )
+    return rows
+
+
+def _version(raw: bytes) -> int:
+    body = read_body(raw)
+    assert isinstance(body, Configuration | Officers)
+    return body.bundle
+
+
 def _report(presenter: Presenter, received_at: int, body: Health) -> Json:
     order = list(PartState)
     worst = max((part.state for part in body.parts), key=order.index, default=PartState.OK)
@@ -88,6 +153,21 @@ def _report(presenter: Presenter, received_at: int, body: Health) -> Json:
         "uptime_text": f"{body.uptime_s} s",
         "version": body.version,
     }
+
+
+@router.post("/devices/{device}/area")
+def place(
+    site: SiteOf,
+    actor: Annotated[Actor, needs(Permission.DEVICES_PLACE)],
+    device: Annotated[str, Path(max_length=40)],
+    area: Annotated[str, Form(max_length=6)] = "",
+) -> Response:
+    """Say in which division a device stands; empty: the central's own."""
+    place_device(
+        site.store, site.clock, actor, device, area,
+        own_area=site.settings.area, on_events=site.hub.publish,
+    )  # fmt: skip
+    return RedirectResponse(f"/devices/{device}", _SEE_OTHER)
 
 
 @router.post("/devices/{device}/revoke")

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.concurrency import run_in_threadpool
 
 from central.actor import Actor
+from central.clocks import local
 from central.intake import IntakeDesk, Outcome, Problem, Result
 from central.intake.alarm import MAX_ALARMS
 from central.intake.door import SEALED_KEY, AlarmDoor
@@ -343,12 +344,24 @@ def open_sealed(
     victim, accounts = desk_of(site).open_sealed(actor, alarm_id, why)
     alarm = site.store.alarm(alarm_id)
     assert alarm is not None
+    case = site.store.case(alarm.case_id)
+    presenter = site.presenter(request)
+    rows = [a for a in site.store.alarm_accounts(alarm.case_id) if a.alarm_id == alarm_id]
     return site.page(
         request,
         "sealed.html",
-        alarm=alarm_view(site.presenter(request), alarm),
+        alarm=alarm_view(presenter, alarm),
         victim=victim,
-        accounts=accounts,
+        accounts=[
+            {
+                "number": sealed.number,
+                "name": sealed.name,
+                "amount": f"{row.amount_fen // 100}.{row.amount_fen % 100:02}",
+                "transfer_at": local(row.transfer_at).strftime("%Y-%m-%d %H:%M:%S"),
+            }
+            for sealed, row in zip(accounts, rows, strict=False)
+        ],
+        case_number="" if case is None else case.number,
     )
 
 

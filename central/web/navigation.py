@@ -37,6 +37,7 @@ ENTRIES = (
     Entry("/refunds", "refunds", Permission.CASES_READ),
     Entry("/statistics", "statistics", Permission.STATISTICS_READ),
     Entry("/devices", "devices", Permission.DEVICES_READ),
+    Entry("/officers", "officers", Permission.OFFICERS_READ),
     Entry("/people", "people", Permission.PEOPLE_READ),
     Entry("/audit", "audit", Permission.AUDIT_READ),
     Entry("/settings", "settings", Permission.SETTINGS_READ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Request
@@ -9,6 +10,7 @@ from fastapi.responses import HTMLResponse
 
 from central.actor import Actor
 from central.people.permissions import Permission
+from central.store.interface import Snapshot
 from central.views import (
     device_json,
     dropped_json,
@@ -18,7 +20,8 @@ from central.views import (
 from central.web import fleet
 from central.web.access import needs
 from central.web.clocks import notices_of
-from central.web.site import SiteOf
+from central.web.reach import Reach
+from central.web.site import Site, SiteOf
 from contract.topics import TopicError, check_id
 
 SHOWN_ALERTS = 60
@@ -33,19 +36,29 @@ FleetReader = Annotated[Actor, needs(Permission.DEVICES_READ)]
 AlertId = Annotated[int, Path(ge=1, le=_MAX_ID)]
 
 
+def snapshot_for(site: Site, reach: Reach) -> Snapshot:
+    """Return what the live page shows to one person."""
+    found = site.store.snapshot(
+        SHOWN_ALERTS,
+        SHOWN_DECISIONS,
+        None if reach.is_whole else reach.actor.areas,
+        covers_own=reach.covers_own,
+    )
+    return replace(found, devices=tuple(filter(reach.covers_device, found.devices)))
+
+
 @router.get("/")
 def live(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
     """Alerts as they come, decisions of ATMs, devices."""
-    snapshot = site.store.snapshot(SHOWN_ALERTS, SHOWN_DECISIONS)
+    snapshot = snapshot_for(site, site.reach(actor))
     presenter = site.presenter(request)
     shown = presenter.snapshot(snapshot)
-    severities = [row["severity"] for row in shown["alerts"]]
     return site.page(
         request,
         "live.html",
         notices=notices_of(site, presenter, actor),
         last_event_id=snapshot.last_event_id,
-        counts={word: severities.count(word) for word in ("critical", "high", "warning")},
+        counts=site.counts.open(actor.areas),
         **shown,
     )
 
@@ -57,7 +70,10 @@ def devices(request: Request, site: SiteOf, actor: FleetReader) -> HTMLResponse:
     return site.page(
         request,
         "devices.html",
-        devices=[presenter.device(device_json(row)) for row in site.store.devices()],
+        devices=[
+            presenter.device(device_json(row))
+            for row in filter(site.reach(actor).covers_device, site.store.devices())
+        ],
         expiries=fleet.expiries(site, presenter),
         refusals=[
             presenter.refusal(refusal_json(row)) for row in site.store.refusals(_SHOWN_REFUSALS)
@@ -72,7 +88,7 @@ def device(request: Request, site: SiteOf, actor: FleetReader, device: str) -> H
         row = site.store.device(check_id(device))
     except TopicError as error:
         raise HTTPException(404, "no such device") from error
-    if row is None:
+    if row is None or not site.reach(actor).covers_device(row):
         raise HTTPException(404, f"there is no device {device}")
     presenter = site.presenter(request)
     view = device_json(row)
@@ -89,6 +105,10 @@ def device(request: Request, site: SiteOf, actor: FleetReader, device: str) -> H
         parts_of_device=presenter.health_parts(row.health),
         certificates=fleet.certificates(site, presenter, device),
         reports=fleet.health_history(site, presenter, device),
+        sensors=fleet.sensors(presenter, row),
+        bundles=fleet.bundles(site, presenter, device),
+        area=row.area,
+        own_area=site.settings.area,
         highest_seq=runs[-1].last if runs else 0,
         chain_start=row.chain_start,
         gaps=gaps(runs),

@@ -305,4 +305,6 @@ class Presenter:
             return {"device": self.device(data["device"])}
         if event.kind is EventKind.NOTICE:
             return {"notice": self.told(data["notice"])}
+        if event.kind is EventKind.ORDER:
+            return {**data, "step_text": self.words.word("order_step", data["step"])}
         return {**data, "reason_text": self.words.word("refusal", data["reason"])}

@@ -18,12 +18,16 @@ from central.config import CentralSettings
 from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
+from central.lists import ListDesk
+from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk, Visitor
-from central.people.permissions import may
+from central.people.permissions import Permission, may
 from central.store.sql import SqlStore
+from central.web.counts import Called, Counts
 from central.web.limits import Limiter
 from central.web.navigation import ENTRIES, Entry
 from central.web.present import Presenter
+from central.web.reach import Reach
 from central.web.words import Language, Words, choose, named, read_catalogues
 from central.webhooks import Courier
 from contract.clock import Clock
@@ -58,9 +62,13 @@ class Site:
     audit: AuditLog
     clock: Clock
     sign_ins: Limiter
+    counts: Counts
+    lists: ListDesk
     couriers: tuple[Courier, ...] = ()
     tell_van: Tell | None = None
     """Gives a van an order; None: there is no broker."""
+    orders: OrderOffice | None = None
+    """Draws up and carries out orders; None: there is no broker."""
     paths: set[str] = field(default_factory=set)
     """Pages that exist, for navigation."""
     catalogues: dict[Language, Words] = field(default_factory=read_catalogues)
@@ -79,6 +87,10 @@ class Site:
     def presenter(self, request: Request) -> Presenter:
         """Language and clock of one reader."""
         return Presenter(self.words(request), self.settings.utc_offset_minutes)
+
+    def reach(self, actor: Actor) -> Reach:
+        """Return what a person may see."""
+        return Reach(actor, self.settings.area)
 
     def page(
         self, request: Request, name: str, /, *, status_code: int = 200, **context: Any
@@ -130,8 +142,16 @@ class Site:
             "entries": self.entries(actor) if visitor is not None and visitor.is_strong else [],
             "home": "/" if actor is None else self.home(actor),
             "may": lambda permission: actor is not None and may(actor, permission),
+            "called": self._called(visitor),
             "broken_reason": session.broken_reason if session is not None and is_broken else "",
         }
+
+    def _called(self, visitor: Visitor | None) -> Called | None:
+        """Return the alerts that wait for whoever looks, for every page to say."""
+        if visitor is None or not visitor.is_strong:
+            return None
+        is_reader = may(visitor.actor, Permission.ALERTS_READ)
+        return self.counts.called(visitor.actor) if is_reader else None
 
     def _trouble(self, words: Words) -> list[str]:
         """What is wrong with the central itself, for every page to say."""

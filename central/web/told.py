@@ -11,12 +11,16 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from central.alert_states import RuleError
 from central.alert_work import NotCoveredError, StaleError, UnknownError
 from central.allow import AllowanceError
+from central.orders.kinds import OrderRefusedError
+from central.orders.officers import OfficerError
 from central.web.site import site_of
 
 STATUS: dict[type[Exception], tuple[int, str]] = {
     StaleError: (409, "stale"),
     RuleError: (422, "rule"),
     AllowanceError: (422, "rule"),
+    OrderRefusedError: (422, "rule"),
+    OfficerError: (422, "rule"),
     NotCoveredError: (403, "area"),
     UnknownError: (404, "unknown"),
 }
@@ -63,6 +67,8 @@ def _told(request: Request, error: Exception) -> Response:
             .replace("{action}", words.word("action", error.action))
             .replace("{state}", words.word("state", error.state))
         )
+    if isinstance(error, OrderRefusedError):
+        sentence = words.word("order_reason", error.reason)
     referer = urlsplit(request.headers.get("referer", ""))
     to = local_path(referer.path + (f"?{referer.query}" if referer.query else ""), "/")
     return site.page(

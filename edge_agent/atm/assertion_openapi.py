@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from atm_face.policy import Business
 from contract.words import Decision, PinVerdict
 from edge_agent.atm.assertions import MAX_AMOUNT_FEN, Refusal
 from hardware.cameras.interface import ChallengeKind
@@ -29,6 +30,12 @@ _PROMPTS = {
     "items": _object(["prompt", "zh", "en"], prompt=_TEXT, zh=_TEXT, en=_TEXT),
 }
 
+_BUSINESS = {
+    "enum": [one.value for one in Business if one is not Business.DEPOSIT],
+    "default": Business.WITHDRAW.value,
+}
+QUESTION = _object([], business=_BUSINESS)
+QUESTIONED = _object(["prompts", "read_s"], prompts=_PROMPTS, read_s={"type": "integer"})
 BEGIN = _object(["pan"], pan={"type": "string", "pattern": "^[0-9]{12,19}$"})
 BEGUN = _object(
     ["session", "challenge", "expires_at"],
@@ -45,6 +52,9 @@ ASK = _object(
     currency={"type": "string", "pattern": "^[A-Z]{3}$", "default": "CNY"},
     nonce={"type": "string", "pattern": "^([0-9a-fA-F]{2}){16,32}$"},
     pin={"enum": [one.value for one in PinVerdict]},
+    business=_BUSINESS,
+    payee={"type": "string", "pattern": "^[0-9]{12,19}$"},
+    confirmed={"type": "boolean"},
 )
 DECIDED = _object(
     ["decision", "screen", "prompts"],
@@ -53,6 +63,8 @@ DECIDED = _object(
     prompts=_PROMPTS,
     assertion={"type": "string", "maxLength": 999},
     expires_at=_TIME,
+    delay_s={"type": "integer", "minimum": 1},
+    is_revocable={"type": "boolean"},
 )
 REFUSED = _object(
     ["error", "detail"],
@@ -108,6 +120,15 @@ def openapi_document() -> dict[str, Any]:
             f"{session}/challenge": {
                 "parameters": _ID,
                 "post": _call("run the challenge", "200", CHALLENGED),
+            },
+            f"{session}/question": {
+                "parameters": _ID,
+                "post": _call(
+                    "what the customer reads and answers before this business",
+                    "200",
+                    QUESTIONED,
+                    requestBody=_body(QUESTION),
+                ),
             },
             f"{session}/decision": {
                 "parameters": _ID,

@@ -20,10 +20,12 @@ from typing import Any, Final
 
 import structlog
 
+from atm_face.policy import Business
 from contract.clock import UnixMicros
 from contract.codec import rfc3339
 from contract.words import PinVerdict
 from edge_agent.atm.assertions import (
+    READ_US,
     Asked,
     AssertionDesk,
     CallRefusedError,
@@ -58,7 +60,9 @@ _PHRASES = {
     500: "Internal Server Error",
     503: "Service Unavailable",
 }
-_SESSION_PATH = re.compile(r"/v1/sessions/([0-9a-f]{32})(?:/(capture|challenge|decision))?")
+_SESSION_PATH = re.compile(
+    r"/v1/sessions/([0-9a-f]{32})(?:/(capture|challenge|question|decision))?"
+)
 
 log = structlog.get_logger("assertions")
 
@@ -164,6 +168,7 @@ class AssertionService:
             ("DELETE", None): lambda: self._end(session),
             ("POST", "capture"): lambda: self._capture(session),
             ("POST", "challenge"): lambda: self._challenge(session),
+            ("POST", "question"): lambda: self._question(session, request),
             ("POST", "decision"): lambda: self._decide(session, request),
         }
         action = calls.get((request.method, call))
@@ -196,6 +201,13 @@ class AssertionService:
     def _challenge(self, session: str) -> Reply:
         return 200, {"done": self._desk.challenge(session)}
 
+    def _question(self, session: str, request: _Request) -> Reply:
+        prompts = self._desk.question(session, _business(request))
+        return 200, {
+            "prompts": prompt_json(prompts),
+            "read_s": READ_US // 1_000_000 if prompts else 0,
+        }
+
     def _decide(self, session: str, request: _Request) -> Reply:
         try:
             asked = Asked(
@@ -204,6 +216,9 @@ class AssertionService:
                 nonce=bytes.fromhex(_text(request, "nonce")),
                 pin=PinVerdict(_text(request, "pin")),
                 currency=str(request.body.get("currency", "CNY")),
+                business=_business(request),
+                payee=_text(request, "payee") if "payee" in request.body else "",
+                is_confirmed=_boolean_or_none(request, "confirmed"),
             )
         except ValueError as error:
             raise CallRefusedError(Refusal.BAD_VALUE, str(error)) from None
@@ -225,6 +240,9 @@ def _decision_json(outcome: Outcome) -> dict[str, Any]:
     if outcome.assertion is not None and outcome.expires_at is not None:
         body["assertion"] = outcome.assertion
         body["expires_at"] = rfc3339(UnixMicros(outcome.expires_at))
+    if verdict.delay_s:
+        body["delay_s"] = verdict.delay_s
+        body["is_revocable"] = True
     return body
 
 
@@ -232,6 +250,20 @@ def _text(request: _Request, name: str) -> str:
     value = request.body.get(name)
     if not isinstance(value, str) or len(value) > 100:
         raise CallRefusedError(Refusal.BAD_VALUE, f"{name} is a text")
+    return value
+
+
+def _business(request: _Request) -> Business:
+    name = request.body.get("business", Business.WITHDRAW.value)
+    if name not in {one.value for one in Business if one is not Business.DEPOSIT}:
+        raise CallRefusedError(Refusal.BAD_VALUE, "business: withdraw or a transfer")
+    return Business(name)
+
+
+def _boolean_or_none(request: _Request, name: str) -> bool | None:
+    value = request.body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise CallRefusedError(Refusal.BAD_VALUE, f"{name} is true or false")
     return value
 
 

@@ -12,10 +12,19 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
-from atm_face.policy import Business, ListMode, Policy, Verdict, Visit, decide
+from atm_face.factor import CardVerdict
+from atm_face.policy import (
+    DISSUASION,
+    Business,
+    ListMode,
+    Policy,
+    Verdict,
+    Visit,
+    decide,
+    is_asked,
+)
 from atm_face.sanctions import Holds
 from atm_face.screens import PROMPTS, Prompt
-from atm_face.visit import Examination
 from contract.accounts import CardRef, card_ref
 from contract.assertion import (
     MAX_NONCE_BYTES,
@@ -27,12 +36,15 @@ from contract.assertion import (
 from contract.clock import Clock, UnixMicros
 from contract.keys import Signer
 from contract.messages import WithdrawalDecision
-from contract.words import Decision, DecisionReason, Pad, PinVerdict
+from contract.words import DecisionReason, Pad, PinVerdict
 from edge_agent.atm.examiner import FaceVisit
+from edge_agent.atm.spent import SpentToday
 from hardware.cameras.interface import CameraError, ChallengeKind
 
 SESSION_LIFE_US = 180_000_000
 ASSERTION_LIFE_US = 60_000_000
+READ_US = 5_000_000
+"""A question that is answered with yes sooner was not read."""
 MAX_AMOUNT_FEN = 100_000_000
 
 
@@ -102,6 +114,8 @@ class _Session:
     opened_us: int
     started_at: UnixMicros
     prompts: list[Prompt] = field(default_factory=list)
+    asked_us: int | None = None
+    """When the question was given out, monotonic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +145,11 @@ class Asked:
     nonce: bytes
     pin: PinVerdict
     currency: str = "CNY"
+    business: Business = Business.WITHDRAW
+    payee: str = field(default="", repr=False)
+    """Account number that a transfer goes to."""
+    is_confirmed: bool | None = None
+    """The customer's answer to the question, where one was asked."""
 
     def __post_init__(self) -> None:
         if not (len(self.stan) == 6 and self.stan.isascii() and self.stan.isdigit()):
@@ -139,31 +158,10 @@ class Asked:
             raise ValueError("amount_fen is out of range")
         if not MIN_NONCE_BYTES <= len(self.nonce) <= MAX_NONCE_BYTES:
             raise ValueError(f"nonce has {MIN_NONCE_BYTES} to {MAX_NONCE_BYTES} bytes")
-
-
-class SpentToday:
-    """What each card was allowed here today (UTC+8); an agent's restart forgets it.
-
-    The host knows all of a card's machines and has the last word; this limit is one machine's own.
-    """
-
-    def __init__(self) -> None:
-        self._day = -1
-        self._fen: dict[bytes, int] = {}
-
-    def of(self, card: CardRef, at: UnixMicros) -> int:
-        """Return the sum of the day so far."""
-        return self._fen.get(card.hmac, 0) if self._day == _china_day(at) else 0
-
-    def add(self, card: CardRef, amount_fen: int, at: UnixMicros) -> None:
-        """Count an amount that was allowed."""
-        if self._day != _china_day(at):
-            self._day, self._fen = _china_day(at), {}
-        self._fen[card.hmac] = self._fen.get(card.hmac, 0) + amount_fen
-
-
-def _china_day(at: UnixMicros) -> int:
-    return (at + 8 * 3600 * 1_000_000) // (24 * 3600 * 1_000_000)
+        if self.business is Business.DEPOSIT:
+            raise ValueError("business is withdraw, transfer_own or transfer_other")
+        if (self.business is Business.WITHDRAW) == bool(self.payee):
+            raise ValueError("payee is given with a transfer, and with nothing else")
 
 
 class AssertionDesk:
@@ -180,12 +178,16 @@ class AssertionDesk:
         examiner: OpensVisits,
         clock: Clock,
         state_of: Callable[[CardRef], AccountState],
+        is_listed: Callable[[CardRef], bool] = lambda payee: False,
         policy: Policy | None = None,
+        spent: SpentToday | None = None,
         on_decision: Callable[[WithdrawalDecision], None] = lambda decision: None,
         on_allowed: Callable[[int, str], None] = lambda amount_fen, currency: None,
+        on_face: Callable[[CardVerdict], None] = lambda verdict: None,
         problem: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """``state_of`` says what holds the account and how fresh that knowledge is.
+        """``state_of`` says what holds the account and how fresh that knowledge is; ``is_listed``
+        whether nobody may send money to an account.
 
         ``on_decision`` is given each decision as the message for the central and may raise
         CallRefusedError; ``on_allowed`` is told what may be dispensed once; ``problem`` says why
@@ -193,6 +195,7 @@ class AssertionDesk:
         """
         self._on_decision = on_decision
         self._on_allowed = on_allowed
+        self._on_face = on_face
         self._problem = problem
         self._device, self._tenant, self._terminal = device, tenant, terminal
         self._tenant_key = tenant_key
@@ -200,9 +203,10 @@ class AssertionDesk:
         self._examiner = examiner
         self._clock = clock
         self._state_of = state_of
+        self._is_listed = is_listed
         self._policy = policy or Policy()
         self._session: _Session | None = None
-        self._spent = SpentToday()
+        self._spent = spent or SpentToday()
         self.counters = {"sessions": 0, "assertions": 0, "refused": 0}
 
     def begin(self, pan: str) -> Opened:
@@ -241,17 +245,44 @@ class AssertionDesk:
         except CameraError as error:
             raise CallRefusedError(Refusal.CAMERA, error.problem) from None
 
-    def decide(self, session: str, asked: Asked) -> Outcome:
-        """Decide, and sign if it is allowed; either way the session is over (single use)."""
+    def question(self, session: str, business: Business) -> tuple[Prompt, ...]:
+        """What the customer has to read and answer before this business; empty: nothing."""
         found = self._find(session)
+        if not is_asked(replace(self._state_of(found.card).visit(), business=business)):
+            return ()
+        found.asked_us = self._clock.mono()
+        return DISSUASION
+
+    def _require_answer(self, found: _Session, asked: Asked, account: Visit) -> None:
+        """Refuse a decision before the question was read; the session stays."""
+        if not is_asked(replace(account, business=asked.business)) or asked.is_confirmed is False:
+            return
+        if asked.is_confirmed is None or found.asked_us is None:
+            raise CallRefusedError(Refusal.WRONG_STEP, "the customer has to be asked first")
+        if self._clock.mono() - found.asked_us < READ_US:
+            raise CallRefusedError(Refusal.WRONG_STEP, "the customer has had no time to read")
+
+    def decide(self, session: str, asked: Asked) -> Outcome:
+        """Decide, and sign if it is allowed; either way the session is over (single use).
+
+        Raises CallRefusedError, with the session as it was, where a question comes first.
+        """
+        found = self._find(session)
+        payee = self._payee(asked)
+        self._require_answer(found, asked, self._state_of(found.card).visit())
         self._session = None
         if (problem := self._problem()) is not None:
             raise CallRefusedError(Refusal.CLOSED, problem)
-        seen = found.visit.examine()
+        face = found.visit.verdict()
+        self._on_face(face)
+        seen = face.examination
         visit = replace(
             self._state_of(found.card).visit(),
+            business=asked.business,
+            is_payee_listed=payee is not None and self._is_listed(payee),
+            is_confirmed=asked.is_confirmed,
             pin=asked.pin,
-            is_enrolled=found.visit.is_enrolled,
+            is_enrolled=face.is_enrolled,
             is_face_covered=seen.is_face_covered,
             pad=seen.evidence.pad if seen.evidence else Pad.NONE,
             is_live=seen.is_live,
@@ -260,8 +291,8 @@ class AssertionDesk:
             day_fen=self._spent.of(found.card, self._clock.wall()),
         )
         verdict = decide(visit, self._policy)
-        self._on_decision(self._message(found, asked, seen, verdict))
-        if verdict.decision is not Decision.ALLOW or seen.evidence is None:
+        self._on_decision(self._message(found, asked, face, verdict))
+        if not verdict.is_allowed or seen.evidence is None:
             self.counters["refused"] += 1
             return Outcome(verdict=verdict, assertion=None, expires_at=None)
         now = self._clock.wall()
@@ -281,29 +312,41 @@ class AssertionDesk:
             issued_at=now,
             expires_at=expires,
             is_simulated=seen.evidence.is_simulated,
+            transfer_to=None if payee is None else payee.hmac,
+            not_before=UnixMicros(now + verdict.delay_s * 1_000_000) if verdict.delay_s else None,
         )
         self.counters["assertions"] += 1
         self._spent.add(found.card, asked.amount_fen, now)
-        self._on_allowed(asked.amount_fen, asked.currency)
+        if asked.business is Business.WITHDRAW:
+            self._on_allowed(asked.amount_fen, asked.currency)
         sealed = seal_assertion(assertion, self._tenant, self._signer)
         return Outcome(verdict=verdict, assertion=sealed, expires_at=expires)
 
     def _message(
-        self, found: _Session, asked: Asked, seen: Examination, verdict: Verdict
+        self, found: _Session, asked: Asked, face: CardVerdict, verdict: Verdict
     ) -> WithdrawalDecision:
         return WithdrawalDecision(
             visit=found.id,
-            business=Business.WITHDRAW.word,
+            business=asked.business.word,
             amount_fen=asked.amount_fen,
             card=found.card,
             pin=asked.pin,
-            face=seen.evidence,
+            face=face.examination.evidence,
             decision=verdict.decision,
             reason=verdict.reason,
             policy_version=self._policy.version,
             started_at=found.started_at,
             decided_at=self._clock.wall(),
+            many_cards=face.reached_cards,
         )
+
+    def _payee(self, asked: Asked) -> CardRef | None:
+        if not asked.payee:
+            return None
+        try:
+            return card_ref(asked.payee, self._tenant_key)
+        except ValueError:
+            raise CallRefusedError(Refusal.BAD_VALUE, "payee has 12 to 19 digits") from None
 
     def end(self, session: str) -> None:
         """Drop a session: cancelled, time-out, card out."""

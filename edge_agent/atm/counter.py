@@ -8,7 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from atm_face.engines.interface import FaceEngine
+from atm_face.factor import FaceFactor
 from atm_face.policy import Policy, Visit, decide, list_mode
 from contract.accounts import CardRef, card_ref
 from contract.clock import Clock
@@ -16,7 +16,7 @@ from contract.files import replace_durably
 from contract.messages import WithdrawalDecision
 from contract.words import Decision, DecisionReason, Pad, PartState
 from edge_agent.atm.booth import Booth
-from edge_agent.atm.script import ScriptedVisit
+from edge_agent.atm.script import ScriptedVisit, VisitScript
 from edge_agent.desk import Desk
 from edge_agent.health import HealthBook
 
@@ -30,6 +30,11 @@ class VisitNumbers:
         self._file = file
         self._clock = clock
         self._last = self._read()
+
+    @property
+    def last(self) -> int:
+        """The newest number that was given out; 0: none."""
+        return self._last
 
     def next(self) -> int:
         """Give out a number; it is on disk before the visit begins."""
@@ -72,15 +77,15 @@ class AtmCounter:
 
     async def run(self) -> None:
         """Serve customers until the agent stops."""
-        engine = await asyncio.to_thread(self._booth.load_engine)
-        if engine is None:
+        factor = await asyncio.to_thread(self._booth.load)
+        script = self._booth.script
+        if factor is None or script is None:
             return
         numbers = VisitNumbers(self._visit_file, self._clock)
-        script = self._booth.script
         while True:
             number = numbers.next()
             scripted = script.visits[(number - 1) % len(script.visits)]
-            decision = await asyncio.to_thread(self._serve, engine, scripted, str(number))
+            decision = await asyncio.to_thread(self._serve, factor, script, scripted, str(number))
             is_durable = await self._desk.send(decision)
             self._book.count("visits", decision.decision.value.lower())
             state = PartState.OK if is_durable else PartState.FAILED
@@ -88,20 +93,19 @@ class AtmCounter:
             await asyncio.sleep(script.pause_s)
 
     def _serve(
-        self, engine: FaceEngine, scripted: ScriptedVisit, number: str
+        self, factor: FaceFactor, script: VisitScript, scripted: ScriptedVisit, number: str
     ) -> WithdrawalDecision:
         """Run one visit to its decision; blocking, off the event loop."""
         started = self._clock.wall()
-        seen = self._booth.examine(engine, scripted)
         card = card_ref(scripted.pan, self._booth.tenant_key)
-        hold = self._hold_on(card)
-        script = self._booth.script
+        face = self._booth.check(factor, card, scripted)
+        seen, hold = face.examination, self._hold_on(card)
         visit = Visit(
             has_stop=hold is DecisionReason.STOP_PAYMENT,
             has_freeze=hold is DecisionReason.FROZEN,
             business=scripted.business,
             pin=scripted.pin,
-            is_enrolled=self._booth.reference(engine, scripted) is not None,
+            is_enrolled=face.is_enrolled,
             is_face_covered=seen.is_face_covered,
             pad=seen.evidence.pad if seen.evidence else Pad.NONE,
             is_live=seen.is_live,
@@ -121,4 +125,5 @@ class AtmCounter:
             policy_version=self._policy.version,
             started_at=started,
             decided_at=self._clock.wall(),
+            many_cards=face.reached_cards,
         )

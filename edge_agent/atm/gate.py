@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 import structlog
@@ -21,6 +21,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from contract.clock import Clock
+from contract.words import MachineAlarmKind
 from hardware.atm.money import EXPONENTS
 from hardware.atm.xfs4iot import (
     MAX_MESSAGE_CHARS,
@@ -42,15 +43,6 @@ APPROVAL_LIFE_US: Final = 60_000_000
 log = structlog.get_logger("gate")
 
 
-class GateAlarm(StrEnum):
-    """What the gate raises; each closes the machine."""
-
-    SECOND_CLIENT = "second_client"
-    UNEXPLAINED_DISPENSE = "unexplained_dispense"
-    DISPENSE_REFUSED = "dispense_refused"
-    MALFORMED = "malformed"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """One dispense that may pass: once, soon, and exactly this."""
@@ -64,7 +56,7 @@ class Approval:
     """Of the monotonic clock."""
 
 
-Answer = Callable[[GateAlarm, str], None]
+Answer = Callable[[MachineAlarmKind, str], None]
 
 
 class XfsGate:
@@ -84,10 +76,10 @@ class XfsGate:
         self._clock = clock
         self._on_alarm = on_alarm
         self._approval: Approval | None = None
-        self._clients = 0
+        self._clients: Counter[str] = Counter()
         self._passed: set[int] = set()
         self._is_presented = False
-        self.counters = dict.fromkeys(("passed", "refused", *GateAlarm), 0)
+        self.counters = dict.fromkeys(("passed", "refused", *MachineAlarmKind), 0)
 
     async def listen(self, port: int) -> Server:
         """Take clients on the loopback; port 0 takes any. Raises OSError."""
@@ -107,10 +99,12 @@ class XfsGate:
     # -- connections -------------------------------------------------------------------------------
 
     async def _serve(self, client: ServerConnection) -> None:
-        self._clients += 1
-        if self._clients > 1:
-            self._alarm(GateAlarm.SECOND_CLIENT, f"{self._clients} clients")
         path = client.request.path if client.request is not None else "/"
+        # One application has one line to each service; a second to the same is somebody else's.
+        name = path.partition("?")[0].rstrip("/").lower()
+        self._clients[name] += 1
+        if self._clients[name] > 1:
+            self._alarm(MachineAlarmKind.SECOND_CLIENT, f"{self._clients[name]} clients")
         try:
             async with connect(
                 self._upstream + path, max_size=MAX_MESSAGE_CHARS, close_timeout=1
@@ -119,7 +113,7 @@ class XfsGate:
         except (OSError, WebSocketException) as error:
             log.warning("upstream_gone", problem=str(error))
         finally:
-            self._clients -= 1
+            self._clients[name] -= 1
             await client.close()
 
     async def _shuttle(self, client: ServerConnection, service: ClientConnection) -> None:
@@ -140,14 +134,14 @@ class XfsGate:
             try:
                 message = decode_message(text)
             except XfsError as error:
-                self._alarm(GateAlarm.MALFORMED, str(error))
+                self._alarm(MachineAlarmKind.MALFORMED, str(error))
                 continue
             problem = self._problem(message) if message.name == DISPENSE else None
             if problem is None:
                 self.counters["passed"] += 1
                 await service.send(text)
             else:
-                self._alarm(GateAlarm.DISPENSE_REFUSED, problem)
+                self._alarm(MachineAlarmKind.DISPENSE_REFUSED, problem)
                 for reply in self._refusal(message, problem):
                     await client.send(encode_message(reply, self._dialect))
 
@@ -157,7 +151,7 @@ class XfsGate:
                 self._watch(decode_message(text))
             except XfsError as error:
                 # A service may say what we cannot read; only commands are kept back.
-                self.counters[GateAlarm.MALFORMED] += 1
+                self.counters[MachineAlarmKind.MALFORMED] += 1
                 log.warning("service_malformed", problem=str(error))
             await client.send(text)
 
@@ -208,15 +202,19 @@ class XfsGate:
 
     def _watch(self, message: XfsMessage) -> None:
         if message.name == START_DISPENSE and message.request_id not in self._passed:
-            self._alarm(GateAlarm.UNEXPLAINED_DISPENSE, "a dispense began that did not pass here")
+            self._alarm(
+                MachineAlarmKind.UNEXPLAINED_DISPENSE, "a dispense began that did not pass here"
+            )
         if message.name == ITEMS_TAKEN and not self._passed:
-            self._alarm(GateAlarm.UNEXPLAINED_DISPENSE, "notes were taken that nobody approved")
+            self._alarm(
+                MachineAlarmKind.UNEXPLAINED_DISPENSE, "notes were taken that nobody approved"
+            )
         if message.name == ITEMS_TAKEN:
             self._passed.clear()
 
-    def _alarm(self, alarm: GateAlarm, detail: str) -> None:
+    def _alarm(self, alarm: MachineAlarmKind, detail: str) -> None:
         self.counters[alarm] += 1
-        if alarm is GateAlarm.DISPENSE_REFUSED:
+        if alarm is MachineAlarmKind.DISPENSE_REFUSED:
             self.counters["refused"] += 1
         log.error("gate_alarm", alarm=alarm.value, detail=detail)
         self._on_alarm(alarm, detail)

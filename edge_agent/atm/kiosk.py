@@ -1,7 +1,9 @@
-"""The customer's screen: one page on the loopback, pushed by the machine, nothing to click through.
+"""The customer's screen: one page on the loopback, pushed by the machine.
 
 A browser in kiosk mode shows it. Large type, both languages, a live region for screen readers, and
-an event for the voice guidance. It loads nothing from elsewhere and sends nothing back.
+an event for the voice guidance. It loads nothing from elsewhere. Two things may be answered, by
+touch or keyboard: how much, and whether it is one's own wish. Neither is a secret or a factor; a
+PIN is typed on the encrypting keypad and nowhere else.
 """
 
 from __future__ import annotations
@@ -9,64 +11,103 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from typing import Final
+import secrets
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from typing import Any, Final
 
-from atm_face.withdrawal import Withdrawal
-from atm_face.withdrawal_screens import Shown, screen_of
+from atm_face.screens import PROMPTS, Prompt, Text
+from atm_face.withdrawal import State, Withdrawal
+from atm_face.withdrawal_screens import Screen, screen_of
+from edge_agent.atm.dialog import AmountRange
+from edge_agent.atm.kiosk_page import PAGE
 
 LOOPBACK: Final = "127.0.0.1"
 REQUEST_S: Final = 2.0
+MAX_ANSWER_BYTES: Final = 1024
+ANSWER_S: Final = 60.0
+"""A customer who has not answered by then has left."""
+READ_S: Final = 5
+"""The question can be said yes to only after so many seconds: it is to be read."""
+QUICK_FEN: Final = (10_000, 20_000, 50_000, 100_000, 200_000, 300_000)
+CHOOSE_AMOUNT: Final = Text("How much would you like to withdraw?", "请选择或输入取款金额")
+
 _HEADERS = (
     "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src"
     " 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'\r\nCache-Control: no-store\r\n"
     "X-Content-Type-Options: nosniff\r\nConnection: close\r\n"
 )
-PAGE: Final = """<!doctype html>
-<html lang="zh-CN"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>取款 Withdrawal</title>
-<style>
- :root { color-scheme: dark; font-family: system-ui, "Noto Sans CJK SC", sans-serif }
- body { margin: 0; min-height: 100vh; display: grid; place-content: center; gap: 2vh; padding: 4vw;
-   box-sizing: border-box; background: #0b2239; color: #fff; text-align: center }
- p { margin: 0 0 2vh; text-wrap: balance }
- #zh { font-size: clamp(2.5rem, 6.5vw, 6rem); font-weight: 600; line-height: 1.3;
-   word-break: keep-all; overflow-wrap: anywhere }
- #en { font-size: clamp(1.5rem, 3.6vw, 3rem); line-height: 1.4; color: #d7e6f5 }
- #card { font-size: clamp(1.5rem, 3.6vw, 3rem); color: #ffd75e; min-height: 1.5em }
- #other { font-size: clamp(1.1rem, 2.2vw, 1.8rem); color: #b8cbe0 }
-</style>
-<main aria-live="assertive" role="status">
- <p id="zh" lang="zh-CN">欢迎使用</p><p id="en" lang="en">Welcome</p><p id="card"></p>
-</main>
-<p id="other">您可随时到柜台办理 · You can always go to the counter</p>
-<script>
- const put = (id, text) => { document.getElementById(id).textContent = text };
- new EventSource("/events").onmessage = (event) => {
-   const shown = JSON.parse(event.data);
-   document.body.dataset.screen = shown.screen;
-   put("zh", shown.zh); put("en", shown.en);
-   put("card", shown.asks_for_card ? "请取走银行卡 · Please take your card" : "");
-   document.dispatchEvent(new CustomEvent("qianshao-voice", { detail: shown }));
- };
-</script></html>
-"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """One question that the page asks; ``answer`` is set once."""
+
+    number: int
+    fields: dict[str, Any]
+    answer: Future[Any]
 
 
 class Kiosk:
     """Shows what the machine is at; as many screens as connect."""
 
     def __init__(self) -> None:
-        self._shown: Shown | None = None
+        self._shown: dict[str, Any] | None = None
         self._changed = asyncio.Condition()
         self._number = 0
+        self._form: _Form | None = None
+        self._forms = 0
+        self._key = secrets.token_hex(16)
         self._tasks: set[asyncio.Task[None]] = set()
+        self.counters = {"answers": 0, "refused": 0}
 
-    async def show(self, withdrawal: Withdrawal) -> None:
-        """Put the screen of this withdrawal up."""
+    async def show(self, withdrawal: Withdrawal, ending: Text | None = None) -> None:
+        """Put the screen of this withdrawal up; ``ending``: words for why it came to nothing."""
+        shown = screen_of(withdrawal)
+        text = shown.text
+        if ending is not None and shown.screen is Screen.COUNTER:
+            text = ending
+        await self._put(
+            shown.screen.value,
+            text,
+            asks_for_card=shown.asks_for_card,
+            is_end=withdrawal.state is State.ENDED,
+        )
+
+    async def prompt(self, prompt: Prompt) -> None:
+        """Put one thing up that the customer can do."""
+        await self._put(prompt.value.lower(), PROMPTS[prompt])
+
+    async def tell(self, text: Text) -> None:
+        """Put the end of a visit up."""
+        await self._put(Screen.COUNTER.value, text, asks_for_card=True, is_end=True)
+
+    async def ask(self, screen: str, text: Text, fields: dict[str, Any]) -> Future[Any]:
+        """Put a question up; the future gets the answer, ``False`` for no."""
+        self.drop()
+        self._forms += 1
+        form = _Form(number=self._forms, fields=fields, answer=Future())
+        self._form = form
+        await self._put(screen, text, form={**fields, "number": form.number})
+        return form.answer
+
+    def drop(self) -> None:
+        """Take a question back: nothing that comes for it counts any more."""
+        form, self._form = self._form, None
+        if form is not None and not form.answer.done():
+            form.answer.set_result(False)
+
+    async def _put(self, screen: str, text: Text, **more: Any) -> None:
         async with self._changed:
-            self._shown = screen_of(withdrawal)
+            if "form" not in more:
+                self.drop()
+            defaults = {"asks_for_card": False, "is_end": False, "form": None}
+            self._shown = {"screen": screen, "zh": text.zh, "en": text.en, **defaults, **more}
             self._number += 1
             self._changed.notify_all()
+
+    # -- the page ----------------------------------------------------------------------------------
 
     async def listen(self, port: int) -> asyncio.Server:
         """Serve the page on the loopback; port 0 takes any. Raises OSError."""
@@ -74,6 +115,7 @@ class Kiosk:
 
     async def close(self) -> None:
         """End every open stream; the listening server is its owner's."""
+        self.drop()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -87,6 +129,8 @@ class Kiosk:
             await self._answer(reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a browser that went away or sent no request: it will come again
+        except asyncio.CancelledError:
+            pass  # of close(): this task ends here
         finally:
             self._tasks.discard(task)
             writer.close()
@@ -104,9 +148,34 @@ class Kiosk:
                 push.cancel()
                 await asyncio.gather(push, return_exceptions=True)
         elif head.startswith(b"GET / "):
-            await _send(writer, "200 OK", "text/html; charset=utf-8", PAGE)
+            page = PAGE.replace("@KEY@", self._key)
+            await _send(writer, "200 OK", "text/html; charset=utf-8", page)
+        elif head.startswith(b"POST /answer "):
+            body = await asyncio.wait_for(reader.readexactly(_length(head)), REQUEST_S)
+            is_taken = self._take(body)
+            self.counters["answers" if is_taken else "refused"] += 1
+            await _send(writer, "204 No Content" if is_taken else "409 Conflict", "text/plain", "")
         else:
             await _send(writer, "404 Not Found", "text/plain", "only the screen is here\n")
+
+    def _take(self, body: bytes) -> bool:
+        """Take an answer to the question that stands; whether it was one."""
+        try:
+            found = json.loads(body)
+            key, number, value = found["key"], found["number"], found["value"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return False
+        form = self._form
+        if form is None or number != form.number or form.answer.done():
+            return False
+        # Only the page that this process gave out knows the key: no other page may answer.
+        if not isinstance(key, str) or not secrets.compare_digest(key.encode(), self._key.encode()):
+            return False
+        if not isinstance(value, int):  # true and false are whole numbers here
+            return False
+        self._form = None
+        form.answer.set_result(value)
+        return True
 
     async def _push(self, writer: asyncio.StreamWriter) -> None:
         seen = 0
@@ -116,20 +185,79 @@ class Kiosk:
                     await self._changed.wait()
                 seen, shown = self._number, self._shown
             if shown is not None:
-                writer.write(f"data: {_json(shown)}\n\n".encode())
+                writer.write(f"data: {json.dumps(shown, ensure_ascii=False)}\n\n".encode())
                 await writer.drain()
 
 
-def _json(shown: Shown) -> str:
-    return json.dumps(
-        {
-            "screen": shown.screen.value,
-            "zh": shown.text.zh,
-            "en": shown.text.en,
-            "asks_for_card": shown.asks_for_card,
-        },
-        ensure_ascii=False,
-    )
+class KioskDialog:
+    """The customer's page for the machine's thread; the page lives in the agent's loop."""
+
+    def __init__(self, kiosk: Kiosk, *, answer_s: float = ANSWER_S, read_s: int = READ_S) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Set once the page is served; until then nobody sees or answers anything."""
+        self._kiosk = kiosk
+        self._answer_s = answer_s
+        self._read_s = read_s
+        self._ending: Text | None = None
+
+    def show(self, withdrawal: Withdrawal) -> None:
+        """Show where a withdrawal stands."""
+        self._do(self._kiosk.show(withdrawal, self._ending))
+
+    def say(self, prompt: Prompt) -> None:
+        """Show one thing the customer can do."""
+        self._ending = None
+        self._do(self._kiosk.prompt(prompt))
+
+    def end_with(self, text: Text) -> None:
+        """Keep the words for the screens of this withdrawal that come to nothing."""
+        self._ending = text
+
+    def tell(self, text: Text) -> None:
+        """Show the end of a visit that came to no withdrawal."""
+        self._do(self._kiosk.tell(text))
+
+    def ask_amount(self, limits: AmountRange) -> int | None:
+        """Let the customer choose; None for nobody, "cancel", or what the limits do not hold."""
+        self._ending = None
+        quick = [fen for fen in QUICK_FEN if limits.holds(fen)]
+        fields = {"kind": "amount", "note_fen": limits.note_fen, "most_fen": limits.most_fen}
+        answer = self._ask("amount", CHOOSE_AMOUNT, {**fields, "quick_fen": quick})
+        if isinstance(answer, bool) or not isinstance(answer, int) or not limits.holds(answer):
+            return None
+        return answer
+
+    def confirm(self, prompt: Prompt) -> bool:
+        """Let the customer read a question; only a yes is one."""
+        fields = {"kind": "confirm", "wait_s": self._read_s}
+        return self._ask(prompt.value.lower(), PROMPTS[prompt], fields) is True
+
+    def _ask(self, screen: str, text: Text, fields: dict[str, Any]) -> object:
+        if self.loop is None:
+            return False
+        asked = asyncio.run_coroutine_threadsafe(self._kiosk.ask(screen, text, fields), self.loop)
+        try:
+            return asked.result(self._answer_s).result(self._answer_s)
+        except FutureTimeoutError:
+            self.loop.call_soon_threadsafe(self._kiosk.drop)
+            return False
+
+    def _do(self, work: Any) -> None:
+        if self.loop is None:
+            work.close()
+        else:
+            asyncio.run_coroutine_threadsafe(work, self.loop)
+
+
+def _length(head: bytes) -> int:
+    """Length of a body; raises OSError for one that cannot be an answer."""
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length" and value.strip().isdigit():
+            length = int(value)
+            if length <= MAX_ANSWER_BYTES:
+                return length
+    raise OSError("no answer of a bearable length")
 
 
 async def _send(writer: asyncio.StreamWriter, status: str, kind: str, text: str) -> None:

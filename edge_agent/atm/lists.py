@@ -38,6 +38,7 @@ MANIFEST_FILE: Final = "manifest.cose"
 MANIFEST_PATH, LIST_PATH = "/lists/manifest", "/lists/"
 MAX_MANIFEST_BYTES: Final = 4096
 MAX_LIST_BYTES: Final = 1 << 30
+MAX_DELTA_BYTES: Final = 16 << 20
 TIMEOUT_S: Final = 30.0
 FUTURE_US: Final = 300_000_000
 """A manifest may be so far ahead of this machine's clock; one beyond that is not believed."""
@@ -173,6 +174,8 @@ class AccountLists:
                     self._confirm(current, manifest, raw)
                     self.needs_whole = False
                     return
+        if current is not None and self._fetch_way(url, context, manifest, raw):
+            return
         beside = self._folder / "whole.new"
         try:
             _download(url, f"{LIST_PATH}{manifest.version}", context, beside)
@@ -183,6 +186,27 @@ class AccountLists:
                 self.counters["whole"] += 1
         finally:
             beside.unlink(missing_ok=True)
+
+    def _fetch_way(
+        self, url: str, context: ssl.SSLContext, manifest: ListManifest, raw: bytes
+    ) -> bool:
+        """Fetch the delta from the list here; False where there is none, or it leads elsewhere."""
+        delta = self._folder / "way.new"
+        path = f"{LIST_PATH}{manifest.version}/from/{self.version}"
+        try:
+            _download(url, path, context, delta, MAX_DELTA_BYTES)
+            with self._lock:
+                current = self._list
+                assert current is not None
+                newer = apply_delta(current, delta, self._file(manifest.version), manifest)
+                self._swap(newer, raw)
+                self.counters["deltas"] += 1
+        except ListError as error:
+            log.info("list_fetched_whole", problem=str(error))
+            return False
+        finally:
+            delta.unlink(missing_ok=True)
+        return True
 
     def _swap(self, newer: AccountList, manifest: bytes) -> None:
         """Put a list in use; the file of the one before goes, readers of it may finish."""
@@ -222,15 +246,17 @@ def _get(url: str, path: str, context: ssl.SSLContext, most: int) -> bytes:
     return raw
 
 
-def _download(url: str, path: str, context: ssl.SSLContext, to: Path) -> None:
+def _download(
+    url: str, path: str, context: ssl.SSLContext, to: Path, most: int = MAX_LIST_BYTES
+) -> None:
     """Write a file piece by piece; the hash of the manifest judges it afterwards."""
     size = 0
     with contextlib.closing(_connection(url, context)) as line, to.open("wb") as file:
         response = _response(line, path)
         while piece := _read(response, 1 << 20):
             size += len(piece)
-            if size > MAX_LIST_BYTES:
-                raise ListError(f"{path} is longer than {MAX_LIST_BYTES} bytes")
+            if size > most:
+                raise ListError(f"{path} is longer than {most} bytes")
             file.write(piece)
 
 

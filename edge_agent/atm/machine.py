@@ -18,6 +18,7 @@ import structlog
 from atm_face.withdrawal import Factors, Outcome, Step, Terms, Withdrawal
 from contract.accounts import CardRef
 from contract.clock import Clock
+from contract.words import PinVerdict
 from edge_agent.atm.journal import Journal, JournalError, Opening
 from edge_agent.atm.reversals import ReversalQueue
 from edge_agent.atm.sealing import Seal
@@ -32,6 +33,13 @@ from hardware.atm.xfs_client import XfsCardSlot, XfsClient, XfsDispenser
 
 JOURNAL_FILE = "journal.sqlite3"
 SEAL_KEY_FILE = "journal.key"
+PIN_CODES = {
+    "00": PinVerdict.OK,
+    "55": PinVerdict.WRONG,
+    "38": PinVerdict.BLOCKED,
+    "75": PinVerdict.BLOCKED,
+}
+"""ISO 8583 (1987) response codes that speak of the PIN; every other says nothing of it."""
 CARD_WAIT_S = 5.0
 DEVICE_S = 60.0
 _NEEDED = (ServiceKind.CARD_READER, ServiceKind.PIN_PAD, ServiceKind.CASH_DISPENSER)
@@ -97,6 +105,7 @@ class Machine:
             XfsClient(found.services[kind], config.dialect, timeout_s=DEVICE_S) for kind in _NEEDED
         )
         self._lines = (self._reader, self._pad, cash)
+        self.unsettled = self._agree()
         token_key = config.token_key_file.read_bytes() if config.token_key_file else None
         self._dispenser = XfsDispenser(cash, key=token_key, taken_s=config.taken_s)
         self._slot = XfsCardSlot(self._reader, taken_s=config.taken_s)
@@ -124,6 +133,20 @@ class Machine:
             terms=Terms(allows_partial=profile.allows_partial),
             on_step=on_step,
         )
+
+    def _agree(self) -> tuple[str, ...]:
+        """Settle versions with every service; names of those that did not take them."""
+        interfaces = {
+            "card reader": (self._reader, ("CardReader",)),
+            "PIN pad": (self._pad, ("Keyboard", "PinPad")),
+            "dispenser": (self._lines[2], ("CashDispenser", "CashManagement")),
+        }
+        try:
+            return tuple(
+                name for name, (line, names) in interfaces.items() if not line.agree(*names)
+            )
+        except DeviceLostError as error:
+            raise MachineError(str(error)) from None
 
     def close(self) -> None:
         """Hang up everywhere."""
@@ -179,6 +202,12 @@ class Machine:
             return base64.b64decode(str(block.payload.get("pinBlock")), validate=True)
         except binascii.Error:
             return b""
+
+    def check_pin(self, card: Card, block: bytes) -> PinVerdict | None:
+        """What the bank says of the PIN before anything else is asked; None: it does not tell."""
+        secrets = CardSecrets(pan=card.pan, pin_block=block)
+        code = self.host.check_pin(self._config.terminal, secrets)
+        return None if code is None else PIN_CODES.get(code)
 
     def readiness(self, card: CardRef) -> Factors:
         """Everything but the customer's factors, policy and clock, as it is at this moment."""

@@ -32,6 +32,10 @@ class ScriptedVisit:
     turn_left: tuple[Path, ...]
     turn_right: tuple[Path, ...]
     answers_challenge: bool
+    confirms: bool
+    """What the customer answers to the question of a transaction that may be somebody else's."""
+    can_approach: bool
+    """The pictures show the face at one size, so that coming closer can be made from them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +78,8 @@ def _visit(table: Table) -> ScriptedVisit:
         turn_left=table.paths("turn_left"),
         turn_right=table.paths("turn_right"),
         answers_challenge=table.boolean_or("answers_challenge", True),
+        confirms=table.boolean_or("confirms", True),
+        can_approach=table.boolean_or("can_approach", False),
     )
     if not visit.faces:
         table.problem("faces", "at least one picture is needed")

@@ -18,25 +18,32 @@ from pathlib import Path
 
 import structlog
 
+from atm_face.day_visits import DayVisits, Retention
+from atm_face.device_key import DeviceKeyError, file_key
+from atm_face.engines.interface import FaceEngine
 from atm_face.policy import ListMode, Policy, list_mode
-from atm_face.sanctions import Holds, holds_of
-from atm_face.withdrawal import Withdrawal
+from atm_face.sanctions import Holds, holds_of, is_listed_payee
+from atm_face.templates import StoreError
 from contract.account_list import ListError
 from contract.accounts import CardRef
 from contract.clock import Clock
+from contract.cosign import FindOrderKey
 from contract.keys import FindKey, Signer
 from contract.messages import WithdrawalDecision
-from contract.words import DecisionReason, PartState
+from contract.words import DecisionReason, MachineAlarmKind, PartState
+from edge_agent.atm.alarms import Alarms
 from edge_agent.atm.assertion_service import AssertionService
 from edge_agent.atm.assertions import AccountState, AssertionDesk, CallRefusedError, Refusal
 from edge_agent.atm.booth import Booth
 from edge_agent.atm.clock_watch import ClockWatch
 from edge_agent.atm.closure import Closure
 from edge_agent.atm.counter import AtmCounter
-from edge_agent.atm.gate import GateAlarm, XfsGate
-from edge_agent.atm.kiosk import Kiosk
+from edge_agent.atm.gate import XfsGate
+from edge_agent.atm.kiosk import Kiosk, KioskDialog
 from edge_agent.atm.lists import AccountLists
 from edge_agent.atm.runner import AtmRunner
+from edge_agent.atm.spent import FILE_NAME as SPENT_FILE
+from edge_agent.atm.spent import SpentToday
 from edge_agent.atm_config import AssertionConfig, AtmConfig, GateConfig, MachineConfig
 from edge_agent.central_time import CentralTime
 from edge_agent.desk import Desk
@@ -44,6 +51,7 @@ from edge_agent.health import HealthBook
 from edge_agent.supervision import Part
 
 REPORT_S = 1.0
+VISITS_FILE, VISITS_KEY_FILE = "visits.sqlite3", "visits.key"
 CHINA = dt.timezone(dt.timedelta(hours=8))
 """Terms of the law end at midnight there."""
 DURABLE_S = 10.0
@@ -51,7 +59,7 @@ DURABLE_S = 10.0
 
 log = structlog.get_logger("atm")
 
-_CLOSING_ALARMS = frozenset({GateAlarm.SECOND_CLIENT, GateAlarm.UNEXPLAINED_DISPENSE})
+_CLOSING_ALARMS = frozenset({MachineAlarmKind.SECOND_CLIENT, MachineAlarmKind.UNEXPLAINED_DISPENSE})
 """Somebody else drives the dispenser. What the gate only refused has done nothing."""
 
 
@@ -81,6 +89,7 @@ class AtmStation:
         link: Callable[[], Link],
         time: CentralTime,
         find_central: FindKey,
+        find_order_key: FindOrderKey,
         tls: Callable[[], ssl.SSLContext],
     ) -> None:
         """``hold_on``: what orders say of an account; ``link``: whether the central is there.
@@ -99,18 +108,25 @@ class AtmStation:
         self._link = link
         self._time = time
         self._tls = tls
-        self._policy = Policy(max_once_fen=config.max_once_fen, max_day_fen=config.max_day_fen)
+        self._find_order_key = find_order_key
+        self._policy = Policy(
+            pad_floor=config.face.pad_floor,
+            max_once_fen=config.max_once_fen,
+            max_day_fen=config.max_day_fen,
+        )
         self.lists: AccountLists | None = None
         if config.lists is not None:
             self.lists = AccountLists(
                 state_dir / "lists", tenant=tenant, find_central=find_central, now=time.now
             )
+        self._spent = SpentToday(state_dir / SPENT_FILE)
         self.closure = Closure(state_dir)
-        self.booth = Booth(config, clock=clock, book=book)
+        self.booth = Booth(config, clock=clock, book=book, make_day=self._make_day)
         self.kiosk = Kiosk()
+        self._dialog = KioskDialog(self.kiosk)
         self._watch = ClockWatch(clock, time)
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._gate: XfsGate | None = None
+        self._alarms = Alarms(desk, clock)
         if config.gate is not None:
             self._gate = XfsGate(
                 config.gate.upstream, config.gate.dialect, clock=clock, on_alarm=self._alarm
@@ -151,14 +167,30 @@ class AtmStation:
             closure=self.closure,
             watch=self._watch,
             account_of=lambda card: self._state_of(card).visit(),
-            show=self._show,
+            dialog=self._dialog,
             policy=self._policy,
+            spent=self._spent,
         )
 
-    def _show(self, withdrawal: Withdrawal) -> None:
-        """Put a state on the customer's screen; called in the machine's thread."""
-        if self._loop is not None:
-            asyncio.run_coroutine_threadsafe(self.kiosk.show(withdrawal), self._loop)
+    def _make_day(self, engine: FaceEngine) -> DayVisits | None:
+        """Open the day's sealed visits, where the bank keeps any; raises EngineError."""
+        visits = self._config.face.visits
+        if visits is None:
+            return None
+        try:
+            key = file_key(self._state_dir / VISITS_KEY_FILE)
+        except DeviceKeyError as error:
+            raise StoreError(str(error)) from None
+        term = Retention(in_force_from=dt.date(1970, 1, 1), hours=visits.hours, basis=visits.basis)
+        return DayVisits(
+            self._state_dir / VISITS_FILE,
+            key,
+            engine,
+            device=self._device,
+            tenant=self._tenant,
+            find_key=self._find_order_key,
+            retention=(term,),
+        )
 
     # -- the list ----------------------------------------------------------------------------------
 
@@ -202,7 +234,7 @@ class AtmStation:
 
     async def _run_screen(self) -> None:
         assert self._config.screen_port is not None
-        self._loop = asyncio.get_running_loop()
+        self._dialog.loop = asyncio.get_running_loop()
         try:
             server = await self.kiosk.listen(self._config.screen_port)
         except OSError as error:
@@ -216,9 +248,12 @@ class AtmStation:
 
     # -- the gate ----------------------------------------------------------------------------------
 
-    def _alarm(self, alarm: GateAlarm, detail: str) -> None:
-        if alarm in _CLOSING_ALARMS:
+    def _alarm(self, alarm: MachineAlarmKind, detail: str) -> None:
+        """Close the machine where cash is at stake, and tell the central; in the agent's loop."""
+        is_closing = alarm in _CLOSING_ALARMS
+        if is_closing:
             self.closure.close(f"{alarm.value}: {detail}")
+        self._alarms.tell(alarm, detail, is_closed=is_closing)
 
     async def _run_gate(self) -> None:
         config, gate = self._gate_config(), self._gate
@@ -244,8 +279,8 @@ class AtmStation:
     async def _run_assertions(self) -> None:
         config = self._config.assertion
         assert config is not None
-        engine = await asyncio.to_thread(self.booth.load_engine)
-        if engine is None:
+        factor = await asyncio.to_thread(self.booth.load)
+        if factor is None:
             self._book.report("assertions", PartState.FAILED, "no face engine")
             return
         loop = asyncio.get_running_loop()
@@ -255,12 +290,15 @@ class AtmStation:
             terminal=config.terminal,
             tenant_key=self.booth.tenant_key,
             signer=self._signer,
-            examiner=self.booth.examiner(engine),
+            examiner=self.booth.examiner(factor),
             clock=self._clock,
             state_of=self._state_of,
+            is_listed=self._is_listed,
             policy=self._policy,
+            spent=self._spent,
             on_decision=lambda decision: self._keep(loop, decision),
             on_allowed=self._allow,
+            on_face=self.booth.report_camera,
             problem=self.closure.problem,
         )
         service = AssertionService(desk)
@@ -287,9 +325,19 @@ class AtmStation:
         """What orders and the list say of a card at this moment; either is enough to hold it."""
         hold, holds = self._hold_on(card), Holds()
         if self.lists is not None:
-            today = dt.datetime.fromtimestamp(self._time.now() / 1e6, CHINA).date()
-            holds = holds_of(self.lists.find(card), today)
+            holds = holds_of(self.lists.find(card), self._today())
         return AccountState(hold=hold, holds=holds, list_mode=self.list_mode())
+
+    def _is_listed(self, payee: CardRef) -> bool:
+        """Whether nobody may send money there: an order holds it, or the list names it."""
+        if self._hold_on(payee) is not None:
+            return True
+        if self.lists is None:
+            return False
+        return is_listed_payee(self.lists.find(payee), self._today())
+
+    def _today(self) -> dt.date:
+        return dt.datetime.fromtimestamp(self._time.now() / 1e6, CHINA).date()
 
     def list_mode(self) -> ListMode:
         """How far orders and list may be relied on.

@@ -18,6 +18,7 @@ from hardware.readings import Item
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
 
 if TYPE_CHECKING:
+    from rf_watch.bearings import BearingBook
     from rf_watch.broadcast import BroadcastWatch, LicenceList
 
 LICENCES_PART = "licence list"
@@ -37,19 +38,25 @@ log = structlog.get_logger("broadcast")
 
 
 def broadcast_maker(
-    config: BroadcastConfig | None, device: str, book: HealthBook
+    config: BroadcastConfig | None,
+    device: str,
+    book: HealthBook,
+    bearings: BearingBook | None = None,
 ) -> Callable[[], BroadcastWatch]:
-    """Return what makes a sensor's watch; the list is read when it is made."""
+    """Return what makes a sensor's watch; the list is read when it is made.
+
+    ``bearings`` is shared by all sensors of the agent: a direction finder serves them all.
+    """
 
     def make() -> BroadcastWatch:
         from rf_watch.broadcast import BroadcastSettings, BroadcastWatch
 
         if config is None:
-            return BroadcastWatch(device)
+            return BroadcastWatch(device, bearings=bearings)
         settings = BroadcastSettings(
             utc_offset_min=config.utc_offset_min, continuous_s=config.continuous_s
         )
-        return BroadcastWatch(device, settings, _read_list(config, book))
+        return BroadcastWatch(device, settings, _read_list(config, book), bearings=bearings)
 
     return make
 

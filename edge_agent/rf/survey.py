@@ -36,6 +36,7 @@ from hardware.readings import FixReading, Item, Reading, SweepReading, Unreadabl
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
 from hardware.serial.transport import LineSettings
 from hardware.spectrum.uplink import UplinkMeter, is_uplink
+from rf_watch.bearings import BearingBook
 from rf_watch.context import CellContext
 from rf_watch.watch import RadioWatch
 
@@ -65,9 +66,13 @@ class Survey:
         evidence: EvidenceStore,
         broadcast: BroadcastConfig | None = None,
         fixes: FixTracker | None = None,
+        bearings: BearingBook | None = None,
         context: CellContext | None = None,
     ) -> None:
-        """``fixes`` is shared by all sensors of the agent: one receiver places them all."""
+        """``fixes`` and ``bearings`` are shared by all sensors of the agent.
+
+        One receiver places them all, one direction finder serves them all.
+        """
         self._config = config
         self._desk = desk
         self._book = book
@@ -81,7 +86,7 @@ class Survey:
         line = LineSettings(baudrate=config.baudrate, backend=config.backend)
         self._port = SerialPort(config.url, clock=clock, settings=line, silence_limit_s=limit_s)
         self._watch = RadioWatch(
-            device, context=context, broadcast=broadcast_maker(broadcast, device, book)
+            device, context=context, broadcast=broadcast_maker(broadcast, device, book, bearings)
         )
         self._fixes = fixes or FixTracker()
         self._counts = {"readings": 0, "unreadable": 0, "passed_over": 0, "detections": 0}
@@ -123,6 +128,7 @@ class Survey:
         self._counts["readings"] += 1
         if isinstance(item, FixReading):
             self._fixes.note(item)
+            self._report_position(item)
             return
         item = self._fixes.placed(item)
         if isinstance(item, SweepReading) and is_uplink(item):
@@ -153,6 +159,23 @@ class Survey:
         else:
             self._book.report("evidence", PartState.OK)
             self._book.count("evidence", "kept", len(blobs))
+
+    def _report_position(self, fix: FixReading) -> None:
+        """Write where the station is into its health: the central sends the nearest van by it.
+
+        A receiver without a fix keeps the last place, which tells its own time.
+        """
+        position = fix.position
+        if position is None:
+            if self._book.state("gnss") is not PartState.DEGRADED:
+                self._book.report("gnss", PartState.DEGRADED, "no fix")
+        elif self._fixes.is_newest(fix):
+            where = {
+                "lat_e7": round(position.lat * 1e7),
+                "lon_e7": round(position.lon * 1e7),
+                "fix_unix_s": self._clock.wall() // 1_000_000,
+            }
+            self._book.report("gnss", PartState.OK, "", where)
 
     def _note_unreadable(self, item: Unreadable) -> None:
         if not item.is_damage:

@@ -53,6 +53,9 @@ class BankProfile:
     header: bytes = b""
     """TPDU and what follows it, before each message; an answer's own is skipped."""
     processing_code: str = "012000"
+    pin_check_code: str = ""
+    """Processing code of a 0100 that moves no money and has the host judge the PIN (at most hosts a
+    balance inquiry, 31xxxx). Empty: only the answer to the withdrawal tells, after the face."""
     merchant_type: str = "6011"
     entry_mode: str = "051"
     """Chip with PIN; stripe is 021."""
@@ -85,6 +88,7 @@ PROFILES: Final[Mapping[str, BankProfile]] = {
             id="iso87-ascii-mac",
             format=Format(Edition.ISO_1987, Encoding.ASCII),
             has_mac=True,
+            pin_check_code="310000",
             allows_partial=True,
             sends_confirmation=True,
             token_field="62",  # noqa: S106 - a field number
@@ -158,6 +162,20 @@ class Messages:
             message[profile.nonce_field] = secrets.nonce
         if profile.assertion_field:
             message[profile.assertion_field] = secrets.assertion.decode("ascii")
+        return {key: value for key, value in message.items() if value}
+
+    def pin_check(self, trace: Trace, secrets: CardSecrets) -> Message:
+        """Return the 0100 that asks about the PIN alone; raises IsoError where there is none."""
+        code = self.profile.pin_check_code
+        if not code:
+            raise IsoError("this bank judges a PIN with the withdrawal alone", "3")
+        message = self._common(trace, secrets.pan) | {
+            "t": "0100",
+            "3": code,
+            "4": f"{0:012}",
+            "35": secrets.track2,
+            "52": secrets.pin_block.hex().upper(),
+        }
         return {key: value for key, value in message.items() if value}
 
     def advice(self, advice: Advice, new_stan: Callable[[], str]) -> Message:

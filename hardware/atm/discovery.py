@@ -19,6 +19,8 @@ from hardware.atm.xfs_client import PORTS, XfsClient
 
 ROOT: Final = "/xfs4iot/v1.0"
 PROBE_S: Final = 3.0
+SIMULATED_VENDOR: Final = "Qianshao simulator"
+"""What the simulated ATM's publisher says it is: whatever its camera shows is simulated."""
 MAX_SERVICES: Final = 64
 """More than any machine has: a publisher that names more is not believed."""
 
@@ -41,6 +43,8 @@ class Found:
 
     services: dict[ServiceKind, str]
     problems: tuple[str, ...] = field(default=())
+    vendors: dict[str, str] = field(default_factory=dict)
+    """What each service's publisher says of itself."""
 
 
 def standard_publishers(host: str = "127.0.0.1", ports: Sequence[int] = PORTS) -> list[str]:
@@ -60,9 +64,11 @@ def discover(publishers: Iterable[str], dialect: Dialect, timeout_s: float = PRO
     """
     candidates = list(publishers)
     with ThreadPoolExecutor(max_workers=max(1, len(candidates))) as pool:
-        named = [uri for uris in pool.map(lambda u: _services(u, dialect, timeout_s), candidates)
-                 for uri in uris]  # fmt: skip
-        uris = list(dict.fromkeys(named))
+        vendors: dict[str, str] = {}
+        for vendor, named in pool.map(lambda u: _services(u, dialect, timeout_s), candidates):
+            for uri in named:
+                vendors.setdefault(uri, vendor)
+        uris = list(vendors)
         asked = list(pool.map(lambda u: _kinds(u, dialect, timeout_s), uris))
     services: dict[ServiceKind, str] = {}
     problems = []
@@ -72,22 +78,24 @@ def discover(publishers: Iterable[str], dialect: Dialect, timeout_s: float = PRO
             continue
         for kind in kinds:
             services.setdefault(kind, uri)
-    return Found(services, tuple(problems))
+    return Found(services, tuple(problems), vendors)
 
 
-def _services(publisher: str, dialect: Dialect, timeout_s: float) -> list[str]:
+def _services(publisher: str, dialect: Dialect, timeout_s: float) -> tuple[str, list[str]]:
+    """Return a publisher's own name and its services."""
     client = XfsClient(publisher, dialect, timeout_s=timeout_s)
     try:
-        listed = client.ask("ServicePublisher.GetServices").payload.get("services")
+        payload = client.ask("ServicePublisher.GetServices").payload
     except DeviceLostError:
-        return []
+        return "", []
     finally:
         client.close()
+    listed, vendor = payload.get("services"), str(payload.get("vendorName", ""))
     if not isinstance(listed, list):
-        return []
+        return vendor, []
     host = urlsplit(publisher).hostname
     uris = [one.get("serviceURI") for one in listed[:MAX_SERVICES] if isinstance(one, dict)]
-    return [uri for uri in uris if isinstance(uri, str) and _is_of(uri, host)]
+    return vendor, [uri for uri in uris if isinstance(uri, str) and _is_of(uri, host)]
 
 
 def _is_of(uri: str, host: str | None) -> bool:

@@ -115,6 +115,22 @@ class HostClient:
             token=answer.get(self._messages.profile.token_field, ""),
         )
 
+    def check_pin(self, terminal: str, secrets: CardSecrets) -> str | None:
+        """Ask what the host makes of the PIN block; its code, None where it was not told.
+
+        No money moves and nothing has to be reversed, so silence is no more than not knowing.
+        """
+        if not self._messages.profile.pin_check_code:
+            return None
+        trace = Trace(
+            stan=self._new_stan(), terminal=terminal, amount_fen=0, local_time=self._local_time()
+        )
+        try:
+            answer, is_authentic = self._ask(self._messages.pin_check(trace, secrets))
+        except (HostSilentError, IsoError):
+            return None
+        return answer.get("39") if is_authentic else None
+
     def advise(self, advice: Advice) -> str:
         """Send an advice; an answer with a wrong MAC is none. Raises HostSilentError.
 

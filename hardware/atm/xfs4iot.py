@@ -9,7 +9,7 @@ versions of what we send are in one table, checked against both.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -199,11 +199,17 @@ COMMANDS: Final[Mapping[str, str]] = {
     "Common.GetCommandNonce": "2.0",
     "Common.ClearCommandNonce": "2.0",
     "Common.SetTransactionState": "2.0",
+    "Common.SetVersions": "2.0",
     "CardReader.ReadRawData": "2.0",
     "CardReader.Move": "2.0",
     "Keyboard.PinEntry": "2.0",
     "PinPad.GetPinBlock": "2.0",
     "Camera.TakePicture": "2.0",
+    "Biometric.Import": "3.0",
+    "Biometric.Read": "2.0",
+    "Biometric.Match": "2.0",
+    "Biometric.Clear": "2.0",
+    "Biometric.SetDataPersistence": "2.0",
     "CashDispenser.Dispense": "3.0",
     "CashDispenser.Present": "2.0",
     "CashDispenser.Reject": "2.0",
@@ -211,6 +217,17 @@ COMMANDS: Final[Mapping[str, str]] = {
     "CashManagement.Retract": "2.0",
 }
 """Every command this side sends, with its version in the current dialect (1.0 in 2021-1)."""
+
+
+def versions_payload(interfaces: Iterable[str], dialect: Dialect) -> Payload:
+    """Say in which major version each command of some interfaces will be sent (SetVersions)."""
+    wanted = {"Common", *interfaces}
+    majors = {
+        name: 1 if dialect is Dialect.D2021_1 else int(version.partition(".")[0])
+        for name, version in COMMANDS.items()
+        if name.partition(".")[0] in wanted
+    }
+    return {"commands": majors}
 
 
 def command(

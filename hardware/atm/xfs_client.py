@@ -40,6 +40,7 @@ from hardware.atm.xfs4iot import (
     dispense_payload,
     encode_message,
     retract_payload,
+    versions_payload,
 )
 
 PORTS: Final = (80, 443, *range(5846, 5857))
@@ -68,7 +69,7 @@ class XfsClient:
         self._open = contextlib.ExitStack()
         self._next = 1
         self._unsolicited: deque[XfsMessage] = deque(maxlen=64)
-        self.counters = {"sent": 0, "malformed": 0, "lost": 0}
+        self.counters = {"sent": 0, "malformed": 0, "lost": 0, "versions_refused": 0}
 
     @property
     def dialect(self) -> Dialect:
@@ -101,6 +102,16 @@ class XfsClient:
             self.counters["lost"] += 1
             self.close()
             raise DeviceLostError(f"{name}: {type(error).__name__}") from None
+
+    def agree(self, *interfaces: str) -> bool:
+        """Settle the versions of what will be sent (SetVersions); False where it is not taken.
+
+        Early services do not know the command and answer in the version they are asked in.
+        """
+        done = self.ask("Common.SetVersions", versions_payload(interfaces, self._dialect))
+        is_taken = done.completion_code == "success"
+        self.counters["versions_refused"] += not is_taken
+        return is_taken
 
     def await_unsolicited(self, name: str, timeout_s: float) -> bool:
         """Wait for an unsolicited message; False after the time. Raises DeviceLostError."""

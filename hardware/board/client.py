@@ -209,7 +209,10 @@ class BoardLink:
 
     async def _compare_clocks(self) -> None:
         command = m.SyncTime(host_us=self._clock.mono())
-        answer = m.SyncTimeAnswer.unpack(await self.command(command))
+        try:
+            answer = m.SyncTimeAnswer.unpack(await self.command(command))
+        except struct.error as error:
+            raise BoardError(f"{self.name}: SyncTime was answered wrongly: {error}") from None
         received = self._clock.mono()
         exchange = Exchange(answer.host_us, answer.received_us, answer.replied_us, received)
         self._sync.add(exchange)
@@ -235,14 +238,20 @@ class BoardLink:
                         reply = await self._reply
                 except TimeoutError:
                     continue
-                status = m.Status(reply.status)
-                if status is not m.Status.DONE:
-                    raise CommandRefusedError(self.name, name, status)
-                return reply.answer
+                return self._answer(reply, name)
         finally:
             self._pending = self._reply = None
         self._add(unanswered=1)
         raise BoardSilentError(f"{self.name}: {name} was not answered")
+
+    def _answer(self, reply: m.Reply, command: str) -> bytes:
+        if reply.status == m.Status.DONE:
+            return reply.answer
+        try:
+            status = m.Status(reply.status)
+        except ValueError:  # a later board's
+            raise BoardError(f"{self.name}: {command} refused: status {reply.status}") from None
+        raise CommandRefusedError(self.name, command, status)
 
     def _first_timeout_s(self) -> float:
         """Ten round trips of this line, at most 0.4 s."""

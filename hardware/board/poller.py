@@ -26,6 +26,10 @@ SWEEP_LIMIT_S = 60.0
 LEVEL_MIN_DBM = -90.0
 STATIONS_MOST = 24
 _AGAIN_S = 1.0
+_SWEEPING = 3
+_IDLE_BEATS = 3
+"""So many heartbeats without the sweep under way, a second apart, and its rest is not awaited."""
+_LOOK_S = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +40,7 @@ class BoardPollerCounters:
 
     sweeps: int = 0
     sweeps_missing: int = 0
-    """Asked for, and not whole within 60 s."""
+    """Asked for, and not whole when the board was done, or within 60 s."""
     tunings: int = 0
     refused: int = 0
     """Commands the board refused: no tuner, safe mode, busy."""
@@ -83,11 +87,13 @@ class BoardPoller:
         return self._link
 
     async def items(self) -> AsyncIterator[Item]:
-        """Yield readings until the port ends; cancel it to stop."""
+        """Yield readings until the port ends; cancel it to stop. A defect of a part ends it too."""
         session = asyncio.create_task(self._link.run())
-        tasks = [session, asyncio.create_task(self._work())]
+        workers = [asyncio.create_task(self._work())]
         if self._modem is not None:
-            tasks.append(asyncio.create_task(self._modem.run()))
+            workers.append(asyncio.create_task(self._modem.run()))
+        for worker in workers:  # they never end by themselves: one that did died of a defect
+            worker.add_done_callback(lambda _: session.cancel())
         try:
             while (received := await self._link.next_message()) is not None:
                 for item in self._note_boot() + self._said(received):
@@ -95,12 +101,14 @@ class BoardPoller:
                         self._sweep = item
                         self._has_swept.set()
                     yield item
+            for worker in workers:
+                if worker.done():
+                    worker.result()
             await session
         finally:
-            for task in reversed(tasks):
+            for task in (*workers, session):
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(*workers, session, return_exceptions=True)
 
     def _said(self, received: Received) -> list[Item]:
         now_us = self._clock.wall()
@@ -137,10 +145,7 @@ class BoardPoller:
         await self._link.command(
             m.StartSweep(start_khz=FIRST_KHZ, stop_khz=LAST_KHZ, step_khz=STEP_KHZ, repeats=1)
         )
-        try:
-            async with asyncio.timeout(SWEEP_LIMIT_S):
-                await self._has_swept.wait()
-        except TimeoutError:
+        if not await self._wait_for_sweep():
             self._add(sweeps_missing=1)
             log.warning("board_sweep_missing", port=self._link.name)
             return
@@ -151,6 +156,25 @@ class BoardPoller:
             await self._link.command(m.Tune(frequency_khz=khz))
             self._add(tunings=1)
             await asyncio.sleep(self._listen_s)
+
+    async def _wait_for_sweep(self) -> bool:
+        """False once it cannot come whole any more: a part was lost, or the board started anew."""
+        beat, idle_beats = self._link.heartbeat, 0
+        try:
+            async with asyncio.timeout(SWEEP_LIMIT_S):
+                while not self._has_swept.is_set():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._has_swept.wait(), _LOOK_S)
+                    now = self._link.heartbeat
+                    if now is None or now is beat:
+                        continue
+                    # heartbeats overtake telemetry in the board's queues: one alone says little
+                    beat, idle_beats = now, 0 if now.job == _SWEEPING else idle_beats + 1
+                    if idle_beats >= _IDLE_BEATS:
+                        break
+        except TimeoutError:
+            pass
+        return self._has_swept.is_set()
 
     def _add(self, **increments: int) -> None:
         now = self._counters

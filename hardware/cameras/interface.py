@@ -27,6 +27,24 @@ class ChallengeKind(StrEnum):
 
     TURN_LEFT = "turn_left"
     TURN_RIGHT = "turn_right"
+    APPROACH_LEFT = "approach_left"
+    """Come closer, then turn left."""
+    APPROACH_RIGHT = "approach_right"
+
+    @property
+    def turn(self) -> ChallengeKind:
+        """The turn in it: coming closer alone is no answer, a print can be moved too."""
+        is_left = self in {ChallengeKind.TURN_LEFT, ChallengeKind.APPROACH_LEFT}
+        return ChallengeKind.TURN_LEFT if is_left else ChallengeKind.TURN_RIGHT
+
+    @property
+    def has_approach(self) -> bool:
+        """Whether the customer is asked to come closer first."""
+        return self in {ChallengeKind.APPROACH_LEFT, ChallengeKind.APPROACH_RIGHT}
+
+
+TURNS = (ChallengeKind.TURN_LEFT, ChallengeKind.TURN_RIGHT)
+"""Where nobody can come closer: a barrier, or a camera that sees only what is near."""
 
 
 class FrameKind(StrEnum):
@@ -60,11 +78,17 @@ class ChallengeAnswer:
     """The pictures taken while the customer was asked to do one thing."""
 
     kind: ChallengeKind
+    asked_us: int
+    """Wall time at which the customer was asked; the first picture follows at once."""
     frames: tuple[Frame, ...]
 
 
 class Camera(Protocol):
     """A camera at a machine. Calls block until the pictures are there."""
+
+    @property
+    def challenges(self) -> tuple[ChallengeKind, ...]:
+        """What can be asked of whoever stands before it; a session picks one of them."""
 
     def capture(self, nonce: bytes) -> Frame:
         """Take one picture for the session with this nonce; raises CameraError."""

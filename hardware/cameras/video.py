@@ -15,6 +15,7 @@ STALE_FRAMES = 4
 
 CHALLENGE_S = 4.0
 CHALLENGE_FRAMES = 12
+APPROACH_FRAMES = 18
 
 
 class VideoCamera:
@@ -27,6 +28,7 @@ class VideoCamera:
         clock: Clock,
         pinned: str | None = None,
         size: tuple[int, int] = (640, 480),
+        challenges: tuple[ChallengeKind, ...] = tuple(ChallengeKind),
     ) -> None:
         """Open the camera; VirtualCameraError and SwappedCameraError before a picture is taken."""
         self.identity = identify(node)
@@ -34,6 +36,7 @@ class VideoCamera:
             require_pinned(self.identity, pinned)
         import cv2
 
+        self.challenges = challenges
         self._clock = clock
         self._device: Any = cv2.VideoCapture(str(node), cv2.CAP_V4L2)
         self._device.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
@@ -48,12 +51,15 @@ class VideoCamera:
         return self._frame(nonce)
 
     def challenge(self, kind: ChallengeKind, nonce: bytes) -> ChallengeAnswer:
-        """Take pictures over four seconds while the customer turns."""
-        frames = []
-        for _ in range(CHALLENGE_FRAMES):
+        """Take pictures over four seconds while the customer turns, six if coming closer first."""
+        for _ in range(STALE_FRAMES):
+            self._device.grab()
+        asked_us, frames = int(self._clock.wall()), []
+        count = APPROACH_FRAMES if kind.has_approach else CHALLENGE_FRAMES
+        for _ in range(count):
             frames.append(self._frame(nonce))
             time.sleep(CHALLENGE_S / CHALLENGE_FRAMES)
-        return ChallengeAnswer(kind=kind, frames=tuple(frames))
+        return ChallengeAnswer(kind=kind, asked_us=asked_us, frames=tuple(frames))
 
     def close(self) -> None:
         """Let go of the device."""

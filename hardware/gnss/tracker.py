@@ -34,6 +34,10 @@ class FixTracker:
             return
         self._fix = reading
 
+    def is_newest(self, reading: FixReading) -> bool:
+        """Whether a reading is the position in use: one refused for its geometry is not."""
+        return self._fix is reading
+
     def stamp(self, stamp: Stamp) -> Stamp:
         """Return the stamp with position, quality and age; unchanged without a recent fix."""
         if self._fix is None or self._fix.position is None or stamp.position is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hardware.readings import CellReading, Rat, Stamp
 
 _DECIMAL = re.compile(r"-?[0-9]{1,9}")
-_HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{1,9}")
+_HEXADECIMAL = re.compile(r"(?:0[xX])?[0-9A-Fa-f]{1,9}")
 _SENTINELS = frozenset({-32768, -3276})  # int16's lowest, and the same in tenths
 _AMERICAS = (302, *range(310, 317), 330, 334, 338, *range(342, 361, 2), 365, 366, 374, 376)
 _THREE_DIGIT_MNC = {str(mcc) for mcc in (*_AMERICAS, 405, 467, 708, 722, 732, 750)}
@@ -57,6 +57,7 @@ COLUMNS = {
     "rxlev": Column("level_dbm", -140, -1),
     "rscp": Column("level_dbm", -140, -1),
     "rsrp": Column("level_dbm", -170, -1),
+    "level": Column("level_dbm", -170, 20),
     "rla": Column("rxlev_access_min", 0, 63, unknown=_255),
     "c1": Column("c1", -1000, 1000),
     "c2": Column("c2", -1000, 1000),

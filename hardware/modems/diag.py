@@ -8,17 +8,18 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from hardware.captures.gsm_broadcast import BroadcastReader
-from hardware.captures.refusal import Refused
-from hardware.modems.diag_framing import Frame, FrameDecoder, encode
-from hardware.modems.diag_logs import (
+from hardware.captures.diag_framing import Frame, FrameDecoder, encode
+from hardware.captures.diag_logs import (
     LOG,
     LOG_CONFIG,
     decode_log,
     is_mask_accepted,
     mask_commands,
     parse_log,
+    unwrapped,
 )
+from hardware.captures.gsm_broadcast import BroadcastReader
+from hardware.captures.refusal import Refused
 from hardware.modems.interface import Arrival
 from hardware.modems.poller import EventPort
 from hardware.readings import Item, Stamp, Unreadable
@@ -88,15 +89,16 @@ class DiagReader:
             is_checked=True,  # the frame's checksum, and the air interface's before it
             received_us=arrival.received_us,
         )
+        payload = unwrapped(frame.payload)
         try:
-            if frame.payload[0] == LOG_CONFIG:
-                is_good = is_mask_accepted(frame.payload)
+            if payload[0] == LOG_CONFIG:
+                is_good = is_mask_accepted(payload)
                 self.count(masks_accepted=int(is_good), masks_refused=int(not is_good))
                 return None if is_good else self._refused_mask(place)
-            if frame.payload[0] != LOG:
+            if payload[0] != LOG:
                 self.count(foreign=1)
                 return None
-            packet = parse_log(frame.payload)
+            packet = parse_log(payload)
             self.count(logs=1)
             return decode_log(packet, stamp, self._broadcast)
         except Refused as refused:

@@ -70,6 +70,11 @@ class LineDialect:
         """Read such a line; None for a state without a cell. LineError says why not."""
         raise NotImplementedError
 
+    def parse_all(self, line: bytes) -> Sequence[CellLine]:
+        """Read such a line, which may name several cells; see :meth:`parse`."""
+        cell = self.parse(line)
+        return () if cell is None else (cell,)
+
     def starts_round(self, line: bytes) -> bool:
         """Whether an answer to the first command of a round begins with this line."""
         return False
@@ -95,9 +100,9 @@ class LineDialect:
         return self.long
 
     def feed(self, data: bytes, arrival: Arrival) -> list[Item]:
-        """Return one item for each line that names a cell or cannot be read; see ModemDialect."""
-        items = [self._read(line, arrival) for line in self._splitter.feed(data)]
-        return [item for item in items if item is not None]
+        """Return one item for each cell named and each line not readable; see ModemDialect."""
+        lines = self._splitter.feed(data)
+        return [item for line in lines for item in self._read(line, arrival)]
 
     def close(self) -> list[Item]:
         """A line without its end cannot be trusted: its last number may be half a number."""
@@ -111,24 +116,26 @@ class LineDialect:
 
     # -- lines ------------------------------------------------------------------------------------
 
-    def _read(self, line: Line, arrival: Arrival) -> Item | None:
-        """Read a line; None for an echo, a final result and a state without a cell."""
+    def _read(self, line: Line, arrival: Arrival) -> list[Item]:
+        """Read a line; nothing for an echo, a final result and a state without a cell."""
         if line.is_overlong:
-            return self._refuse(line, f"a line of {line.length} bytes")
+            return [self._refuse(line, f"a line of {line.length} bytes")]
         head, self._message_head = self._message_head, None
         if head is not None and kind_of(line.data) is not LineKind.NAMED:
-            return self._message(head, line, arrival)
+            return [self._message(head, line, arrival)]
         if messages.is_head(line.data):
             self._message_head = line.data
-            return None
+            return []
         if not self.is_cell_line(line.data):
-            return self._pass_over(line)
+            passed = self._pass_over(line)
+            return [] if passed is None else [passed]
         try:
-            cell = self.parse(line.data)
+            cells = self.parse_all(line.data)
         except LineError as problem:
-            return self._refuse(line, str(problem))
-        if cell is None:
-            return None
+            return [self._refuse(line, str(problem))]
+        return [self._reading(cell, line, arrival) for cell in cells]
+
+    def _reading(self, cell: CellLine, line: Line, arrival: Arrival) -> Item:
         self._useful.add(name_of(line.data))
         self._forms[cell.form] += 1
         reading = cell.reading(self._stamp(line, arrival), line.data)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hardware.modems.cells import CellLine
 from hardware.modems.interface import LongCommand
 from hardware.modems.lines import LineDialect
+from hardware.modems.quectel_gsm import is_gsm_line, parse_gsm
 from hardware.modems.quectel_lines import is_cell_line, is_serving_header, parse
 from hardware.modems.transcripts import BOM, Round, read_rounds
 from hardware.modems.transcripts import rounds as rounds_of
@@ -36,9 +37,13 @@ class QuectelDialect(LineDialect):
         """See LineDialect."""
         return parse(line)
 
+    def parse_all(self, line: bytes) -> Sequence[CellLine]:
+        """See LineDialect."""
+        return parse_gsm(line) if is_gsm_line(line) else super().parse_all(line)
+
     def starts_round(self, line: bytes) -> bool:
         """See LineDialect."""
-        return is_serving_header(line)
+        return is_serving_header(line) or (is_gsm_line(line) and b"0," in line[:9])
 
 
 def looks_like_transcript(head: bytes) -> bool:

@@ -18,8 +18,9 @@ from hardware.modems.cells import (
 )
 from hardware.readings import Rat
 
-_LINE = re.compile(r'\+CENG: ?([0-9]{1,2}),"([^"]*)("?)')
-_SETTINGS = re.compile(r"\+CENG: ?[0-9],[0-9](?:,[0-9]{1,2},[A-Z0-9 -]{2,20})?")
+_LINE = re.compile(r'\+CENG: ?([0-9]{1,2}), ?"([^"]*)("?)')
+_SETTINGS = re.compile(r"\+CENG: ?(?:[0-9],[0-9](?:,[0-9]{1,2},[A-Z0-9 -]{2,20})?|\([0-9,() -]+\))")
+_AREA = re.compile(r"[0-9A-Fa-f]{4}")
 _INDEX = re.compile(r"[0-9]{1,3}")
 _NOT_FOUND = 127
 """Printed as BSIC by SIM900 for a carrier that it could not synchronise to."""
@@ -40,23 +41,33 @@ def parse_ceng(line: str) -> CellLine | None:
         raise LineError("a quotation mark is missing")
     if len(words) in {6, 11} and words[2].startswith("-"):
         return _lte(words, is_serving=is_serving)
-    if len(words) == 11 and is_serving:
+    if len(words) in {11, 21} and is_serving:
         return _serving(words)
-    if len(words) in {6, 7} and not is_serving:
+    if len(words) in {4, 6, 7} and not is_serving:
         return _neighbour(words)
-    raise LineError(f"{len(words)} values where 6, 7 or 11 belong: torn or an unknown form")
+    raise LineError(f"{len(words)} values where 6, 7, 11 or 21 belong: torn or an unknown form")
 
 
 def _serving(words: list[str]) -> CellLine | None:
-    arfcn, rxl, _, mcc, mnc, bsic, ci, rla, _, lac, _ = words
+    """Mode 4 of SIM800 adds dBm, C1, C2 and what belongs to a call."""
+    arfcn, rxl, _, mcc, mnc, bsic, ci, rla, _, lac, _ = words[:11]
+    form = f"serving of {len(words)}"
+    if _AREA.fullmatch(words[7]) and not _AREA.fullmatch(lac):
+        lac, rla = words[7:9]  # SIM900 of 2010 prints the LAC before RLA and TXP
+        form += ", LAC first"
     said = {"arfcn": arfcn, "bsic": bsic, "ci": ci, "rla": rla, "lac": lac}
-    return _gsm(said, mcc, mnc, rxl, "serving of 11", is_serving=True)
+    if len(words) == 21:
+        said |= {"c1": words[12], "c2": words[13]}
+    return _gsm(said, mcc, mnc, rxl, form, is_serving=True)
 
 
 def _neighbour(words: list[str]) -> CellLine | None:
     if len(words) == 7:
         arfcn, rxl, bsic, ci, mcc, mnc, lac = words
         said = {"arfcn": arfcn, "bsic": bsic, "ci": ci, "lac": lac}
+    elif len(words) == 4:  # SIM900 of 2010: the network is not named
+        arfcn, rxl, bsic, _ = words
+        said, mcc, mnc = {"arfcn": arfcn, "bsic": bsic}, "", ""
     else:
         arfcn, rxl, bsic, mcc, mnc, lac = words
         said = {"arfcn": arfcn, "bsic": bsic, "lac": lac}

@@ -16,7 +16,9 @@ from hardware.modems.cells import (
 from hardware.readings import Rat
 
 # one firmware prints a blank where the comma behind the PLMN belongs
-_PLACE = r"(?P<mcc>[0-9]{3})-(?P<mnc>[0-9]{2,3})[ ,] ?0x(?P<lac>[0-9A-Fa-f]{1,6}),(?P<ci>[0-9]+),"
+_PLACE = (
+    r"(?P<mcc>[0-9]{3})-(?P<mnc>[0-9]{2,3})[ ,] ?0[xX](?P<lac>[0-9A-Fa-f]{1,6}),(?P<ci>[0-9]+),"
+)
 _REST = r"(?:,[^,]*)*"
 _CPSI = {
     # ARFCN and band share a field; the last is C1-C2, either of which may be negative
@@ -30,11 +32,15 @@ _CPSI = {
     ),
     "LTE": re.compile(
         _PLACE + r"(?P<pci>[0-9]{1,3}),[^,]*,(?P<earfcn>[0-9]{1,6}),[0-9]+,[0-9]+,-?[0-9]+,"
-        r"(?P<rsrp>-?[0-9]{1,4}),-?[0-9]{1,4},-?[0-9]+"
+        r"(?P<rsrp>-?[0-9]{1,4}),-?[0-9]{1,4},-?[0-9]+" + _REST
     ),
     "NR5G_SA": re.compile(
         _PLACE + r"(?P<pci>[0-9]{1,4}),[^,]*,(?P<arfcn>[0-9]{1,7}),"
         r"(?P<rsrp>-[0-9]{1,4}),-[0-9]{1,3},-?[0-9]{1,3}" + _REST
+    ),
+    # an early firmware: PCI, ARFCN, RSRQ, RSRP, SNR in whole dB
+    "NR5G": re.compile(
+        r"(?P<pci>[0-9]{1,4}),(?P<arfcn>[0-9]{1,7}),-[0-9]{1,2},(?P<rsrp>-[0-9]{2,3}),-?[0-9.]+"
     ),
     "NR5G_NSA": re.compile(
         r"(?P<pci>[0-9]{1,4}),[^,]*,(?P<arfcn>[0-9]{1,7}),"
@@ -42,15 +48,19 @@ _CPSI = {
     ),
 }
 _MODES = ("Online", "Offline", "Factory Test Mode", "Reset", "Low Power Mode")
+_LTE_NAMES = frozenset({"LTE CAT-M1", "LTE NB-IOT", "LTE M1", "LTE NB1"})
+"""As SIM7000 and SIM7080 call it."""
 
 
 def parse_cpsi(line: str) -> CellLine | None:
     """Read +CPSI; None for a modem without service."""
-    words = line.removeprefix("+CPSI:").strip()
+    words = re.sub(r"\s*,\s*", ",", line.removeprefix("+CPSI:").strip())
     if words == "NOT IN EN-DC CONNECTED MODE" or words.split(",")[0].upper() == "NO SERVICE":
         return None
     system, _, rest = words.partition(",")
-    if system != "NR5G_NSA":
+    if system in _LTE_NAMES:
+        system = "LTE"
+    if system not in {"NR5G_NSA", "NR5G"}:
         mode, _, rest = rest.partition(",")
         if mode not in _MODES:
             raise LineError(f"operation mode {mode[:30]!r} is unknown")
@@ -101,6 +111,7 @@ _CPSI_CELLS = {
     "LTE": _cpsi_lte,
     "NR5G_SA": _cpsi_nr,
     "NR5G_NSA": _cpsi_nr,
+    "NR5G": _cpsi_nr,
 }
 
 

@@ -20,7 +20,7 @@ _TABLE = re.compile(
 _HEADING = re.compile(r"#MONI: *Cell +BSIC\b.*", re.IGNORECASE)
 _WORD = re.compile(r"([A-Za-z][A-Za-z0-9]*): ?(\S+)")
 _SURVEY_NUMBERS = re.compile(rb"[0-9]{1,6},")
-_SURVEY_WORDS = re.compile(rb"U?ARFCN: ?[0-9]", re.IGNORECASE)
+_SURVEY_WORDS = re.compile(rb"[UE]?ARFCN: ?[0-9]", re.IGNORECASE)
 _STATUS = re.compile(r"CELL_(?:SUITABLE|LOW_PRIORITY|FORBIDDEN|BARRED|LOW_LEVEL|OTHER)|[0-5]")
 _LETTER = re.compile(r"[A-Fa-f]")
 _MAX_GSM = 1023
@@ -54,9 +54,13 @@ _MONI_WORDS = {
 
 def _moni_words(line: str) -> CellLine:
     said = dict(_WORD.findall(line.partition(":")[2]))
+    if "EARFCN" in said and "TAC" not in said and "Id" in said:
+        _check_power(line)
+        return _moni_neighbour(said)
     key = next((key for key in _MONI_WORDS if key in said), None)
     if key is None:
         raise LineError("neither a row of the table nor a line of names with values: torn?")
+    _check_power(line)
     rat, names = _MONI_WORDS[key]
     if rat is not Rat.GSM:
         names = names | ({"rscp": "RSCP"} if rat is Rat.WCDMA else {"rsrp": "RSRP"})
@@ -75,6 +79,24 @@ def _moni_words(line: str) -> CellLine:
         (plmn_of(said["Cc"], said.get("Nc", "-"), is_padding_loose=True),) if "Cc" in said else ()
     )
     return CellLine(rat, True, plmns, values, f"#MONI words {rat}")
+
+
+def _check_power(line: str) -> None:
+    """Every such line has the power with its unit, near its end: without it the line is torn."""
+    if not re.search(r"PWR: ?-[0-9]+ ?dbm", line, re.IGNORECASE):
+        raise LineError("no PWR in dBm in it: torn, or another firmware's")
+
+
+def _moni_neighbour(said: dict[str, str]) -> CellLine:
+    """A row of AT#MONI=1 without an area: its Id is the physical identity, in hexadecimal."""
+    if "RSRP" not in said:
+        raise LineError("no RSRP in it: torn, or another firmware's")
+    identity = said["Id"]
+    if not re.fullmatch("[0-9A-Fa-f]{1,8}", identity) or int(identity, 16) > 503:
+        raise LineError(f"Id {identity[:20]!r} is no physical identity, and there is no TAC")
+    values = values_of({"earfcn": said["EARFCN"], "rsrp": said["RSRP"]})
+    values["physical_id"] = int(identity, 16)
+    return CellLine(Rat.LTE, False, (), values, "#MONI words LTE, physical identity")
 
 
 def is_survey_line(line: bytes) -> bool:
@@ -108,6 +130,8 @@ class SurveyReader:
             return _carrier(words)
         if len(words) == 10 and _STATUS.fullmatch(words[7]) and words[8].startswith("-"):
             return self._wcdma(words)
+        if len(words) == 11 and words[1].startswith("-") and words[8].startswith("-"):
+            return self._lte(words)
         if len(words) < 10:
             raise LineError(f"{len(words)} values where 2, or 10 and more belong: torn")
         if not _STATUS.fullmatch(words[8]):
@@ -118,6 +142,8 @@ class SurveyReader:
         said = {key.casefold(): word for key, word in reversed(_WORD.findall(line))}
         if "bsic" not in said and "arfcn" in said and "rxlev" in said:
             return _carrier([said["arfcn"], said["rxlev"]])
+        if "earfcn" in said:
+            return self._lte_words(said)
         names = ("arfcn", "bsic", "rxlev", "ber", "mcc", "mnc", "lac", "cellid", "cellstatus")
         for name in names:
             if name not in said:
@@ -126,6 +152,14 @@ class SurveyReader:
             raise LineError(f"cell status {said['cellstatus'][:30]!r} is unknown")
         tail = [said[key] for key in _TAIL if key in said]
         return self._gsm([said[n] for n in names[:8]], tail if len(tail) == 6 else [], "#CSURV")
+
+    def _lte_words(self, said: dict[str, str]) -> CellLine:
+        names = ("mcc", "mnc", "cellid", "tac", "cellidentity", "cellstatus", "rsrp")
+        for name in (*names, "rsrq"):
+            if name not in said:
+                raise LineError(f"no {name} in it: torn, or another firmware's")
+        values = [said[name] for name in names]
+        return self._lte([said["earfcn"], "", *values, "", ""])
 
     def _gsm(self, words: Sequence[str], tail: Sequence[str], command: str) -> CellLine:
         arfcn, bsic, rxlev, _, mcc, mnc, lac, ci = words
@@ -153,6 +187,22 @@ class SurveyReader:
             is_hex = self._note_hex(lac, ci)
             said |= {"lac": lac, "utran_id": ci} if is_hex else {"lac10": lac, "utran_id10": ci}
         return CellLine(Rat.WCDMA, False, plmns, values_of(said), "#CSURVC WCDMA")
+
+    def _lte(self, words: Sequence[str]) -> CellLine:
+        """EARFCN, level, MCC, MNC, cell, TAC, physical identity, status, RSRP, RSRQ, bandwidth."""
+        earfcn, _, mcc, mnc, cell, tac, pci, status, rsrp, _, _ = words
+        if not _STATUS.fullmatch(status):
+            raise LineError(f"cell status {status[:30]!r} is unknown")
+        said = {"earfcn": earfcn, "rsrp": rsrp}
+        plmns: tuple[str, ...] = ()
+        if _is_known(mcc):
+            plmns = (plmn_of(mcc, mnc, is_padding_loose=True),)
+            is_hex = self._note_hex(cell, tac, pci)
+            said |= {"tac": tac, "eci": cell} if is_hex else {"tac10": tac, "eci10": cell}
+        values = values_of(said)
+        if plmns:
+            values["physical_id"] = _physical(pci, is_hex=self._is_hex)
+        return CellLine(Rat.LTE, False, plmns, values, "#CSURVC LTE")
 
     def _note_hex(self, *words: str) -> bool:
         if self._is_set is None and any(_LETTER.search(word) for word in words):
@@ -196,6 +246,15 @@ def _bsic(word: str, *, is_octal: bool) -> int:
     if is_octal and not re.fullmatch(r"[0-7]{1,2}", word):
         raise LineError(f"bsic {word[:20]!r} is no pair of octal digits")
     return int(word, 8) if is_octal else _small("bsic", word, 63)
+
+
+def _physical(word: str, *, is_hex: bool) -> int:
+    if is_hex and not re.fullmatch("[0-9A-Fa-f]{1,4}", word):
+        raise LineError(f"physical identity {word[:20]!r} is no hexadecimal number")
+    value = int(word, 16) if is_hex else _small("physical identity", word, 503)
+    if value > 503:
+        raise LineError(f"physical identity {word} is outside 0..503")
+    return value
 
 
 def _small(name: str, word: str, highest: int) -> int:

@@ -8,15 +8,17 @@ an uplink or downlink frequency (ULF, DLF) means WCDMA, whose level is not read.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from hardware.modems.cells import CellLine, LineError, level_of_rxlev, plmn_of, values_of
 from hardware.modems.interface import LongCommand
 from hardware.modems.lines import LineDialect
-from hardware.readings import Rat
+from hardware.readings import Item, Rat
 
 _LINE = re.compile(rb"(?:\+CGED: *)?(?:RAT: *\"?[A-Z]+\"?, *)?MCC: *[0-9A-F]", re.IGNORECASE)
-_PAIR = re.compile(r"([A-Za-z][A-Za-z0-9 ]*?): *([^,]*?) *(?:,|$) *")
+_PAIR = re.compile(r"([A-Za-z][A-Za-z0-9_ ]*?): *([^,]*?) *(?:,|$) *")
 _HEX = re.compile(r"(?:0x)?([0-9A-Fa-f]{1,8})")
+_HEADER = re.compile(r'\+CGED: *RAT: *"?[A-Z]+"?,?', re.IGNORECASE)
 _NO_CI = frozenset({0xFFFF, 0xFFFFFFF})
 
 
@@ -27,13 +29,27 @@ class UbloxDialect(LineDialect):
     round = (b"AT+CGED=5\r",)
     long = (LongCommand(b"AT+COPS=5\r", 200.0),)
 
+    def __init__(self, *, sensor: str, file: str) -> None:
+        super().__init__(sensor=sensor, file=file)
+        self._is_header = False  # the line before named the technology: the serving cell follows
+
+    def close(self) -> list[Item]:
+        """See LineDialect."""
+        self._is_header = False
+        return super().close()
+
     def is_cell_line(self, line: bytes) -> bool:
         """See LineDialect."""
         return _LINE.match(line) is not None or line.startswith(b"+CGED:")
 
     def parse(self, line: bytes) -> CellLine | None:
         """See LineDialect."""
-        return parse(line.decode("latin-1"))
+        text = line.decode("latin-1")
+        was_header, self._is_header = self._is_header, _HEADER.fullmatch(text) is not None
+        if self._is_header:
+            return None
+        cell = parse(text)
+        return replace(cell, is_serving=True) if was_header and cell is not None else cell
 
     def starts_round(self, line: bytes) -> bool:
         """See LineDialect."""

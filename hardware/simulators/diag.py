@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 
-from hardware.modems.diag_framing import FrameDecoder, encode
-from hardware.modems.diag_logs import LOG, LOG_CONFIG, LogCode
+from hardware.captures.diag_framing import FrameDecoder, encode
+from hardware.captures.diag_logs import LOG, LOG_CONFIG, LogCode
 from hardware.readings import Rat
 from hardware.simulators.broadcasts import si3, sib1
 from hardware.simulators.modem import SimulatedModem

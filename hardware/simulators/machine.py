@@ -1,6 +1,7 @@
 """A simulated ATM and its bank as one process: devices over XFS4IoT, a host over ISO 8583, people.
 
-``python -m hardware.simulators.machine --folder FOLDER --atm-port N --host-port N``. The encrypting
+``python -m hardware.simulators.machine --folder FOLDER --atm-port N --host-port N``, with
+``--pictures FOLDER`` for a Camera service that shows its pictures in turn. The encrypting
 PIN pad is a process of its own below this one. A customer comes by one JSON line on the socket
 ``customer.sock`` in the folder, ``{"pan": …, "pin": "ok" | "wrong" | "blocked"}``: the card goes in
 and a simulated finger types that card's PIN, or another. Who sends the line never sees a digit.
@@ -11,12 +12,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import hashlib
+import itertools
 import json
 import secrets
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -56,7 +59,7 @@ class SimulatedBank:
 
     def decide(self, message: Message) -> HostAct:
         """Approve a request whose PIN block is right; 55: wrong PIN, 75: too many tries."""
-        if message["t"] != "0200":
+        if message["t"] not in {"0100", "0200"}:
             return HostAct()
         pan = message.get("2", "")
         if pan in self.blocked:
@@ -122,7 +125,17 @@ def _key(path: Path, size: int) -> bytes:
     return path.read_bytes()
 
 
-def run(folder: Path, atm_port: int, host_port: int, dialect: Dialect) -> None:
+def _camera(pictures: Path | None) -> Callable[[], bytes] | None:
+    """Return what takes the next picture of a folder, by name; None for no camera."""
+    if pictures is None:
+        return None
+    files = itertools.cycle(sorted(pictures.iterdir()))
+    return lambda: next(files).read_bytes()
+
+
+def run(
+    folder: Path, atm_port: int, host_port: int, dialect: Dialect, pictures: Path | None = None
+) -> None:
     """Serve until asked to stop."""
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -148,7 +161,15 @@ def run(folder: Path, atm_port: int, host_port: int, dialect: Dialect) -> None:
     slot = SimulatedCardSlot(CashFaults(), _quiet)
     with (
         PinPadProcess(folder, kbpk_file) as pad,
-        XfsAtm(cash, slot, dialect, token_key=token_key, pin_pad=pad, port=atm_port) as atm,
+        XfsAtm(
+            cash,
+            slot,
+            dialect,
+            token_key=token_key,
+            pin_pad=pad,
+            camera=_camera(pictures),
+            port=atm_port,
+        ) as atm,
         SimulatedHost(messages, bank.decide, make_token, port=host_port) as host,
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener,
     ):
@@ -172,8 +193,9 @@ def main() -> None:
     parser.add_argument("--atm-port", type=int, default=5846)
     parser.add_argument("--host-port", type=int, required=True)
     parser.add_argument("--dialect", type=Dialect, choices=list(Dialect), default=Dialect.CURRENT)
+    parser.add_argument("--pictures", type=Path, help="folder of what the camera sees, in turn")
     args = parser.parse_args()
-    run(args.folder, args.atm_port, args.host_port, args.dialect)
+    run(args.folder, args.atm_port, args.host_port, args.dialect, args.pictures)
 
 
 if __name__ == "__main__":

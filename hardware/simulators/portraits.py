@@ -27,6 +27,10 @@ _NOSE = (221.0, 124.0)
 _NOSE_SPREAD = (9.0, 16.0)
 _NOSE_HEIGHT = 24.0
 _COVER = (180, 85, 262, 180)
+_MASK = ((221, 112), (262, 128), (258, 158), (238, 186), (206, 186), (184, 158), (180, 128))
+_EYE_PLACES = ((205, 105), (246, 105))
+_NEARER_TOP = 0.2
+"""Faces stand above the middle of a picture."""
 _PASSES = 30  # the fixed point of the inverse warp has settled long before
 
 
@@ -99,6 +103,47 @@ def covered() -> bytes:
     left, top, right, bottom = _COVER
     pixels[top:bottom, left:right] = 10
     return _png(pixels)
+
+
+def masked(colour: tuple[int, int, int] = (215, 190, 150)) -> bytes:
+    """With a cloth of this colour (BGR) from the nose to below the chin, shaded like the face."""
+    import cv2
+    import numpy as np
+
+    pixels = _pixels().astype(np.float32)
+    cloth = np.zeros(pixels.shape[:2], np.float32)
+    cv2.fillPoly(cloth, [np.array(_MASK, np.int32)], 1.0)
+    cloth = np.asarray(cv2.GaussianBlur(cloth, (0, 0), 1.0), np.float32)[..., None]
+    light = np.asarray(cv2.GaussianBlur(pixels.mean(axis=2), (0, 0), 25), np.float32)
+    shade = np.clip(light / light[_MASK[0][1], _MASK[0][0]], 0.6, 1.3)[..., None]
+    mixed = pixels * (1 - cloth) + np.array(colour, np.float32) * shade * cloth
+    return _png(np.clip(mixed, 0, 255).astype(np.uint8))
+
+
+def in_dark_glasses() -> bytes:
+    """Behind dark glasses."""
+    import cv2
+
+    pixels = _pixels().copy()
+    for eye in _EYE_PLACES:
+        cv2.ellipse(pixels, eye, (18, 14), 0, 0, 360, (25, 22, 24), -1)
+    cv2.line(pixels, _EYE_PLACES[0], _EYE_PLACES[1], (25, 22, 24), 3)
+    return _png(pixels)
+
+
+def nearer(picture: bytes, factor: float = 1.4) -> bytes:
+    """The same scene from nearer: the upper middle of a picture, as large as the whole was."""
+    import cv2
+    import numpy as np
+
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None or factor < 1.0:
+        raise ValueError("a picture and a factor of at least 1 are needed")
+    height, width = pixels.shape[:2]
+    across, down = round(width / factor), round(height / factor)
+    left, top = (width - across) // 2, round((height - down) * _NEARER_TOP)
+    part = pixels[top : top + down, left : left + across]
+    return _png(_uint8(cv2.resize(part, (width, height), interpolation=cv2.INTER_LINEAR)))
 
 
 def two_people() -> bytes:

@@ -18,6 +18,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
+from hardware.atm.discovery import SIMULATED_VENDOR
 from hardware.atm.interface import (
     CardResult,
     DeviceLostError,
@@ -28,6 +29,7 @@ from hardware.atm.interface import (
 from hardware.atm.money import Money
 from hardware.atm.token import DispenseGuard, PresentStatus, TokenError, seal_present_status
 from hardware.atm.xfs4iot import (
+    COMMANDS,
     Dialect,
     Kind,
     Payload,
@@ -37,13 +39,18 @@ from hardware.atm.xfs4iot import (
     dispense_amount,
     encode_message,
 )
+from hardware.simulators.biometric import SimulatedBiometric
 from hardware.simulators.cash import SimulatedCardSlot, SimulatedDispenser
 from hardware.simulators.epp import PinPadProcess
 
 ROOT = "/xfs4iot/v1.0"
 DISPENSER, READER, PIN_PAD = "SimCashDispenser", "SimCardReader", "SimPinPad"
+CAMERA, BIOMETRIC = "SimCamera", "SimBiometric"
 
 COMPLETION_VERSIONS = {
+    "Biometric.Match": "3.0",
+    "Biometric.Read": "3.0",
+    "Camera.TakePicture": "3.0",
     "CardReader.ReadRawData": "3.0",
     "CashDispenser.Dispense": "3.0",
     "CashDispenser.GetPresentStatus": "3.0",
@@ -82,17 +89,23 @@ class XfsAtm:
         token_key: bytes,
         pan: str = "",
         pin_pad: PinPadProcess | None = None,
+        camera: Callable[[], bytes] | None = None,
+        biometric: SimulatedBiometric | None = None,
         has_security_element: bool = True,
         fault: Callable[[XfsMessage], XfsFault] = lambda message: XfsFault(),
         port: int = 0,
     ) -> None:
-        """``pan``: what the card in the reader holds. ``port`` 0: any."""
+        """``pan``: what the card in the reader holds. ``port`` 0: any.
+
+        ``camera`` takes a picture of whoever stands there, as JPEG, PNG or BMP; None: no camera.
+        """
         self.cash, self.slot = cash, slot
         self.dialect = dialect
         self.guard = DispenseGuard(token_key)
         self._key = token_key
         self._pan = pan
         self._pin_pad = pin_pad
+        self._camera, self._biometric = camera, biometric
         self._has_security_element = has_security_element
         self._fault = fault
         self._last = Money(0, "CNY")
@@ -121,7 +134,14 @@ class XfsAtm:
 
     @property
     def _services(self) -> tuple[str, ...]:
-        return (READER, DISPENSER) if self._pin_pad is None else (READER, DISPENSER, PIN_PAD)
+        has = {
+            READER: True,
+            DISPENSER: True,
+            PIN_PAD: self._pin_pad is not None,
+            CAMERA: self._camera is not None,
+            BIOMETRIC: self._biometric is not None,
+        }
+        return tuple(name for name, is_there in has.items() if is_there)
 
     def url(self, service: str = "") -> str:
         """Address of the publisher, or of a service."""
@@ -221,11 +241,13 @@ class XfsAtm:
         name = asked.name
         if service == "" and name == "ServicePublisher.GetServices":
             services = [{"serviceURI": self.url(one)} for one in self._services]
-            return "success", {"vendorName": "Qianshao simulator", "services": services}, []
+            return "success", {"vendorName": SIMULATED_VENDOR, "services": services}, []
         if name == "Common.Capabilities":
             return "success", self._capabilities(service), []
         if name == "Common.Status":
             return "success", {"common": {"device": "online"}}, []
+        if name == "Common.SetVersions":
+            return self._set_versions(asked)
         handler = {
             (DISPENSER, "Common.GetCommandNonce"): self._nonce,
             (DISPENSER, "Common.ClearCommandNonce"): self._clear_nonce,
@@ -238,7 +260,10 @@ class XfsAtm:
             (PIN_PAD, "PinPad.GetPinBlock"): self._pin_block,
             (READER, "CardReader.ReadRawData"): self._read,
             (READER, "CardReader.Move"): self._move,
+            (CAMERA, "Camera.TakePicture"): self._take_picture,
         }.get((service, name))
+        if handler is None and service == BIOMETRIC and self._biometric is not None:
+            return self._of_biometric(self._biometric, asked)
         return ("unsupportedCommand", {}, []) if handler is None else handler(asked)
 
     def _capabilities(self, service: str) -> Payload:
@@ -254,7 +279,54 @@ class XfsAtm:
             return {"common": common, "cashDispenser": {"type": "selfServiceBill"}}
         if service == PIN_PAD:
             return {"common": common, "pinPad": {"pinFormats": {"iso4": True, "iso0": True}}}
-        return {"common": common, "cardReader": {"type": "motor"}} if service == READER else {}
+        blocks: dict[str, Payload] = {
+            READER: {"cardReader": {"type": "motor"}},
+            CAMERA: {"camera": {"cameras": {"person": True}, "camData": {"autoAdd": False}}},
+            BIOMETRIC: {
+                "biometric": {
+                    "type": {"facialFeatures": True},
+                    "maxCapture": 1,
+                    "matchSupported": "storedMatch",
+                    "persistenceModes": {"persist": False, "clear": True},
+                }
+            },
+        }
+        return {"common": common, **blocks[service]} if service in blocks else {}
+
+    def _set_versions(self, asked: XfsMessage) -> Reply:
+        """Take major versions that are spoken here; whoever asks for another is refused."""
+        wanted = asked.payload.get("commands", {})
+        if not isinstance(wanted, dict) or not all(
+            isinstance(major, int) and major == self._major(str(name))
+            for name, major in wanted.items()
+        ):
+            return "invalidData", {}, []
+        return "success", {}, []
+
+    def _major(self, name: str) -> int:
+        if self.dialect is Dialect.D2021_1:
+            return 1
+        return int(COMMANDS.get(name, "0.0").partition(".")[0])
+
+    def _take_picture(self, asked: XfsMessage) -> Reply:
+        assert self._camera is not None
+        if asked.payload.get("camera") != "person":
+            return "commandErrorCode", {"errorCode": "cameraNotSupported"}, []
+        picture = self._camera()
+        if not picture:
+            return "commandErrorCode", {"errorCode": "cameraInoperable"}, []
+        return "success", {"pictureFile": base64.b64encode(picture).decode()}, []
+
+    def _of_biometric(self, device: SimulatedBiometric, asked: XfsMessage) -> Reply:
+        """What the device says, with the events that go with a reading."""
+        code, payload = device.carry_out(asked.name, asked.payload)
+        names = ("PresentSubjectEvent", "SubjectDetectedEvent", "RemoveSubjectEvent")
+        is_reading = asked.name == "Biometric.Read" and code == "success"
+        events = [self._event(f"Biometric.{one}", asked, {}) for one in names if is_reading]
+        if asked.name == "Biometric.Clear" and code == "success":
+            what = {"clearData": asked.payload.get("clearData", "scannedData")}
+            events.append(self._event("Biometric.DataClearedEvent", None, what))
+        return code, payload, events
 
     def _nonce(self, asked: XfsMessage) -> Reply:
         return "success", {"commandNonce": self.guard.issue_nonce()}, []

@@ -57,9 +57,23 @@ class _Sweep:
     """Rows of the sweep that is being put together."""
 
     rows: list[_Row] = field(default_factory=list)
+    has_one_time: bool = False
+    """This program gives all rows of a sweep the same time."""
+
+    def is_double(self, row: _Row) -> bool:
+        """The row before was written once more."""
+        return bool(self.rows) and self.rows[-1].line.data == row.line.data
 
     def ends_before(self, row: _Row) -> bool:
-        """The row belongs to the next sweep: it repeats a frequency, or another step begins."""
+        """The row belongs to the next sweep.
+
+        It repeats a frequency, or another step begins, or another time where all rows of a sweep
+        have one: a sweep that lost its last hops does not take them from the next.
+        """
+        # a hackrf's rows carry the time of their own block of 20 MHz
+        is_timed = self.has_one_time and row.device is not SweepDevice.HACKRF_SWEEP
+        if is_timed and self.rows and row.at_us != self.rows[0].at_us:
+            return True
         return any(
             row.low_hz < old.high_hz - old.step_hz / 2
             and old.low_hz < row.high_hz - row.step_hz / 2
@@ -107,8 +121,15 @@ class CsvSweeps:
                     raw=line.data[:_RAW_KEPT],
                 )
             ]
+        if self._sweep.is_double(row):
+            reason = "the row was written twice"
+            place = f"line {line.number}"
+            return [Unreadable(file=self._file, place=place, reason=reason, is_damage=False)]
         items = self._emit(received_us) if self._sweep.ends_before(row) else []
-        self._sweep.rows.append(row)
+        rows = self._sweep.rows
+        if rows and rows[-1].at_us == row.at_us:
+            self._sweep.has_one_time = True
+        rows.append(row)
         return items
 
     def _parse(self, line: TextLine) -> _Row:
@@ -147,7 +168,8 @@ class CsvSweeps:
         return (moment - _EPOCH) // dt.timedelta(microseconds=1) - self._offset_us
 
     def _emit(self, received_us: int | None) -> list[Item]:
-        rows, self._sweep = self._sweep.rows, _Sweep()
+        rows, has_one_time = self._sweep.rows, self._sweep.has_one_time
+        self._sweep = _Sweep(has_one_time=has_one_time)
         if not rows:
             return []
         first_line, last_line = rows[0].line.number, rows[-1].line.number
@@ -177,6 +199,7 @@ class CsvSweeps:
                     file=self._file,
                     place=place,
                     received_us=received_us,
+                    is_local_time=True,
                 ),
                 raw=b"\n".join(row.line.data for row in rows),
                 device=rows[0].device,

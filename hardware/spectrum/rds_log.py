@@ -52,7 +52,12 @@ def read_rds_log(
         groups += 1
         blocks = [None if b.startswith(b"-") else int(b, 16) for b in match.groups()[:4]]
         stamp = Stamp(
-            at_us=at_us, time_basis=basis, sensor=sensor, file=file, place=f"line {line.number}"
+            at_us=at_us,
+            time_basis=basis,
+            sensor=sensor,
+            file=file,
+            place=f"line {line.number}",
+            is_local_time=match[5] is not None,
         )
         yield decoder.decode(blocks, stamp, line.data)
 

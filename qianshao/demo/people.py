@@ -27,6 +27,8 @@ class Person:
     face: Path
     left: Path
     right: Path
+    is_one_size: bool = False
+    """The face has one size in all of them, so that coming closer can be made of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +129,13 @@ def _astronaut(folder: Path) -> Person:
     pictures = {
         "reference": portraits.portrait(),
         "face": portraits.with_brightness(0.8),
-        "left": portraits.turned(45),
-        "right": portraits.turned(-45),
+        "left": portraits.turned(55),
+        "right": portraits.turned(-55),
     }
     files = {name: folder / f"astronaut-{name}.png" for name in pictures}
     for name, picture in pictures.items():
         replace_durably(files[name], picture)
-    return Person(**files)
+    return Person(**files, is_one_size=True)
 
 
 def visits(people: list[Person]) -> list[str]:
@@ -174,6 +176,7 @@ def _visit(
         f'turn_left = ["{person.left}"]',
         f'turn_right = ["{person.right}"]',
         f"answers_challenge = {str(answers_challenge).lower()}",
+        f"can_approach = {str(person.is_one_size).lower()}",
     ]
     if reference is not None:
         lines.append(f'reference = "{reference}"')

@@ -22,6 +22,8 @@ from mqtt_bridge.brokers.mosquitto import MosquittoBroker
 from mqtt_bridge.brokers.nats import NatsBroker
 
 TENANT = "fleet"
+_SESSIONS = {"nats": 2, "mosquitto": 1}
+"""As where the central starts these brokers itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def prepare(
         f"ca = {json.dumps(str(own.ca))}",
         f"certificate = {json.dumps(str(own.certificate))}",
         f"private_key = {json.dumps(str(own.private_key))}",
+        f"sessions = {_SESSIONS[broker]}",
     ]
     replace_durably(site.central_config, ("\n".join(lines) + "\n").encode())
     return site

@@ -119,7 +119,7 @@ class Station:
     @property
     def depth(self) -> int:
         """Messages without a receipt."""
-        return self._outbox.stats().depth
+        return self._outbox.depth
 
     @property
     def traffic(self) -> tuple[int, int]:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 
 from contract.messages import Evidence
 from hardware.readings import CarrierReading, RdsReading, Stamp
+from rf_watch.bearings import SIGMA_UNKNOWN_DEG, Bearing, BearingBook, cross
 from rf_watch.broadcast.findings import Judge
 from rf_watch.broadcast.geo import bearing_deg, turn_deg
 from rf_watch.broadcast.identity import Scroll, correlation
+from rf_watch.broadcast.licensed import Licensed
 from rf_watch.broadcast.settings import BroadcastSettings
 from rf_watch.broadcast.tracks import Track
 
@@ -23,11 +25,18 @@ class Listener:
     """Compares what is heard with what the licence list says of the frequency."""
 
     def __init__(
-        self, settings: BroadcastSettings, judge: Judge, audio: Mapping[str, tuple[float, ...]]
+        self,
+        settings: BroadcastSettings,
+        judge: Judge,
+        licensed: Licensed,
+        audio: Mapping[str, tuple[float, ...]],
+        bearings: BearingBook,
     ) -> None:
         self._settings = settings
         self._judge = judge
+        self._licensed = licensed
         self._audio = audio
+        self._bearings = bearings
 
     def hear(self, track: Track, reading: CarrierReading, gap_us: float) -> None:
         """Compare the programme with the licensed one, where the list has a reference of it."""
@@ -36,7 +45,7 @@ class Listener:
         track.audio, track.audio_us = reading.audio, reading.stamp.at_us
         references = [
             self._audio[row.audio]
-            for row in self._judge.listed(track, CARRIER_STEP_KHZ)
+            for row in self._licensed.listed(track, CARRIER_STEP_KHZ)
             if row.audio in self._audio
         ]
         if not references:
@@ -48,20 +57,35 @@ class Listener:
         else:
             track.audio_dwell.clear()
 
-    def take_bearing(self, track: Track, reading: CarrierReading, gap_us: float) -> None:
-        """Compare the bearing with the direction of the licensed site."""
-        here = reading.stamp.position
-        if reading.bearing_deg is None or here is None:
+    def note_bearing(self, mhz: float, stamp: Stamp, deg: float, sigma_deg: float | None) -> None:
+        """Keep a bearing for whatever carrier stands there; without a place it says nothing."""
+        if stamp.position is not None:
+            sigma = sigma_deg or SIGMA_UNKNOWN_DEG
+            bearing = Bearing(stamp.at_us, stamp.sensor, stamp.position, deg % 360, sigma)
+            self._bearings.add(mhz, bearing)
+
+    def take_bearings(self, track: Track, now_us: int, gap_us: float) -> None:
+        """Cross what is new, and compare it with the direction of the licensed site."""
+        if track.bearings_seen == self._bearings.count or track.is_pi_alone:
             return
-        sigma = reading.bearing_sigma_deg or self._settings.bearing_floor_deg
-        rows = self._judge.listed(track, CARRIER_STEP_KHZ)
+        track.bearings_seen = self._bearings.count
+        s = self._settings
+        near = self._bearings.near(track.mhz, now_us, s.bearing_life_s)
+        until = track.bearings_until_us
+        fresh = [b for b in near if until is None or b.at_us > until]
+        if not fresh:
+            return
+        track.bearings_until_us = fresh[-1].at_us
+        track.fix = cross(near, least=int(s.min_bearings), least_crossing_deg=s.min_crossing_deg)
+        rows = self._licensed.listed(track, CARRIER_STEP_KHZ)
         sites = [row.site for row in rows if row.site is not None]
         if not sites:
             return
-        turns = [turn_deg(reading.bearing_deg, bearing_deg(here, site)) for site in sites]
-        track.bearings.append((reading.stamp.at_us, min(turns, key=abs), sigma))
-        if self._judge.is_bearing_off(track):
-            track.bearing_dwell.note(reading.stamp.at_us, gap_us)
+        for bearing in fresh:
+            turns = [turn_deg(bearing.deg, bearing_deg(bearing.here, site)) for site in sites]
+            track.bearings.append((bearing.at_us, min(turns, key=abs), bearing.sigma_deg))
+        if self._judge.is_bearing_off(track, sites):
+            track.bearing_dwell.note(track.bearings_until_us, gap_us)
         else:
             track.bearing_dwell.clear()
 

@@ -44,6 +44,8 @@ FREE_CORRELATION, FREE_SLOPE = 0.5, 0.45
 """Below either it does not follow."""
 SPUR_ABOVE_FLOOR_DB = 20.0
 MOVED_M, MOVED_SPREAD_DB, MOVED_ABOVE_FLOOR_DB = 2000.0, 3.0, 30.0
+FIX_PLACES_MIN = 3
+"""Bearings of so many places along our way that cross ahead do not come from our own car."""
 _OVERLOAD_SHARE = 0.5
 PPM_MAX = 60.0
 
@@ -110,7 +112,8 @@ def _explained(
         if together >= LAW_CORRELATION and slope >= LAW_SLOPE:
             margin = LAWFUL_MARGIN_DB
     if receiver.iip3_dbm is None:
-        return track.level_db <= weakest - receiver.rejection_db, values
+        rejection = receiver.rejection_db - (margin - PREDICTION_MARGIN_DB)
+        return track.level_db <= weakest - rejection, values
     predicted = product.drive_db - 2 * receiver.iip3_dbm
     values["predicted_db"] = round(predicted, 1)
     return track.level_db <= predicted + margin, values
@@ -179,6 +182,10 @@ def moves_with_us(track: Track) -> Rival:
 
     A weak and flat level is no excuse: antennas behind a parapet are heard like that.
     """
+    fix = track.fix
+    if fix is not None and fix.stations == 1 and fix.places >= FIX_PLACES_MIN:
+        where: Values = {"fix_places": fix.places, "semi_major_m": round(fix.semi_major_m)}
+        return _rival(MOVES_WITH_US, RivalVerdict.RULED_OUT, where)
     placed = [s for s in track.history if s.position is not None]
     if len(placed) < 6:
         return _rival(MOVES_WITH_US, RivalVerdict.NOT_CHECKED, {"positions": len(placed)})

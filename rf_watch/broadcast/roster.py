@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -41,6 +42,8 @@ class Case:
     is_quiet: bool = False
     step_khz: float = 0.0
     device: SweepDevice = SweepDevice.FM_TUNER
+    told_fix_m: float = math.inf
+    """Longer half axis of the position told last."""
 
 
 class Roster:

@@ -131,6 +131,16 @@ LEVEL = BroadcastRule(
     source="scenario format section 3.1 for the model",
     false_positives="A hill with a line of sight; a wrong power in the list; antenna gain",
 )
+FIX = BroadcastRule(
+    id="FM-FIX",
+    observed="Bearings of several places cross: where it stands, with a 95 % ellipse",
+    family=BroadcastFamily.DIRECTION,
+    is_accusing=False,
+    weight=0.0,
+    weight_basis="it says where, not what",
+    source="regulators' practice: cross bearings, then a van; scenario format section 5",
+    false_positives="A reflection that all bearings share; two transmitters on one frequency",
+)
 TWIN = BroadcastRule(
     id="FM-TWIN",
     observed="Another unlisted carrier comes and goes together with this one",
@@ -212,6 +222,7 @@ BROADCAST_RULES: tuple[BroadcastRule, ...] = (
     HIJACK_BEARING,
     HIJACK_HOURS,
     LEVEL,
+    FIX,
     TWIN,
     PI_UNKNOWN,
     PHONE_NUMBER,

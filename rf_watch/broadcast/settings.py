@@ -38,6 +38,9 @@ class BroadcastSettings:
     audio_match_min: float = 0.5
     bearing_sigmas: float = 3.0
     bearing_floor_deg: float = 12.0
+    min_bearings: float = 2
+    min_crossing_deg: float = 15.0
+    bearing_life_s: float = 3600.0
     tracks_max: float = 512
     utc_offset_min: float = 480.0
     aero_correlation_min: float = 0.6
@@ -135,6 +138,9 @@ BROADCAST_SETTINGS: tuple[BroadcastSettingRow, ...] = (
         1,
         "choice: reflections bend a bearing by more than its own sigma says",
     ),
+    _row("df.min_bearings", "min_bearings", "bearings", 2, "scenario format section 8"),
+    _row("df.min_crossing_deg", "min_crossing_deg", "degrees", 1, "scenario format section 8"),
+    _row("df.bearing_life_s", "bearing_life_s", "s", 1, "scenario format section 8"),
     _row("fm.tracks_max", "tracks_max", "carriers", 16, "choice: bound of memory"),
     _row(
         "fm.utc_offset_min",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from hardware.readings import Position, Stamp
+from rf_watch.bearings import Fix
 
 _MICROS = 1_000_000
 MEAN_MAX = 200
@@ -18,6 +21,10 @@ STEP_WITHIN_US = 15 * _MICROS
 HISTORY_MAX = 96
 HISTORY_STEP_US = 10 * _MICROS
 HOURS_OF_WEEK = 168
+STEPS_MAX = 9
+GAIN_STEP_DB, GAIN_CARRIERS_MIN = 2.0, 3
+GAIN_APART_DB, GAIN_APART_SHARE = 1.5, 0.35
+"""Fading moves the median of several carriers by less than that from look to look."""
 UNMEASURED_DB = -200.0
 """Level of a carrier that was only heard."""
 
@@ -116,6 +123,11 @@ class Track:
     audio_correlation: float | None = None
     bearings: deque[tuple[int, float, float]] = field(default_factory=lambda: deque(maxlen=12))
     """Time, signed difference to the licensed site in degrees, sigma."""
+    bearings_until_us: int | None = None
+    """Time of the newest bearing that was taken."""
+    bearings_seen: int = 0
+    fix: Fix | None = None
+    """Where its bearings cross."""
     bearing_dwell: Dwell = field(default_factory=Dwell)
     hours_dwell: Dwell = field(default_factory=Dwell)
     pi_counts: dict[int, int] = field(default_factory=dict)
@@ -183,6 +195,15 @@ class Track:
         step = sign * (attenuation_db - before[1])
         self.falls.append((step, sign * (before[2] - level_db)))
 
+    def change_gain(self, step_db: float) -> None:
+        """The receiver's gain was changed: levels before it are brought to what they are now."""
+        moved = [replace(s, level_db=s.level_db + step_db) for s in self.history]
+        self.history.clear()
+        self.history.extend(moved)
+        self.attenuated = None
+        if self.level_db != UNMEASURED_DB:
+            self.level_db += step_db
+
     def look(self, *, is_seen: bool, keep: int) -> None:
         """The receiver looked at this frequency."""
         self.looks += 1
@@ -217,10 +238,17 @@ class Watching:
     first_us: int | None = None
     last_us: int = 0
     watched_us: int = 0
-    interval_us: float = 0.0
+    steps_us: deque[int] = field(default_factory=lambda: deque(maxlen=STEPS_MAX))
+    """From look to look, the newest last."""
     looks: list[int] = field(default_factory=lambda: [0] * HOURS_OF_WEEK)
     floor_db: float | None = None
     is_overloaded: bool = False
+    gain_changes: int = 0
+
+    @property
+    def interval_us(self) -> float:
+        """How often it looks: the median, so that a break or a clock that was set is none."""
+        return statistics.median(self.steps_us) if self.steps_us else 0.0
 
     def note(self, now_us: int, hour: int, least_gap_us: float) -> None:
         """One look at the band."""
@@ -229,18 +257,32 @@ class Watching:
         else:
             step = now_us - self.last_us
             if step > 0:
-                # slow receivers: an interval is learned, but a long break is none
-                near = self.interval_us == 0.0 or step < 4 * max(self.interval_us, least_gap_us)
-                if near:
-                    share = 0.5 if self.interval_us == 0.0 else 0.2
-                    self.interval_us += (step - self.interval_us) * share
+                interval = self.interval_us
+                self.steps_us.append(step)
+                if not interval or step < 4 * max(interval, least_gap_us):
                     self.watched_us += step
-        self.last_us = max(self.last_us, now_us)
+        self.last_us = now_us
         self.looks[hour] += 1
 
     def gap_us(self, lost_after_s: float) -> float:
         """How long a carrier may be out of sight before it counts as gone."""
         return max(lost_after_s * _MICROS, 1.5 * self.interval_us)
+
+    def take_gain(self, floor_db: float, rises_db: Sequence[float]) -> float:
+        """Return by how much the receiver's gain was changed since the looks before; 0: not.
+
+        Then the floor and all carriers move together, by the same step; a receiver in distress
+        raises its floor alone, a lorry or a tunnel takes from the carriers alone.
+        """
+        if self.floor_db is None or len(rises_db) < GAIN_CARRIERS_MIN:
+            return 0.0
+        step = floor_db - self.floor_db
+        apart = abs(statistics.median(rises_db) - step)
+        if abs(step) < GAIN_STEP_DB or apart > max(GAIN_APART_DB, GAIN_APART_SHARE * abs(step)):
+            return 0.0
+        self.floor_db = floor_db
+        self.gain_changes += 1
+        return step
 
     def take_floor(self, floor_db: float, rise_db: float) -> None:
         """A floor that jumps up in all channels at once is the receiver's own distress."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from contract.messages import Detection
 from hardware.readings import (
+    BearingReading,
     CarrierReading,
     RdsReading,
     SpectrumReading,
@@ -19,13 +20,15 @@ from hardware.readings import (
     SweepReading,
     TunerReading,
 )
+from rf_watch.bearings import BearingBook
 from rf_watch.broadcast.aviation import AviationWatch
-from rf_watch.broadcast.dossier import BroadcastDossier
-from rf_watch.broadcast.findings import Judge, subject_of
+from rf_watch.broadcast.cases import EVALUATE_US, CaseDesk
+from rf_watch.broadcast.findings import Judge
 from rf_watch.broadcast.licences import Licence, LicenceList
-from rf_watch.broadcast.listening import CLIP_MAX_BYTES, Listener, clip_evidence, take_texts
-from rf_watch.broadcast.roster import Case, Roster
-from rf_watch.broadcast.schedule import hour_of_week, local_minute
+from rf_watch.broadcast.licensed import Licensed
+from rf_watch.broadcast.listening import CLIP_MAX_BYTES, Listener, take_texts
+from rf_watch.broadcast.roster import Roster
+from rf_watch.broadcast.schedule import hour_of_week
 from rf_watch.broadcast.settings import BroadcastSettings
 from rf_watch.broadcast.tracks import CaseState, Track, TrackEvent, Watching
 from rf_watch.dossier import Blobs
@@ -34,8 +37,6 @@ if TYPE_CHECKING:
     from rf_watch.broadcast.spectrum import Peak, Spectrum
 
 AVIATION_LOW_MHZ, AVIATION_HIGH_MHZ = 108.0, 137.0
-EVALUATE_US = 5_000_000
-"""A carrier that does nothing new is judged so often: its dwell is counted in minutes."""
 TUNER_LEVEL_MIN_DBF = 25.0
 """Below this a tuner hears noise; 25 dBf is about the level of mono reception."""
 DBF_0_DBM = -120.0
@@ -62,23 +63,42 @@ class BroadcastWatch:
         settings: BroadcastSettings | None = None,
         licences: LicenceList | None = None,
         audio: Mapping[str, tuple[float, ...]] | None = None,
+        bearings: BearingBook | None = None,
     ) -> None:
-        """``audio``: reference features by the licence list's ``audio`` word."""
+        """``audio``: reference features by the licence list's ``audio`` word.
+
+        ``bearings``: a book that several watches of one van share, so that a direction finder
+        serves the spectrum analyser beside it.
+        """
         self._device = device
         self.settings = settings or BroadcastSettings()
         self._evaluate_us = min(EVALUATE_US, self.settings.continuous_s * 0.5e6)
         self._watching: dict[str, Watching] = {}
         self._blobs: Blobs = {}
         self._roster = Roster(self._blobs, self.settings.tracks_max)
-        self._judge = Judge(self.settings, licences)
-        self._listener = Listener(self.settings, self._judge, audio or {})
+        self._licensed = Licensed(self.settings, licences)
+        self._judge = Judge(self.settings, self._licensed)
+        self._bearings = BearingBook() if bearings is None else bearings
+        self._listener = Listener(
+            self.settings, self._judge, self._licensed, audio or {}, self._bearings
+        )
+        self._desk = CaseDesk(
+            device,
+            self.settings,
+            self._judge,
+            self._licensed,
+            self._roster,
+            self._blobs,
+            self._listener,
+            self.watching,
+        )
         self._aviation = AviationWatch(device, self.settings, self._blobs)
         self.events: list[BandEvent] = []
         """The newest EVENTS_MAX, oldest first."""
 
     # -- what others ask -------------------------------------------------------------------------
 
-    def feed(self, reading: SpectrumReading) -> list[Detection]:
+    def feed(self, reading: SpectrumReading | BearingReading) -> list[Detection]:
         """Take one reading; returns new detections and new revisions of earlier ones."""
         self._blobs.clear()
         match reading:
@@ -90,6 +110,8 @@ class BroadcastWatch:
                 return self._tuner(reading)
             case RdsReading():
                 return self._rds(reading)
+            case BearingReading():
+                return self._bearing(reading)
 
     def advance(self, sensor: str, now_us: int) -> list[Detection]:
         """Let time pass for a sensor that hears nothing: what it no longer hears goes quiet."""
@@ -104,7 +126,7 @@ class BroadcastWatch:
             for track in group:  # one single look is all there is: what it saw is shown
                 track.is_candidate = track.is_candidate or track.looks == track.sightings == 1
         for track in sorted(self._roster.cases, key=lambda t: (t.sensor, t.number)):
-            out += self._evaluate(track, track.last, is_last=True)
+            out += self._desk.evaluate(track, track.last, is_last=True)
         return out + self._aviation.close()
 
     def raw_evidence(self, detection: Detection) -> list[bytes]:
@@ -118,24 +140,20 @@ class BroadcastWatch:
 
     def state(self, track: Track) -> CaseState:
         """State of a carrier's case."""
-        dossier = self._roster.cases[track].dossier
-        if not track.is_on:
-            return CaseState.DORMANT
-        is_alerted = dossier is not None and dossier.is_suspected
-        return CaseState.DISCOVERED if is_alerted else CaseState.CANDIDATE
+        return self._desk.state(track)
 
     def is_listed(self, track: Track) -> bool:
         """Whether the licence list names it."""
-        return bool(self._judge.listed(track, self._roster.cases[track].step_khz))
+        return bool(self._licensed.listed(track, self._roster.cases[track].step_khz))
 
     def licences_of(self, track: Track) -> Sequence[Licence]:
         """Rows that name it."""
-        return self._judge.listed(track, self._roster.cases[track].step_khz)
+        return self._licensed.listed(track, self._roster.cases[track].step_khz)
 
     @property
     def has_no_list(self) -> bool:
         """No licence list was given: carriers are shown and nobody is suspected."""
-        return not self._judge.has_list
+        return not self._licensed.has_list
 
     def watching(self, sensor: str) -> Watching:
         """How a sensor has looked at the band."""
@@ -164,11 +182,15 @@ class BroadcastWatch:
         watching = self._look(stamp)
         # the device adds the attenuator's loss to its own noise too
         floor_db = spectrum.floor_db - (reading.attenuation_db or 0.0)
-        watching.take_floor(floor_db, OVERLOAD_RISE_DB)
         gap_us = watching.gap_us(self.settings.lost_after_s)
         tracks = self._roster.groups.setdefault(stamp.sensor, [])
         out: list[Detection] = []
         seen = self._roster.match(tracks, spectrum.peaks, spectrum.step_khz)
+        rises = [peak.level_db - t.level_db for t, peak in seen.items() if t.sightings > 1]
+        if gain_db := watching.take_gain(floor_db, rises):
+            for track in tracks:
+                track.change_gain(gain_db)
+        watching.take_floor(floor_db, OVERLOAD_RISE_DB)
         keep = int(self.settings.seen_of)
         hour = hour_of_week(stamp.at_us, self.settings.utc_offset_min)
         for track in tracks:
@@ -258,12 +280,12 @@ class BroadcastWatch:
             return []
         if event is not None:
             self._tell(stamp.at_us, event, track)
-        is_due = event is not None or stamp.at_us - case.evaluated_us >= self._evaluate_us
+        is_due = event is not None or abs(stamp.at_us - case.evaluated_us) >= self._evaluate_us
         if is_due:
             case.is_quiet = self._judge.is_quiet(track, case.step_khz)
         if not case.is_quiet:
             case.raw.add(raw)
-        return self._evaluate(track, stamp) if is_due else []
+        return self._desk.evaluate(track, stamp) if is_due else []
 
     def _absent(self, track: Track, now_us: int, gap_us: float) -> list[Detection]:
         event = track.silence(now_us, gap_us, self.settings.dormant_after_s * 1e6)
@@ -274,7 +296,7 @@ class BroadcastWatch:
         if case.dossier is None or event is not TrackEvent.QUIETED:
             return []
         case.dossier.note_state(CaseState.DORMANT.value)
-        return self._issue(case)
+        return self._desk.issue(case)
 
     def _tell(self, now_us: int, event: TrackEvent, track: Track) -> None:
         self.events.append(BandEvent(now_us, event, round(track.mhz, 3), self.is_listed(track)))
@@ -299,13 +321,39 @@ class BroadcastWatch:
         )
         track.look(is_seen=True, keep=int(self.settings.seen_of))
         self._listener.hear(track, reading, gap_us)
-        self._listener.take_bearing(track, reading, gap_us)
+        if reading.bearing_deg is not None:
+            self._listener.note_bearing(
+                reading.mhz, stamp, reading.bearing_deg, reading.bearing_sigma_deg
+            )
         out = self._known(track, stamp, reading.raw, event, is_candidate=True)
         out += self._sweep_out(stamp.sensor, stamp.at_us, gap_us)
         if reading.audio is not None:
             out += self._aviation.programme(track)
         case.step_khz = min(case.step_khz, 10.0)
         return out
+
+    def _bearing(self, reading: BearingReading) -> list[Detection]:
+        """A bearing alone: it serves whatever carrier stands there, in any sensor of the van.
+
+        One whose device vouches for it (a level, a sigma) is a sighting too.
+        """
+        if not self.settings.band_low_mhz <= reading.mhz <= self.settings.band_high_mhz:
+            return []
+        if reading.level_dbm is None and reading.sigma_deg is None:
+            self._listener.note_bearing(
+                reading.mhz, reading.stamp, reading.bearing_deg, reading.sigma_deg
+            )
+            return []
+        return self._carrier(
+            CarrierReading(
+                stamp=reading.stamp,
+                raw=reading.raw,
+                mhz=reading.mhz,
+                level_dbm=reading.level_dbm,
+                bearing_deg=reading.bearing_deg,
+                bearing_sigma_deg=reading.sigma_deg,
+            )
+        )
 
     def _gap(self, stamp: Stamp) -> float:
         watching = self.watching(stamp.sensor)
@@ -396,58 +444,4 @@ class BroadcastWatch:
             track.is_candidate = True
         if not track.is_candidate or not is_news:
             return []
-        return self._evaluate(track, stamp)
-
-    # -- judging ---------------------------------------------------------------------------------
-
-    def _evaluate(self, track: Track, stamp: Stamp, *, is_last: bool = False) -> list[Detection]:
-        case = self._roster.cases[track]
-        case.evaluated_us = stamp.at_us
-        if not track.is_candidate:
-            return []
-        self._note_hours(track, stamp, case.step_khz)
-        group = self._roster.groups.get(track.sensor, [])
-        watching = self.watching(track.sensor)
-        opinion = self._judge.opinion(track, group, watching, case.step_khz)
-        if opinion is None:
-            if is_last and case.dossier is not None:
-                return self._issue(case)
-            return []
-        if opinion.is_accused or not case.rivals or is_last:
-            case.rivals = self._judge.rivals(track, group, case.device, case.step_khz)
-        is_suspected = opinion.is_accused and not self._judge.is_blocked(case.rivals)
-        if case.dossier is None:
-            subject = subject_of(track, opinion.nominal_mhz)
-            case.dossier = BroadcastDossier(
-                device=self._device,
-                kind=opinion.kind,
-                subject=subject,
-                track_id="/".join(["fm", *(str(v) for v in list(subject.values())[1:])]),
-                first=track.first,
-            )
-        is_new = case.dossier.update(
-            opinion.findings, stamp, subkind=opinion.subkind, is_suspected=is_suspected
-        )
-        case.dossier.note_state(self.state(track).value)
-        return self._issue(case) if is_new or is_last else []
-
-    def _issue(self, case: Case) -> list[Detection]:
-        assert case.dossier is not None
-        if case.clip is not None:
-            case.dossier.clip = clip_evidence(case.clip)
-            self._blobs[case.dossier.clip.sha256] = case.clip
-        return case.dossier.issue(case.rivals, case.raw)
-
-    def _note_hours(self, track: Track, stamp: Stamp, step_khz: float) -> None:
-        """Licensed hours are local; without a date of its own a recording has no hour."""
-        if stamp.time_basis == "synthetic" or not track.is_on:
-            return
-        rows = [row for row in self._judge.listed(track, step_khz) if row.hours is not None]
-        if not rows:
-            return
-        minute = local_minute(stamp.at_us, self.settings.utc_offset_min)
-        if any(row.hours is not None and row.hours.contain(minute) for row in rows):
-            track.hours_dwell.clear()
-        else:
-            gap = self.watching(track.sensor).gap_us(self.settings.lost_after_s)
-            track.hours_dwell.note(stamp.at_us, max(gap, 2 * EVALUATE_US))
+        return self._desk.evaluate(track, stamp)

@@ -70,6 +70,12 @@ RECEIVERS: dict[SweepDevice, ReceiverRow] = {
             image_rejection_db=60.0,
             basis="assumed; twice the 10.7 MHz intermediate frequency",
         ),
+        ReceiverRow(
+            device=SweepDevice.OTHER,
+            iip3_dbm=None,
+            rejection_db=20.0,
+            basis="assumed; a log that does not say what measured it",
+        ),
     )
 }
 """By kind of device."""

@@ -12,6 +12,7 @@ from atm_face.engines.sface import SFaceEngine
 from atm_face.factor import FaceFactor, NoReference
 from atm_face.images import decode_image
 from atm_face.recent_visits import RecentVisits
+from atm_face.simulated import made_up_template
 from atm_face.templates import Consent, TemplateStore
 from atm_face.visit import Vote
 from contract import UnixMicros, VirtualClock
@@ -52,7 +53,7 @@ def test_the_owner_is_told_from_the_card_to_the_count(
     factor = FaceFactor(
         engine,
         store,
-        a_camera(clock, portraits.nobody(), portraits.cropped()),
+        a_camera(clock, portraits.nobody(), portraits.with_brightness(0.8)),
         clock=clock,
         pinned_camera="simulated0",
         recent=recent,
@@ -64,12 +65,20 @@ def test_the_owner_is_told_from_the_card_to_the_count(
     assert seen.evidence is not None
     assert seen.evidence.pad is Pad.CHALLENGE
     assert len(asked) == 1
-    for number in (1, 2):  # the same face with two other cards
-        verdict = factor.check(bytes([number]) * 32)
-        assert verdict.no_reference is NoReference.NOT_ENROLLED
-        assert verdict.examination.is_match is None
+    assert verdict.many_cards is None  # the owner is nobody to count
+    verdict = factor.check(bytes(32))
+    assert (verdict.no_reference, verdict.is_enrolled) == (NoReference.NOT_ENROLLED, False)
+    assert (verdict.examination.is_match, verdict.many_cards) == (None, None)
+    reached = []
+    consent = Consent(purpose="withdrawal", given_on=date(2026, 11, 1))
+    for number in (1, 2, 3, 4, 4):  # the same face with cards of other people
+        card = bytes([number]) * 32
+        store.enrol(card, made_up_template(engine, f"owner {number}"), consent)
+        verdict = factor.check(card)
+        reached.append(verdict.reached_cards)
+    assert reached == [None, None, 3, None, None]
     assert verdict.many_cards is not None
-    assert (verdict.many_cards.cards, verdict.many_cards.is_alert) == (3, True)
+    assert (verdict.many_cards.cards, verdict.many_cards.is_alert) == (4, True)
     assert "vector" not in repr(verdict)
     assert str(seen.probe.vector[0] if seen.probe else "")[:8] not in repr(verdict)
 

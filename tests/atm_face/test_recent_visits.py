@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +24,8 @@ def test_three_cards_with_one_face_in_half_an_hour_are_an_alert(engine: SFaceEng
     assert window.add(face, b"card 1", MINUTE).cards == 1
     assert window.add(made_up_template(engine, "customer"), b"card 9", MINUTE).cards == 1
     assert window.add(face, b"card 2", 2 * MINUTE) == ManyCards(cards=2, is_alert=False)
-    assert window.add(face, b"card 3", 3 * MINUTE) == ManyCards(cards=3, is_alert=True)
+    reached = window.add(face, b"card 3", 3 * MINUTE)
+    assert reached == ManyCards(cards=3, is_alert=True, is_reached=True)
 
 
 def test_what_left_the_window_is_forgotten(engine: SFaceEngine) -> None:
@@ -52,7 +54,7 @@ def test_other_weights_are_refused(engine: SFaceEngine) -> None:
 
 
 def test_ten_thousand_visits_are_searched_exactly_and_fast(engine: SFaceEngine) -> None:
-    """1 ms of processor time; the best of 50, because a neighbour on the core is no fault of it."""
+    """Against the engine's own comparison, visit by visit; bench face prints the milliseconds."""
     window = RecentVisits(engine, threshold=DEFAULT_THRESHOLD)
     face = made_up_template(engine, "runner")
     window.add(face, b"card 1", 0)
@@ -63,10 +65,13 @@ def test_ten_thousand_visits_are_searched_exactly_and_fast(engine: SFaceEngine) 
     window._times[:] = 0
     window._next = CAPACITY - 1
     probe = np.array(face.vector, np.float32)
-    spent = []
-    for _ in range(50):
+    assert b"card 1" in window._cards_of(probe, 0)
+
+    def spent(work: Callable[[], object]) -> float:
         started = time.thread_time()
-        found = window._cards_of(probe, 0)
-        spent.append(time.thread_time() - started)
-    assert b"card 1" in found
-    assert min(spent) < 1e-3
+        work()
+        return time.thread_time() - started
+
+    whole = min(spent(lambda: window._cards_of(probe, 0)) for _ in range(20))
+    one = min(spent(lambda: engine.compare(face, face)) for _ in range(20))
+    assert whole * 20 < one * CAPACITY

@@ -23,9 +23,10 @@ from hardware.simulators.camera import SimulatedCamera
 
 NOW = UnixMicros(1_760_000_000_000_000)
 LEFT, RIGHT = b"\x00" * 16, b"\x01" * 16
+NEAR_LEFT, NEAR_RIGHT = b"\x02" * 16, b"\x03" * 16
 TURNS = {
-    ChallengeKind.TURN_LEFT: [portraits.turned(20), portraits.turned(45)],
-    ChallengeKind.TURN_RIGHT: [portraits.turned(-20), portraits.turned(-45)],
+    ChallengeKind.TURN_LEFT: [portraits.turned(20), portraits.turned(55)],
+    ChallengeKind.TURN_RIGHT: [portraits.turned(-20), portraits.turned(-55)],
 }
 
 
@@ -39,7 +40,9 @@ def owner(engine: SFaceEngine) -> Template:
 def a_camera(*images: bytes, clock: VirtualClock | None = None) -> SimulatedCamera:
     """A camera in front of somebody who does as asked."""
     clock = clock or VirtualClock(NOW)
-    return SimulatedCamera(images or (portraits.portrait_jpeg(),), clock=clock, turns=TURNS)
+    return SimulatedCamera(
+        images or (portraits.portrait_jpeg(),), clock=clock, turns=TURNS, can_approach=True
+    )
 
 
 def look(
@@ -78,7 +81,9 @@ def decision(examination: Examination) -> tuple[Decision, DecisionReason | None]
     return verdict.decision, verdict.reason
 
 
-@pytest.mark.parametrize("nonce", [LEFT, RIGHT], ids=["left", "right"])
+@pytest.mark.parametrize(
+    "nonce", [LEFT, RIGHT, NEAR_LEFT, NEAR_RIGHT], ids=["left", "right", "near left", "near right"]
+)
 def test_the_owner_who_turns_as_asked_gets_cash(
     engine: SFaceEngine, owner: Template, nonce: bytes
 ) -> None:
@@ -135,6 +140,93 @@ def test_a_still_of_a_turned_head_is_not_live(engine: SFaceEngine, owner: Templa
     still = [portraits.turned(45)]
     camera = SimulatedCamera(still, clock=VirtualClock(NOW), turns={ChallengeKind.TURN_LEFT: still})
     assert look(engine, owner, camera).is_live is False
+
+
+BEFORE, TURNED = portraits.portrait(), portraits.turned(55)
+NEAR, NEAR_TURNED = portraits.nearer(BEFORE), portraits.nearer(TURNED)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "is_live"),
+    [
+        ([BEFORE, NEAR, NEAR_TURNED], True),
+        ([BEFORE, TURNED, NEAR], False),  # turned first, then nearer and straight
+        ([BEFORE, TURNED], False),  # never nearer
+        ([BEFORE, NEAR], False),  # never turned
+        ([BEFORE, NEAR, TURNED], False),  # stepped back before turning
+        ([NEAR, NEAR_TURNED], False),  # nearer before it was asked
+        ([BEFORE, portraits.nearer(BEFORE, 1.1), NEAR_TURNED], False),  # not near enough
+        ([BEFORE, NEAR, portraits.nearer(portraits.tilted_print(50))], False),  # a print
+    ],
+)
+def test_coming_closer_and_turning_are_seen_in_the_order_asked(
+    engine: SFaceEngine, owner: Template, pictures: list[bytes], is_live: bool
+) -> None:
+    camera = SimulatedCamera(
+        [BEFORE],
+        clock=VirtualClock(NOW),
+        turns={ChallengeKind.APPROACH_LEFT: pictures[1:]},
+        can_approach=True,
+    )
+    seen = camera.capture(NEAR_LEFT)
+    answer = camera.challenge(ChallengeKind.APPROACH_LEFT, NEAR_LEFT)
+    assert answer is not None
+    first = dataclasses.replace(answer.frames[0], encoded=pictures[0])
+    answer = dataclasses.replace(answer, frames=(first, *answer.frames[1:]))
+    session = Session(nonce=NEAR_LEFT, opened_us=NOW)
+    found = examine(engine, owner, [seen], answer, session=session, now_us=NOW)
+    assert found.is_live is is_live
+
+
+@pytest.mark.parametrize("nonce", [LEFT, NEAR_LEFT])
+def test_what_was_done_before_it_was_asked_is_no_answer(
+    engine: SFaceEngine, owner: Template, nonce: bytes
+) -> None:
+    """A film that already shows the turn when the challenge begins."""
+    camera = a_camera()
+    session = Session(nonce=nonce, opened_us=NOW)
+    seen = camera.capture(nonce)
+    answer = camera.challenge(session.challenge, nonce)
+    assert answer is not None
+    late = dataclasses.replace(answer, frames=answer.frames[-1:])
+    assert examine(engine, owner, [seen], answer, session=session, now_us=NOW).is_live is True
+    assert examine(engine, owner, [seen], late, session=session, now_us=NOW).is_live is False
+
+
+@pytest.mark.parametrize(("offset_us", "is_live"), [(0, True), (-1, None), (10_000_001, None)])
+def test_only_pictures_from_asking_until_ten_seconds_later_answer(
+    engine: SFaceEngine, owner: Template, offset_us: int, is_live: bool | None
+) -> None:
+    camera = a_camera()
+    seen, answer = camera.capture(LEFT), camera.challenge(ChallengeKind.TURN_LEFT, LEFT)
+    assert answer is not None
+    moved = tuple(
+        dataclasses.replace(frame, captured_us=frame.captured_us + offset_us + 1)
+        for frame in answer.frames
+    )
+    answer = dataclasses.replace(answer, asked_us=answer.asked_us + 1, frames=moved)
+    session = Session(nonce=LEFT, opened_us=NOW)
+    found = examine(engine, owner, [seen], answer, session=session, now_us=NOW + 20_000_000)
+    assert found.is_live is is_live
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        portraits.masked(),
+        portraits.masked((235, 235, 235)),
+        portraits.masked((30, 30, 32)),
+        portraits.in_dark_glasses(),
+    ],
+    ids=["blue", "white", "black", "glasses"],
+)
+def test_a_mask_or_dark_glasses_are_a_prompt_and_then_the_counter(
+    engine: SFaceEngine, owner: Template, picture: bytes
+) -> None:
+    seen = look(engine, owner, a_camera(picture), shots=2)
+    assert seen.is_face_covered
+    assert seen.prompts == (Prompt.REMOVE_COVER,)
+    assert decision(seen) == (Decision.REFER_TO_COUNTER, DecisionReason.FACE_COVERED)
 
 
 def test_a_camera_that_cannot_challenge_proves_nothing(
@@ -285,6 +377,8 @@ def test_every_challenge_has_a_text() -> None:
     assert {PROMPTS[PROMPT_OF[kind]].zh for kind in ChallengeKind} == {
         "请缓慢向左转头",
         "请缓慢向右转头",
+        "请稍微靠近一些，然后缓慢向左转头",
+        "请稍微靠近一些，然后缓慢向右转头",
     }
 
 

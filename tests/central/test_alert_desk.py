@@ -17,8 +17,7 @@ from central.audit import AuditLog
 from central.store import AlertRow, EventKind, StoreUnavailableError
 from central.store import tables as t
 from central.store.retention import DAY_US, Retention, erase
-from central.store.triage import AlertFilter, link_detection
-from central.store.write import SqlTransaction
+from central.store.triage import AlertFilter
 from contract.messages import detection_id
 from contract.topics import Lane
 from contract.words import AlertKind, Level, Severity
@@ -84,8 +83,8 @@ def test_detections_of_many_alerts_at_once_are_those_of_each(either: Central) ->
     first, *others = (row.id for row in either.store.alerts(10))
     linked = either.store.detections_of(others[0])[1]
     with either.store.transaction() as tx:
-        assert isinstance(tx, SqlTransaction)
-        link_detection(tx._connection, first, linked.device, linked.detection_id)
+        for _ in range(2):  # the same link again adds nothing
+            tx.support_alert(first, linked.device, linked.detection_id)
     for limit in (200, 2):
         each = either.store.detections_of_each([first, others[0], 99], limit)
         assert each == {
@@ -93,6 +92,53 @@ def test_detections_of_many_alerts_at_once_are_those_of_each(either: Central) ->
         }
     assert linked in either.store.detections_of(first)
     assert either.store.detections_of_each([]) == {}
+
+
+def test_a_detection_that_raises_a_second_alert_goes_on_supporting_the_first(
+    either: Central,
+) -> None:
+    van, row = raised(either)
+    desk = desk_of(either)
+    desk.act(REVIEWER, seen(row), AlertAction.DISMISS, reason="FALSE_POSITIVE")
+    higher = sighting(
+        0, revision=1, level=Level.CONFIRMED, alert=AlertKind.FAKE_BTS_CONFIRMED,
+        severity=Severity.CRITICAL,
+    )  # fmt: skip
+    either.take(van.topic(), van.next(higher))
+    second, first = either.store.alerts(10)
+    assert second.follows == first.id
+    for alert in (first, second):
+        (found,) = either.store.detections_of(alert.id)
+        assert (found.alert_id, found.revision) == (second.id, 1)
+    key = found.device, found.detection_id
+    assert either.store.supported_by([key]) == {key: [first.id]}
+
+
+def test_a_reviewer_lets_a_detection_support_a_further_alert(either: Central) -> None:
+    van, row = raised(either)
+    either.take(van.topic(), van.next(sighting(1, subject={"plmn": "460-01", "arfcn": 99})))
+    further = either.store.alerts(1)[0]
+    (found,) = either.store.detections_of(row.id)
+    key = found.device, found.detection_id
+    desk = desk_of(either)
+    with pytest.raises(RuleError, match="not one of this alert"):
+        desk.support(REVIEWER, seen(further), key, row.id)
+    with pytest.raises(UnknownError, match="no alert 99"):
+        desk.support(REVIEWER, seen(row), key, 99)
+    with pytest.raises(RuleError, match="in this alert already"):
+        desk.support(REVIEWER, seen(row), key, row.id)
+    changed = desk.support(REVIEWER, seen(row), key, further.id, "same trolley")
+    assert either.store.supported_by([key]) == {key: [further.id]}
+    assert len(either.store.detections_of(further.id)) == 2
+    assert either.store.detections_of(row.id) == [found]  # a link, never a move
+    for alert_id in (row.id, further.id):
+        last = either.store.alert_events(alert_id)[-1]
+        assert (last.action, last.actor, last.note) == ("support", "qian", "same trolley")
+    with pytest.raises(StaleError):
+        desk.support(REVIEWER, seen(row), key, further.id)
+    desk.act(REVIEWER, seen(changed), AlertAction.DISMISS, reason="FALSE_POSITIVE")
+    with pytest.raises(RuleError, match="DISMISSED"):
+        desk.support(REVIEWER, seen(either.store.alert(row.id)), key, further.id)  # type: ignore[arg-type]
 
 
 def test_what_is_kept_count_of_is_what_is_there(either: Central) -> None:

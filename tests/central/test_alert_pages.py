@@ -161,3 +161,16 @@ def test_what_lies_elsewhere_is_not_there(three: Central, app: FastAPI) -> None:
     with client_as(app, "wu", [Role.REVIEWER], ["370000"]) as stranger:
         assert stranger.get("/alerts/1").status_code == 404
         assert 'data-alert-id="1"' not in stranger.get("/alerts?group=all").text
+
+
+def test_an_alert_shows_what_supports_it_and_what_it_supports(
+    three: Central, reviewer: httpx.Client, officer: httpx.Client
+) -> None:
+    page = reviewer.get("/alerts/1", params={"lang": "en"}).text
+    key = re.findall(r'<option value="(van-1/[0-9a-f]+)"', page)[0]
+    fields = {"version": 0, "detection": key, "further": 2}
+    assert post(officer, "/alerts/1/detections", **fields).status_code == 403
+    assert post(reviewer, "/alerts/1/detections", **{**fields, "detection": "x"}).status_code == 422
+    assert post(reviewer, "/alerts/1/detections", **fields).status_code == 303
+    assert '<a href="/alerts/2">supports 2</a>' in reviewer.get("/alerts/1?lang=en").text
+    assert '<a href="/alerts/1">raised 1</a>' in reviewer.get("/alerts/2?lang=en").text

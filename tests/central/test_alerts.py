@@ -14,18 +14,21 @@ from central.alerts import (
     Claim,
     alert_key,
     apply_claim,
-    claim_of_decision,
+    claim_of_alarm,
     claim_of_detection,
+    claims_of_decision,
     family,
 )
 from central.store import AlertRow
 from contract import UnixMicros
 from contract.codec import Values
+from contract.messages import MachineAlarm
 from contract.words import (
     AlertKind,
     Decision,
     DecisionReason,
     Level,
+    MachineAlarmKind,
     Severity,
     TimeBasis,
 )
@@ -115,14 +118,37 @@ def test_windows_join_within_one_basis_and_never_across() -> None:
 
 @pytest.mark.parametrize("decision", list(Decision))
 @pytest.mark.parametrize("reason", [None, *DecisionReason])
-def test_of_decisions_only_a_denied_failed_liveness_alerts(
+def test_of_decisions_only_holds_and_a_denied_failed_liveness_alert(
     decision: Decision, reason: DecisionReason | None
 ) -> None:
-    made = claim_of_decision(a_decision(decision=decision, reason=reason), device="atm-1", seq=1)
-    is_attack = (decision, reason) == (Decision.DENY, DecisionReason.LIVENESS_FAILED)
-    assert (made is not None) == is_attack
-    if made is not None:
-        assert (made.kind, made.level) == (AlertKind.PRESENTATION_ATTACK, Level.SUSPECTED)
+    made = claims_of_decision(a_decision(decision=decision, reason=reason), device="atm-1", seq=1)
+    wanted: list[tuple[AlertKind, Severity]] = []
+    if reason in {DecisionReason.STOP_PAYMENT, DecisionReason.FROZEN}:
+        wanted = [(AlertKind.STOP_PAYMENT_HIT, Severity.CRITICAL)]
+    if (decision, reason) == (Decision.DENY, DecisionReason.LIVENESS_FAILED):
+        wanted = [(AlertKind.PRESENTATION_ATTACK, Severity.HIGH)]
+    assert [(one.kind, one.severity) for one in made] == wanted
+
+
+def test_one_face_with_many_cards_is_an_alert_beside_others() -> None:
+    stopped = a_decision(decision=Decision.DENY, reason=DecisionReason.STOP_PAYMENT, many_cards=3)
+    made = claims_of_decision(stopped, device="atm-1", seq=1)
+    assert [one.kind for one in made] == [
+        AlertKind.STOP_PAYMENT_HIT,
+        AlertKind.ONE_FACE_MANY_CARDS,
+    ]
+    assert made[1].summary["cards"] == 3
+    deposit = dataclasses.replace(stopped, business="deposit", many_cards=None)
+    assert claims_of_decision(deposit, device="atm-1", seq=1) == ()
+
+
+@pytest.mark.parametrize("alarm", MachineAlarmKind)
+def test_an_alarm_of_a_gate_is_one_alert_for_each_machine(alarm: MachineAlarmKind) -> None:
+    told = MachineAlarm(alarm=alarm, detail="2 clients", is_closed=True, at=UnixMicros(5))
+    made = claim_of_alarm(told, device="atm-1", seq=1)
+    assert made.kind is AlertKind.DISPENSER_TAMPERING_SUSPECTED
+    assert (made.severity is Severity.CRITICAL) == (alarm is MachineAlarmKind.UNEXPLAINED_DISPENSE)
+    assert made.key != claim_of_alarm(told, device="atm-2", seq=1).key
 
 
 @pytest.mark.parametrize(
@@ -134,8 +160,8 @@ def test_only_a_face_that_matches_can_be_an_attack(
     face = an_attack().face
     assert face is not None
     decision = an_attack(face=dataclasses.replace(face, similarity=similarity))
-    assert (claim_of_decision(decision, device="atm-1", seq=1) is not None) == is_attack
-    assert claim_of_decision(an_attack(face=None), device="atm-1", seq=1) is None
+    assert bool(claims_of_decision(decision, device="atm-1", seq=1)) == is_attack
+    assert claims_of_decision(an_attack(face=None), device="atm-1", seq=1) == ()
 
 
 @given(st.lists(st.sampled_from([SUSPECTED, {}]), min_size=1, max_size=6))

@@ -11,22 +11,26 @@ from central.alert_work import NotCoveredError, Seen, StaleError, UnknownError
 from central.audit import AuditLog
 from central.case_desk import CaseDesk
 from central.case_states import CaseAction, CaseState, NotSolvedError, legs
+from central.case_transfer import problem_of
 from central.case_work import SeenCase
 from central.store import StoreUnavailableError, cases
 from central.store.cases import CaseFilter, CaseRow, TipOff
 from central.store.write import SqlTransaction
-from tests.central.kit import START, Central, Station
+from contract.keys import KeySigner
+from tests.central.kit import CENTRAL_KEY, START, Central, Station
 from tests.central.test_alert_desk import COUNTRY, raised, seen, sighting
 
 DUTY = Actor("lin", frozenset({Role.DUTY_OFFICER}), COUNTRY)
 REVIEWER = Actor("qian", frozenset({Role.REVIEWER}), COUNTRY)
 COMMANDER = Actor("sun", frozenset({Role.COMMANDER}), COUNTRY)
 CARRIER = Actor("mobile-he", frozenset({Role.CARRIER}), COUNTRY)
+JINAN = "济南市反诈中心"
 TIP = TipOff(source="CITIZEN", text="楼顶有天线", area="530102", taken_by="", taken_at=0)
 
 
 def desk_of(central: Central) -> CaseDesk:
-    return CaseDesk(central.store, central.clock, central.events.extend)
+    signer = KeySigner(CENTRAL_KEY)
+    return CaseDesk(central.store, central.clock, central.events.extend, signer=signer)
 
 
 def at(row: CaseRow) -> SeenCase:
@@ -89,13 +93,47 @@ def test_no_closing_before_solved_or_a_transfer_that_a_named_person_accepts(
     with pytest.raises(NotSolvedError):
         desk.act(COMMANDER, at(case), CaseAction.CLOSE)
     with pytest.raises(RuleError, match="nobody was asked"):
-        desk.transfer(COMMANDER, at(case))
-    case = desk.offer(COMMANDER, at(case), "济南市反诈中心")
+        desk.transfer(COMMANDER, at(case), JINAN)
+    case = desk.offer(COMMANDER, at(case), JINAN)
     with pytest.raises(RuleError, match="two names, two people"):
-        desk.transfer(COMMANDER, at(case))
-    case = desk.transfer(REVIEWER, at(case), "taken over")
+        desk.transfer(COMMANDER, at(case), JINAN)
+    with pytest.raises(RuleError, match="is offered to 济南市反诈中心"):
+        desk.transfer(REVIEWER, at(case), "another unit")
+    case = desk.transfer(REVIEWER, at(case), f" {JINAN} ", "taken over")
     assert (case.state, case.reason_code) == ("CLOSED", "TRANSFERRED")
     assert case.ended_at is not None
+
+
+def test_a_transfer_is_signed_over_both_names_and_the_whole_history(either: Central) -> None:
+    desk, case = opened(either)
+    case = desk.offer(COMMANDER, at(case), JINAN)
+    unsigned = CaseDesk(either.store, either.clock)
+    with pytest.raises(RuleError, match="no key"):
+        unsigned.transfer(REVIEWER, at(case), JINAN)
+    desk.transfer(REVIEWER, at(case), JINAN, "taken over")
+    events = list(either.store.case_events(case.id))
+    signed, signer = events[-1].data, KeySigner(CENTRAL_KEY)
+    document = signed["transfer"]
+    names = document["offered_by"], document["accepted_by"], document["unit"], document["case"]
+    assert names == ("sun", "qian", JINAN, case.number)
+    assert problem_of(signed, events, signer) is None
+    assert problem_of(signed, events[1:], signer) == "the history is no longer what was handed over"
+    forged = {**signed, "transfer": {**document, "accepted_by": "somebody"}}
+    assert problem_of(forged, events, signer) == "the signature does not verify"
+    assert problem_of({**signed, "kid": "00"}, events, signer) is not None
+    assert problem_of({**signed, "signature": "x"}, events, signer) is not None
+
+
+def test_a_solved_case_with_open_work_is_not_closed(either: Central) -> None:
+    desk, case = verified(either)
+    case = desk.act(COMMANDER, at(case), CaseAction.NOTIFY)
+    case = desk.act(DUTY, at(case), CaseAction.STRIKE)
+    case = desk.add_part(DUTY, at(case), "task", "count the SIM cards")
+    with pytest.raises(RuleError, match="1 of its tasks are still open"):
+        desk.act(COMMANDER, at(case), CaseAction.CLOSE)
+    (task,) = either.store.case_parts(case.id)
+    case = desk.end_part(DUTY, at(case), task.id, "512")
+    assert desk.act(COMMANDER, at(case), CaseAction.CLOSE).state == "CLOSED"
 
 
 def test_the_second_of_two_is_told_who_was_first(either: Central) -> None:

@@ -24,12 +24,14 @@ from central.dispatch import (
 from central.dispatch_desk import DispatchDesk
 from central.orders import OrderDispatcher, order_keys
 from central.van_orders import van_orders
+from contract import Health, PartHealth
+from contract.codec import Scalar, Values
 from contract.cosign import open_order
 from contract.keys import KeySigner
 from contract.messages import CrewReport
 from contract.orders import CallVanOff, OrderBody, SendVan
 from contract.topics import Lane
-from contract.words import CrewWord
+from contract.words import CrewWord, PartState
 from tests.central.kit import CENTRAL_KEY, START, TENANT, Central, Station
 from tests.central.test_case_desk import DUTY
 
@@ -191,6 +193,32 @@ def test_nobody_is_sent_without_a_place_or_a_van(either: Central) -> None:
     with pytest.raises(RuleError, match="no van is free"):
         board.desk.send(DUTY, seen, KUNMING, "")
     assert board.told == []
+
+
+def test_a_van_stands_where_its_own_receiver_says_unless_an_officer_knows_better(
+    either: Central,
+) -> None:
+    van = either.enrol(Station())
+    desk = DispatchDesk(either.store, either.clock, lambda device, body: None)
+
+    def report(lat: float, at: int, lon: Scalar = 1_027_000_000) -> None:
+        where: Values = {"lat_e7": round(lat * 1e7), "lon_e7": lon, "fix_unix_s": at // 1_000_000}
+        part = PartHealth(name="gnss", state=PartState.OK, counters=where)
+        body = Health(uptime_s=1, version="0.1.0", parts=(part,))
+        either.take(van.topic(Lane.HEALTH), van.next(body))
+
+    report(25.1, START)
+    (known,) = either.store.vans()
+    assert (known.lat, known.lon, known.placed_at, known.is_own_word) == (25.1, 102.7, START, True)
+    either.clock.advance(60_000_000)
+    desk.place(DUTY, "van-1", KUNMING, "", "")
+    (known,) = either.store.vans()
+    assert ((known.lat, known.lon), known.is_own_word) == (KUNMING, False)
+    report(25.2, START + 120_000_000)
+    assert either.store.vans()[0].lat == 25.2
+    report(25.3, START + 180_000_000, lon="east")
+    (known,) = either.store.vans()
+    assert ((known.lat, known.lon), known.is_own_word) == (KUNMING, False)  # nonsense is no place
 
 
 def test_a_van_gets_a_signed_order_of_the_central(central: Central, van: Station) -> None:

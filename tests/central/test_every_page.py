@@ -20,6 +20,7 @@ from central.case_work import SeenCase
 from central.dispatch_desk import DispatchDesk
 from central.hub import Hub
 from central.intake import IntakeDesk
+from central.lists import ListKeeper, WireHolds
 from central.orders.sealed import Vault
 from central.places import Place
 from central.refund_desk import RefundDesk
@@ -27,13 +28,14 @@ from central.refunds import Claim
 from central.store.cases import TipOff
 from central.web import WebServer, create_app
 from central.web.access import rules
-from central.web.site import VENDOR
+from central.web.site import VENDOR, Site
 from contract.clock import SystemClock, UnixMicros
 from contract.codec import rfc3339
-from contract.keys import public_pem
+from contract.keys import KeySigner, public_pem
 from contract.topics import Lane
 from contract.words import DeviceKind, Level, Presence, Severity
 from tests.central.kit import (
+    CENTRAL_KEY,
     START,
     TENANT,
     Central,
@@ -43,6 +45,7 @@ from tests.central.kit import (
     an_attack,
     settings,
 )
+from tests.central.office import filled_office
 from tests.central.signing import browser_cookie, site_of_app
 from tests.samples import a_detection
 
@@ -56,8 +59,15 @@ WATCH = (
     " (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));"
 )
 EVIL = "<img src=x onerror=alert(1)>'\"; DROP TABLE alerts; --"
-NAMES = {"{alert_id}": "1", "{device}": "van-1", "{name}": "tester", "{case_id}": "2"}
+NAMES = {
+    "{alert_id}": "1",
+    "{device}": "van-1",
+    "{name}": "tester",
+    "{case_id}": "2",
+    "{change_id}": "1",
+}
 NO_PAGES = ("/api/", "/events", "/sign-in/link", "/map/", "/static")
+FILES = ("envelope", "to-sign")
 
 
 class Watched:
@@ -138,6 +148,26 @@ def open_case(central: Central) -> None:
     desk.ask(officer, SeenCase(second.id, second.version), EVIL, EVIL)
 
 
+def draw_up_lists(central: Central, site: Site) -> None:
+    """A list in force, a proposal that waits with refused rows, a machine that is behind."""
+    officer = Actor("lin", frozenset(Role), frozenset({"000000"}))
+    other = Actor("qian", frozenset(Role), frozenset({"000000"}))
+    rows = ["account,listed_for,note\n", f'6216261000000000018,watch,"{EVIL[:20]}"\n']
+    keeper = ListKeeper(
+        central.store, None, central.path.parent / "lists", tenant=TENANT,
+        signer=KeySigner(CENTRAL_KEY), clock=SystemClock(), holds=WireHolds(central.store),
+    )  # fmt: skip
+    site.lists.propose_file(officer, EVIL, [*rows, "1,watch,\n"], EVIL)
+    site.lists.decide(other, site.lists.propose_file(officer, "f", rows, EVIL), is_approved=True)
+    for _ in range(2):
+        keeper.step()
+    site.lists.decide(other, site.lists.propose_file(officer, "g", rows, ""), is_approved=True)
+    keeper.step()
+    part = {"name": "lists", "state": "ok", "detail": "", "counters": {"version": 1, "age_s": 20}}
+    with central.store.transaction() as tx:
+        tx.update_device("atm-1", health={"parts": [part], "uptime_s": 1}, health_at=START)
+
+
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     central = Central(tmp_path_factory.mktemp("central"))
@@ -160,7 +190,12 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     open_case(central)
     places = {"van-1": Place(25.04, 102.71), "atm-1": Place(25.03, 102.70)}
     chosen = settings(central.path.parent, places=places)
-    made = create_app(central.store, Hub(), chosen, lambda: central.ingest.status)
+    office = filled_office(central, chosen, central.clock)
+    made = create_app(
+        central.store, Hub(), chosen, lambda: central.ingest.status, order_office=office
+    )
+    NAMES["{order}"] = office.desk.records()[-1].application.order_id.hex()
+    draw_up_lists(central, site_of_app(made))
     yield made
     central.store.close()
 
@@ -192,7 +227,7 @@ def pages_of(app: FastAPI) -> list[str]:
     """Every page that there is, with a thing that exists where its path names one."""
     found = []
     for rule in rules(app):
-        if rule.method != "GET" or rule.path.startswith(NO_PAGES) or "envelope" in rule.path:
+        if rule.method != "GET" or rule.path.startswith(NO_PAGES) or rule.path.endswith(FILES):
             continue
         path = rule.path
         for name, value in NAMES.items():
@@ -221,7 +256,16 @@ def test_every_page_is_accessible_and_keeps_to_its_policy(
     page.set_viewport_size({"width": width, "height": 900})
     wrong: list[str] = []
     paths = pages_of(watched.app)
-    assert {"/", "/overview", "/map", "/devices", "/people", "/audit", "/settings"} <= set(paths)
+    assert {
+        "/",
+        "/overview",
+        "/map",
+        "/devices",
+        "/people",
+        "/audit",
+        "/settings",
+        "/orders",
+    } <= set(paths)
     for path in paths:
         answer = page.goto(f"{watched.server.url.rstrip('/')}{path}?lang={lang}")
         assert answer is not None

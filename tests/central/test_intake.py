@@ -25,13 +25,21 @@ from central.intake import IntakeDesk, Outcome, read_alarm
 from central.intake.alarm import SENTENCES, Wrong, hide_numbers, read_account
 from central.intake.box import BoxError, intake_key, open_alarm, public_bytes, seal_alarm
 from central.intake.door import AlarmDoor
+from central.order_clocks import ReceiptWatch
+from central.orders.book import Application
+from central.orders.book import Event as OrderEvent
+from central.orders.kinds import OrderKind, Trigger
+from central.orders.log import SqlOrderLog
 from central.orders.sealed import Vault
+from central.store import tables as t
 from central.store.interface import EventKind
 from central.web import create_app
 from central.web.intake import to_fen
+from contract.accounts import CardRef
 from contract.clock import UnixMicros
 from contract.codec import rfc3339
 from contract.messages import AlarmReport
+from contract.words import DeviceKind, OrderOutcome, OrderType
 from tests.central.kit import START, Central, Station, settings
 from tests.central.signing import client_as, sign_in
 
@@ -417,7 +425,7 @@ def test_the_form_keeps_what_was_typed_and_names_what_is_wrong(
         done = client.post("/intake", data=fields)
         assert done.status_code == 303
         page = client.get(done.headers["location"]).text
-        assert "/orders/new?case=1" in page
+        assert "/orders/new?kind=stop_payment&amp;case=370832-" in page
         assert "¥28,000.00" in page
         assert "**** 0123" in page
         assert not [secret for secret in SECRETS if secret in page]
@@ -428,6 +436,7 @@ def test_the_form_keeps_what_was_typed_and_names_what_is_wrong(
         assert "data-notice" not in client.get("/clocks").text
         shown = client.post("/intake/1/open", data={"why": "order"})
         assert NUMBER in shown.text
+        assert 'name="amount" value="28000.00"' in shown.text
         assert client.post("/intake/1/open", data={"why": " "}).status_code == 422
     alarm = central.store.alarms_of(1)[0]
     assert rfc3339(UnixMicros(alarm.alarm_at)) == "2026-01-02T02:59:00.000000Z"
@@ -449,3 +458,67 @@ def test_a_sanction_noted_by_hand_runs_its_term(app: FastAPI, desk: IntakeDesk) 
         assert "JOINT-2024" in page
         bad = {"happening": "stop_executed", "subject": "x"}
         assert client.post("/cases/1/happenings", data=bad).status_code == 422
+
+
+# -- orders and their clocks -----------------------------------------------------------------------
+
+
+def test_an_executed_stop_starts_its_clock_and_the_last_receipt_ends_that_of_the_alarm(
+    central: Central, desk: IntakeDesk
+) -> None:
+    atm = central.enrol(Station(device="atm-1", kind=DeviceKind.ATM, seed=5))
+    result = desk.take(OFFICER, [an_alarm()], "form")[0]
+    assert result.case_id is not None
+    log, now = SqlOrderLog(central.store, central.clock), central.clock.wall()
+    application = Application(
+        order_id=b"o" * 16, kind=OrderKind.STOP_PAYMENT, sender="x", application_id="1",
+        case=result.case_number, area="370832", account=CardRef(hmac=b"h" * 32, last4="0123"),
+    )  # fmt: skip
+    draft = OrderEvent(
+        order_id=b"o" * 16, trigger=Trigger.DRAFT, at=now, by="lin", application=application
+    )
+    log.append([draft], OFFICER)
+    log.append([OrderEvent(order_id=b"o" * 16, trigger=Trigger.EXECUTE, at=now)])
+    targets = t.order_targets.insert().values(order_id=b"o" * 16, device=atm.device)
+    with central.store.transaction() as tx:
+        connection = tx._connection  # type: ignore[attr-defined]
+        connection.execute(
+            t.orders.insert().values(
+                order_id=b"o" * 16, counter=1, type=OrderType.STOP_PAYMENT, issued_at=now,
+                expires=now, signers=[], raw=b"",
+            )
+        )  # fmt: skip
+        connection.execute(targets)
+    watch = ReceiptWatch(central.store, central.clock)
+    assert watch.step() == 0
+    answered = int(now) + 3_000_000
+    with central.store.transaction() as tx:
+        connection = tx._connection  # type: ignore[attr-defined]
+        connection.execute(
+            t.order_targets.update().values(outcome=OrderOutcome.APPLIED, answered_at=answered)
+        )
+    assert (watch.step(), watch.step()) == (1, 0)
+    clocks = {c.kind: c for c in clocks_of(central.store.happenings([result.case_id])).clocks}
+    later = answered + 1
+    assert clocks[Subject.ENTRY_TO_STOP].stopped_at == answered
+    assert clocks[Subject.ENTRY_TO_STOP].state(later) is ClockState.MET
+    assert clocks[Subject.STOP_PAYMENT].state(later) is ClockState.RUNNING
+    assert clocks[Subject.STOP_PAYMENT].due_at == now + 48 * 3600 * 1_000_000
+    log.append([OrderEvent(order_id=b"o" * 16, trigger=Trigger.RELEASE, at=UnixMicros(later))])
+    clocks = {c.kind: c for c in clocks_of(central.store.happenings([result.case_id])).clocks}
+    assert clocks[Subject.STOP_PAYMENT].state(later) is ClockState.ENDED
+
+
+def test_an_order_of_an_unknown_case_starts_no_clock(central: Central) -> None:
+    log = SqlOrderLog(central.store, central.clock)
+    application = Application(
+        order_id=b"o" * 16, kind=OrderKind.FREEZE, sender="x", application_id="1", case="none",
+        area="370832",
+    )  # fmt: skip
+    at = central.clock.wall()
+    events = [
+        OrderEvent(order_id=b"o" * 16, trigger=Trigger.DRAFT, at=at, application=application),
+        OrderEvent(order_id=b"o" * 16, trigger=Trigger.EXECUTE, at=at),
+    ]
+    log.append(events)
+    assert central.store.running_clocks(frozenset({"000000"}), 5) == []

@@ -93,7 +93,7 @@ def test_every_machine_answers_and_the_stop_holds(town: Town) -> None:
     assert {d.hold_on(CARD) for d in town.desks.values()} == {DecisionReason.STOP_PAYMENT}
     assert town.carry() == 0
     assert town.alerts() == []
-    assert town.central.store.last_order_counter() == 1000
+    assert town.central.store.take_order_counter() == 1
 
 
 def test_who_is_away_is_pending_and_catches_up_when_it_is_back(town: Town) -> None:

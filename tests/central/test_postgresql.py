@@ -15,8 +15,8 @@ from central.store.postgresql import migrate_postgresql, version_of
 from central.store.tables import metadata
 from contract.topics import Lane
 from contract.words import AlertKind, Presence, Severity
+from qianshao.bench_postgresql import PostgresServer
 from tests.central.kit import START, Central, Station, a_decision, a_health, an_attack
-from tests.postgresql import PostgresServer
 from tests.samples import a_detection
 
 pytestmark = pytest.mark.postgresql

@@ -42,8 +42,8 @@ KEEPER = Actor("qian", frozenset({Role.REVIEWER}), frozenset({AREA}))
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "report_figures.csv"
 
 
-def at(*when: int) -> UnixMicros:
-    return micros(dt.datetime(*when, tzinfo=CHINA))  # type: ignore[arg-type]
+def at(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> UnixMicros:
+    return micros(dt.datetime(year, month, day, hour, minute, tzinfo=CHINA))
 
 
 def go_to(central: Central, moment: UnixMicros) -> None:

@@ -74,7 +74,7 @@ class Site:
 
 
 def frame_of(stream: Iterator[Frame | str]) -> Frame:
-    return next(f for f in stream if isinstance(f, Frame))
+    return next(f for f in stream if isinstance(f, Frame) and f.kind != "counts")
 
 
 @pytest.fixture
@@ -151,6 +151,9 @@ def test_a_page_that_missed_too_much_gets_a_snapshot(site: Site) -> None:
 def test_an_idle_stream_beats(site: Site) -> None:
     with site.listen() as stream:
         frame_of(stream)
+        counts = next(stream)
+        assert isinstance(counts, Frame)
+        assert (counts.kind, counts.data["open"]["critical"]) == ("counts", "0")
         assert next(stream) == ": still here"
         assert next(stream) == ": still here"
 
@@ -160,7 +163,7 @@ def test_a_stream_ends_with_its_session(site: Site) -> None:
         frame_of(stream)
         with site.central.store.transaction() as tx:
             end_sessions(tx._connection, "tester", 1)  # type: ignore[attr-defined]
-        assert all(isinstance(f, str) or f.kind == "signed_out" for f in stream)
+        assert all(isinstance(f, str) or f.kind in {"counts", "signed_out"} for f in stream)
 
 
 def test_the_language_of_the_stream_is_the_pages(site: Site, van: Station) -> None:
@@ -175,7 +178,7 @@ def test_an_open_stream_does_not_hold_up_the_stop(site: Site) -> None:
         began = time.monotonic()
         site.server.stop()
         assert time.monotonic() - began < 2.0
-        assert all(isinstance(f, str) for f in stream)
+        assert all(isinstance(f, str) or f.kind == "counts" for f in stream)
 
 
 def test_a_page_that_leaves_is_forgotten(site: Site, van: Station) -> None:

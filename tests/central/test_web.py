@@ -264,7 +264,7 @@ def test_problems_of_pages_are_pages(client: httpx.Client, path: str) -> None:
 def test_a_store_that_is_away_is_said_so(
     client: httpx.Client, central: Central, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise StoreUnavailableError("disk I/O error")
 
     monkeypatch.setattr(central.store, "snapshot", fail)

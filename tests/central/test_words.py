@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from central.actor import Role
 from central.alert_states import AlertAction, AlertState, ReasonCode
+from central.alerts import MANY_CARDS_RULE, family
 from central.alerts import TECHNICAL as TECHNICAL_KINDS
-from central.alerts import family
 from central.allow import AllowanceKind
 from central.case_desk import PART_KINDS, SOURCES
 from central.case_states import CaseAction, CaseReason, CaseState
@@ -24,17 +24,23 @@ from central.clocks import ClockState, Subject
 from central.dispatch import DispatchState
 from central.intake.alarm import Wrong
 from central.intake.desk import KIND as ALARM_CASE
+from central.orders.entry import MISTAKES
+from central.orders.kinds import OrderKind, OrderState, Trigger
+from central.orders.kinds import Reason as OrderReason
+from central.orders.wrongly_held import Ground
 from central.places import Basis
 from central.refund_desk import RefundState
 from central.refunds import Method
 from central.reports import INDICATORS, STATED
 from central.statistics import Form, Verdict
 from central.technical import RULES as TECHNICAL
+from central.web import list_pages
 from central.web import words as words_module
 from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
 from central.web.cases import GROUPS as GROUPS_OF_CASES
 from central.web.clocks import BY_HAND, GROUNDS
 from central.web.navigation import ENTRIES
+from central.web.orders import GROUPS as GROUPS_OF_ORDERS
 from central.web.told import STATUS
 from central.web.words import LOCALES, Language, Words, choose, read_catalogue
 from contract import Refusal
@@ -44,6 +50,10 @@ from rf_watch.monthly import COLUMNS
 from rf_watch.rules import RULES, Family
 
 WEB = Path(words_module.__file__).parent
+RULES_OF_ATMS = [
+    *("LIVENESS_FAILED", "STOP_PAYMENT", "FROZEN", MANY_CARDS_RULE),
+    *(alarm.name for alarm in w.MachineAlarmKind),
+]
 GROUPS: dict[str, list[str]] = (
     {
         group: [word.value for word in closed]
@@ -64,12 +74,19 @@ GROUPS: dict[str, list[str]] = (
             "refusal": Refusal,
             "gap": w.GapReason,
             "family": Family,
+            "order_kind": OrderKind,
+            "order_state": OrderState,
+            "order_step": Trigger,
+            "order_reason": OrderReason,
+            "order_outcome": w.OrderOutcome,
+            "order_refusal": w.OrderRefusal,
+            "ground": Ground,
         }.items()
         if issubclass(closed, StrEnum)
     }
     | {"lane": [lane.name.lower() for lane in Lane]}
     | {
-        "rule": [rule.id for rule in RULES] + ["LIVENESS_FAILED", *TECHNICAL],
+        "rule": [rule.id for rule in RULES] + RULES_OF_ATMS + list(TECHNICAL),
         "state": [state.value for state in AlertState],
         "action": [action.value for action in AlertAction],
         "code": [code.value for codes in (ReasonCode, CaseReason) for code in codes],
@@ -109,7 +126,20 @@ GROUPS: dict[str, list[str]] = (
         "role": [role.value for role in Role],
         "certificate": ["valid", "ends_soon", "expired", "revoked"],
         "outcome": ["done", "refused"],
+        "order_group": list(GROUPS_OF_ORDERS),
+        "mistake": list(MISTAKES),
+        "bundle": [w.OrderType.CONFIGURATION.value, w.OrderType.OFFICERS.value],
+        "bundle_state": [
+            *("pending", "expired"),
+            *(o.value for o in w.OrderOutcome if o is not w.OrderOutcome.ENDED),
+        ],
         "position": [basis.value for basis in Basis],
+        "list_state": ["current", "behind", "stale", "none"],
+        "list_why": list(list_pages.WHY),
+        "list_kind": list(list_pages.KINDS),
+        "list_change": list(list_pages.STATES),
+        "list_source": ["file", "order"],
+        "listed": list_pages.LISTED,
     }
 )
 

@@ -30,6 +30,7 @@ from contract.documents import schemas
 from contract.messages import (
     FaceEvidence,
     Health,
+    MachineAlarm,
     PartHealth,
     Receipt,
     SeqRange,
@@ -40,6 +41,7 @@ from contract.words import (
     Decision,
     DecisionReason,
     DeviceKind,
+    MachineAlarmKind,
     Pad,
     PartState,
     PinVerdict,
@@ -49,6 +51,13 @@ from tests.samples import a_detection
 
 SAMPLES: dict[str, Any] = {
     "detection": a_detection(),
+    "machine_alarm": MachineAlarm(
+        alarm=MachineAlarmKind.SECOND_CLIENT,
+        detail="2 clients",
+        is_closed=True,
+        at=UnixMicros(1_764_043_200_000_000),
+        count=3,
+    ),
     "withdrawal_decision": WithdrawalDecision(
         visit="7",
         business="withdraw",

@@ -13,6 +13,10 @@ from contract.topics import Lane, TopicError, UpTopic, check_id, parse_state, pa
 @pytest.mark.parametrize("lane", list(Lane))
 def test_an_upward_topic_round_trips(lane: Lane) -> None:
     assert parse_up(up("demo", "van-1", lane)) == UpTopic("demo", "van-1", lane)
+    replayed = up("demo", "van-1", lane, is_replay=True)
+    assert parse_up(replayed) == UpTopic("demo", "van-1", lane, is_replay=True)
+    with pytest.raises(TopicError):
+        parse_up(replayed + "x")
 
 
 def test_a_state_topic_round_trips() -> None:

@@ -61,8 +61,8 @@ def test_a_challenge_shows_the_turn_or_who_keeps_still(clock: VirtualClock) -> N
     still = camera.challenge(ChallengeKind.TURN_RIGHT, NONCE)
     assert turned is not None
     assert still is not None
-    assert [frame.encoded for frame in turned.frames] == [b"begun", b"turned"]
-    assert [frame.encoded for frame in still.frames] == [b"still"]
+    assert [frame.encoded for frame in turned.frames] == [b"still", b"begun", b"turned"]
+    assert [frame.encoded for frame in still.frames] == [b"still", b"still"]
     assert all(frame.is_simulated for frame in (*turned.frames, *still.frames))
 
 

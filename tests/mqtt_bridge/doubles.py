@@ -144,11 +144,15 @@ class Site:
         return self.broker.address(self.papers(device))
 
     def intake(self, **changes: int | Protocol) -> Intake:
-        options: dict[str, object] = {"client_id": "central-1", **changes}
+        options: dict[str, object] = {
+            "client_id": "central-1",
+            "has_replay_session": not isinstance(self.broker, MosquittoBroker),
+            **changes,
+        }
         return Intake(
             self.broker.address(self.central),
             TENANT,
-            backoff=quick_backoff(),
+            backoff=quick_backoff,
             **options,  # type: ignore[arg-type]
         )
 
@@ -313,7 +317,9 @@ def opened(session: Session) -> Connection:
     return connection
 
 
-def next_event(connection: Connection, kind: type[Event], patience_s: float = 5.0) -> Event | None:
+def next_event(
+    connection: Connection, kind: type[Event] | tuple[type[Event], ...], patience_s: float = 5.0
+) -> Event | None:
     """The next event of one kind (others are passed over), None if it does not come."""
     until = time.monotonic() + patience_s
     while (rest_s := until - time.monotonic()) > 0:

@@ -21,7 +21,7 @@ from mqtt_bridge.brokers import (
     PortTakenError,
 )
 from mqtt_bridge.brokers.interface import BrokerFailedError, DeviceGrant
-from mqtt_bridge.connection import Acked, Session
+from mqtt_bridge.connection import Session, Taken
 from tests.mqtt_bridge.doubles import (
     TENANT,
     Site,
@@ -107,7 +107,7 @@ def test_what_was_puback_ed_survives_kill_9_of_the_embedded_broker(
     device = opened(Session(address=site.address("van-1"), client_id="device"))
     for number in range(20):
         device.publish(up(TENANT, "van-1", Lane.EVIDENCE), b"%d" % number)
-        assert next_event(device, Acked)
+        assert next_event(device, Taken)
     pid = broker.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)

@@ -12,6 +12,7 @@ import pytest
 from central.authority import Authority
 from contract.topics import Lane, receipts, state, up
 from mqtt_bridge.brokers import DeviceGrant
+from mqtt_bridge.brokers.mosquitto import MosquittoBroker
 from mqtt_bridge.connection import Arrived, Ended, Granted, Protocol, Session
 from mqtt_bridge.diagnosis import ProblemKind
 from mqtt_bridge.testing import FaultProxy
@@ -36,6 +37,25 @@ PATIENT = UplinkSettings(resend_min_s=60, resend_max_s=60)
 
 def _kind_of(uplink: Uplink) -> ProblemKind | None:
     return uplink.problem.kind if uplink.problem else None
+
+
+def test_what_happens_now_overtakes_what_had_to_wait(site: Site) -> None:
+    outbox, intake = MemoryOutbox(), site.intake()
+    outbox.put(5)
+    uplink = site.uplink(outbox, settings=PATIENT)
+    waited = up(TENANT, "van-1", Lane.EVIDENCE, is_replay=True)
+    with running(intake, uplink):
+        assert eventually(lambda: uplink.status().pubacks >= 5)
+        outbox.put(1)
+        assert eventually(lambda: intake.status().arrived >= 7)  # its birth is the seventh
+        came = [d for d in intake.batch(100, 1.0) if "/up/" in d.topic]
+        for delivery in came:
+            delivery.ack()
+    payloads = [d.payload for d in came]
+    assert sorted(payloads) == [b"message %d" % n for n in range(1, 7)]
+    assert {d.topic for d in came if d.payload != b"message 6"} == {waited}
+    if not isinstance(site.broker, MosquittoBroker):  # there both share one session's queue
+        assert payloads[0] == b"message 6"
 
 
 def test_a_message_reaches_the_intake_and_its_receipt_empties_the_outbox(site: Site) -> None:
@@ -124,6 +144,7 @@ def test_an_intake_that_is_not_emptied_reads_no_further(site: Site) -> None:
     outbox, intake = MemoryOutbox(), site.intake(capacity=5)
     uplink = site.uplink(outbox, settings=UplinkSettings(window=200, resend_min_s=60))
     with running(intake, uplink):
+        assert eventually(lambda: uplink.status().pubacks >= 1)  # what comes now is live
         outbox.put(200)
         assert eventually(lambda: intake.status().waiting >= 5)
         time.sleep(0.3)

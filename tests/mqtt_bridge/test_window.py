@@ -112,10 +112,10 @@ def test_rows_that_were_lost_all_together_go_again_by_and_by() -> None:
 def test_a_row_that_later_ones_overtook_goes_again_and_that_is_counted() -> None:
     clock = VirtualClock()
     window = a_window(clock)
-    window.sent(row(1))
-    window.sent(row(2))
+    window.sent(row(1), is_replay=True)
+    window.sent(row(2), is_replay=True)
     seconds(clock, 1)
-    window.sent(row(3))
+    window.sent(row(3), is_replay=True)
     seconds(clock, 0.5)
     landed = window.keep_only([1, 2])
     assert (landed.rows, landed.delay_s) == (1, 0.5)
@@ -155,13 +155,13 @@ def test_bytes_fill_a_window_as_rows_do() -> None:
 def test_a_delay_is_measured_on_rows_that_were_sent_once() -> None:
     clock = VirtualClock()
     window = a_window(clock)
-    window.sent(row(1))
-    window.sent(row(2))
+    window.sent(row(1), is_replay=True)
+    window.sent(row(2), is_replay=True)
     seconds(clock, 2)
-    window.sent(row(2))
+    window.sent(row(2), is_replay=True)
     assert window.keep_only([]).delay_s == 2
-    window.sent(row(3))
-    window.sent(row(3))
+    window.sent(row(3), is_replay=True)
+    window.sent(row(3), is_replay=True)
     assert window.keep_only([]).delay_s is None
 
 
@@ -179,3 +179,33 @@ def test_receipted_rows_make_room_and_are_never_due_again() -> None:
     window.clear()
     assert due(window) == []
     assert window.next_due_s() is None
+
+
+def test_live_rows_do_not_overtake_replayed_ones_and_say_nothing_of_their_way() -> None:
+    clock = VirtualClock()
+    window = a_window(clock)
+    window.sent(row(1), is_replay=True)
+    for seq in range(2, 7):
+        seconds(clock, 1)
+        window.sent(row(seq))
+        landed = window.keep_only([1])
+        assert (landed.rows, landed.replayed, landed.delay_s) == (1, 0, None)
+    assert (window.due(), window.passes(1), window.replayed) == ([], 0, 1)
+
+
+def test_a_replayed_row_goes_again_as_live_where_its_kind_is_silent_for_long() -> None:
+    clock = VirtualClock()
+    window = a_window(clock)
+    window.sent(row(1), is_replay=True)
+    went = []
+    for seq in range(2, 40):
+        seconds(clock, 1)
+        window.sent(row(seq))
+        window.keep_only([1])
+        again = [r.seq for r in window.due()]
+        went += [(seq, again)] if again else []
+        for one in again:
+            window.sent(row(one))
+            assert window.replayed == 0
+    assert went[0] == (1 + 3 * 2, [1])
+    assert window.passes(1) > 0, "from then on live rows overtake it"

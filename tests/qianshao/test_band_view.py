@@ -52,7 +52,23 @@ def test_the_view_is_the_same_for_the_same_readings_and_fits_the_terminal() -> N
         return view.text(width)
 
     assert once(80) == once(80)
-    assert max(len(line) for line in once(60).splitlines()) <= 64
+    assert max(len(line) for line in once(60).splitlines()) <= 60
+
+
+def test_a_small_terminal_shows_what_no_list_names_and_how_long_until_it_is_suspected() -> None:
+    scene = example_scene(0.0, NOON_US)
+    rows, _ = read_licences(licence_csv(scene))
+    view = BandView(BroadcastWatch("w", BroadcastSettings(), rows), "tinysa at sa0")
+    for number in range(31):
+        view.take(scene.sweep(NOON_US + number * 2_000_000))
+    lines = view.text(80, 20).splitlines()
+    assert len(lines) <= 20
+    assert "8 carriers, 1 not listed" in lines[0]
+    assert sum(line.count("▲") for line in lines) == 1
+    (line,) = [line for line in lines if line.startswith("   92.")]
+    assert "CANDIDATE 14:00 to go" in line
+    assert any("92.30 MHz new, not listed" in line for line in lines)
+    assert any(line.startswith("and ") and line.endswith(" more") for line in lines)
 
 
 @pytest.mark.parametrize(

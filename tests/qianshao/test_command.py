@@ -67,6 +67,7 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "face evaluate",
         "face extras",
         "face serve-templates",
+        "face templates",
         "face verify",
         "fleet",
         "fleet simulate",

@@ -104,6 +104,9 @@ def test_trouble_with_the_reference_is_told_too(
         "yaw_deg": None,
         "roll_deg": None,
         "score": None,
+        "lower_chroma": None,
+        "lower_colour": None,
+        "eye_light": None,
         "prompt": "LOOK_AT_CAMERA",
     }
 

@@ -29,7 +29,7 @@ from edge_agent.enrolment import CentralUnreachableError, complete_rotation, enr
 from edge_agent.health import HealthBook
 from edge_agent.identity import Identity, load_certificate
 from edge_agent.renewal import Renewal, renewal_due_at
-from mqtt_bridge.connection import Acked, Session
+from mqtt_bridge.connection import Session, Taken
 from mqtt_bridge.ports import TlsFiles
 from qianshao.__main__ import main
 from tests.mqtt_bridge.doubles import make_broker, next_event, opened
@@ -321,7 +321,7 @@ def test_during_a_rotation_the_former_and_the_new_papers_both_open_the_broker(
     rotate(config, identity)
     topic = "v1/demo/up/van-1/evt"
     live.publish(topic, b"x")
-    assert next_event(live, Acked) is not None, "the open session goes on"
+    assert next_event(live, Taken) is not None, "the open session goes on"
     live.close()
     fresh = Identity.load_or_create(config.state_dir, "van-1").tls_files(
         ca=former.ca, certificate=config.broker.tls.certificate
@@ -329,7 +329,7 @@ def test_during_a_rotation_the_former_and_the_new_papers_both_open_the_broker(
     for papers in (former, fresh):
         connection = opened(Session(address=broker.address(papers), client_id="again"))
         connection.publish(topic, b"x")
-        assert next_event(connection, Acked) is not None
+        assert next_event(connection, Taken) is not None
         connection.close()
     broker.stop()
 

@@ -108,16 +108,13 @@ function setCount(name, value) {
 }
 
 function summarise() {
-  for (const severity of ["critical", "high", "warning"]) {
-    setCount(severity, kinds.alert.list.querySelectorAll(`[data-severity="${severity}"]`).length);
-  }
   setCount("online", kinds.device.list.querySelectorAll('[data-presence="online"]').length);
   setCount("devices", kinds.device.list.children.length);
   for (const { list } of Object.values(kinds)) {
     list.parentElement.querySelector(".empty").hidden = list.children.length > 0;
   }
-  const urgent = kinds.alert.list.children.length;
-  document.title = document.title.replace(/^(\(\d+\) )?/, urgent ? `(${urgent}) ` : "");
+  const urgent = root.querySelector('[data-count="critical"]').textContent;
+  document.title = document.title.replace(/^(\(\d+\+?\) )?/, urgent !== "0" ? `(${urgent}) ` : "");
   tick();
 }
 
@@ -187,9 +184,22 @@ function listen() {
     replaceAll("device", data.devices);
     summarise();
   });
+  source.addEventListener("counts", (message) => {
+    const { open, called, oldest } = JSON.parse(message.data);
+    for (const [severity, count] of Object.entries(open)) setCount(severity, count);
+    const banner = document.querySelector("[data-called]");
+    if (banner) {
+      banner.hidden = !called;
+      banner.dataset.called = called;
+      banner.querySelector("b").textContent = called;
+      banner.querySelector("a").href = `/alerts/${oldest ?? ""}`;
+    }
+    summarise();
+  });
   source.addEventListener("alert", (message) => {
     const { alert, change } = JSON.parse(message.data);
-    const isRisen = change !== "updated";
+    // Calls are told again to everybody who listens; what a colleague does is no news to the ear.
+    const isRisen = ["raised", "escalated", "call"].includes(change);
     const row = upsert("alert", alert, isRisen);
     if (isRisen) {
       highlight(row);
@@ -208,6 +218,6 @@ function listen() {
   });
 }
 
-tick();
+summarise();
 setInterval(tick, AGE_TICK_MS);
 listen();

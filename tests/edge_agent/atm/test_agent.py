@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 import http.client
 import json
 import shutil
@@ -20,6 +21,12 @@ from typing import Any
 
 import pytest
 
+from atm_face.device_key import file_key
+from atm_face.engines.interface import Template
+from atm_face.engines.sface import SFaceEngine
+from atm_face.faces import template_of
+from atm_face.images import decode_image
+from atm_face.templates import Consent, TemplateStore
 from central.authority import Authority
 from central.orders import OrderDispatcher, order_keys
 from contract.accounts import card_ref
@@ -30,7 +37,10 @@ from contract.keys import KeySigner, public_pem
 from contract.orders import AccountHold, AccountRelease, OrderBody
 from contract.words import DeviceKind, OrderType
 from edge_agent.identity import TLS_KEY_FILE
+from hardware.atm.xfs4iot import Dialect
+from hardware.atm.xfs_client import XfsClient
 from hardware.simulators import portraits
+from hardware.simulators.xfs_atm import DISPENSER
 from tests.central.kit import Central
 from tests.mqtt_bridge.doubles import Site, eventually, make_broker, running
 from tests.orders import CENTRAL_KEY, HOUR_US, TENANT, officers, signed
@@ -280,11 +290,11 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def simulated_machine(folder: Path) -> Iterator[tuple[int, int]]:
+def simulated_machine(folder: Path, *more: str) -> Iterator[tuple[int, int]]:
     """Devices, PIN pad, bank and customers in processes of their own."""
     ports = free_port(), free_port()
     command = [sys.executable, "-m", "hardware.simulators.machine", "--folder", str(folder)]
-    command += ["--atm-port", str(ports[0]), "--host-port", str(ports[1])]
+    command += ["--atm-port", str(ports[0]), "--host-port", str(ports[1]), *more]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
@@ -345,3 +355,159 @@ def test_face_card_and_pin_over_the_real_lines(tmp_path: Path, site: Site) -> No
         if file.is_file():
             assert PAN.encode() not in file.read_bytes(), file.name
     assert PAN not in (tmp_path / "agent.log").read_text(encoding="utf-8")
+
+
+class Customer:
+    """A customer at the machine: puts a card in, types a PIN, and answers on the page."""
+
+    def __init__(self, folder: Path, screen: int) -> None:
+        self._socket, self._screen = folder / "machine" / "customer.sock", screen
+        self.shown: list[dict[str, Any]] = []
+
+    def come(self, pin: str = "ok") -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+            line.settimeout(5)
+            line.connect(str(self._socket))
+            line.sendall(json.dumps({"pan": PAN, "pin": pin}).encode() + b"\n")
+            assert line.recv(64).strip() == b"ok"
+
+    def follow(self, answers: dict[str, object]) -> list[str]:
+        """Watch the page to the end of one visit, and answer what it asks; the screens seen."""
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._screen)) as line:
+            line.request("GET", "/")
+            page = line.getresponse().read().decode()
+        key = page.partition('kiosk-key" content="')[2][:32]
+        seen: list[str] = []
+        stream = http.client.HTTPConnection("127.0.0.1", self._screen, timeout=10)
+        stream.request("GET", "/events")
+        answer = stream.getresponse()
+        while not (self.shown and self.shown[-1]["is_end"]):
+            text = answer.readline().decode()
+            if not text.startswith("data: "):
+                continue
+            shown = json.loads(text.removeprefix("data: "))
+            if not self.shown and shown["form"] is None:
+                continue  # how the visit before ended
+            self.shown.append(shown)
+            seen.append(shown["screen"])
+            form = shown["form"]
+            if form is not None:
+                body = {"key": key, "number": form["number"], "value": answers[form["kind"]]}
+                other = http.client.HTTPConnection("127.0.0.1", self._screen, timeout=5)
+                other.request("POST", "/answer", json.dumps(body))
+                assert other.getresponse().status == 204
+                other.close()
+        stream.close()
+        return seen
+
+
+FACE = """
+[atm.face]
+camera = "xfs4iot"
+can_approach = false
+[atm.face.store]
+file = "templates.sqlite3"
+key_file = "templates.key"
+[atm.face.visits]
+basis = "a test's own"
+"""
+
+
+def test_people_are_served_with_the_machines_own_camera(tmp_path: Path, site: Site) -> None:
+    """Nobody's script: amount on the page, PIN at the pad, face at the Camera service."""
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name, picture in (
+        ("1.png", portraits.with_brightness(0.8)),
+        ("2.png", portraits.turned(45)),
+        ("3.png", portraits.turned(-45)),
+    ):
+        (pictures / name).write_bytes(picture)
+    engine = SFaceEngine()
+    template = template_of(engine, decode_image(portraits.portrait(), "enrolment"))
+    assert isinstance(template, Template)
+    store = TemplateStore(tmp_path / "templates.sqlite3", file_key(tmp_path / "templates.key"))
+    store.enrol(CARD.hmac, template, Consent(purpose="cash", given_on=dt.date(2026, 11, 1)))
+    store.close()
+    (tmp_path / "central").mkdir()
+    central = Central(tmp_path / "central")
+    desk = Officers(central, site)
+    screen = free_port()
+    with (
+        simulated_machine(tmp_path / "machine", "--pictures", str(pictures)) as (atm, host),
+        desk.at_work(),
+    ):
+        machine = MACHINE.format(atm=atm, host=host, screen=screen)
+        machine = machine.replace('customer = "machine/customer.sock"\n', "")
+        config = prepare(tmp_path, site, FACE + machine)
+        text = config.read_text("utf-8").replace('script = "visits.toml"\n', "")
+        config.write_text(text, "utf-8")
+        enrol(central, tmp_path)
+        with agent(config):
+            assert eventually(lambda: _listens(screen), 30)
+            decided: list[str] = []
+            log = tmp_path / "agent.log"
+            # Until the first signed time and receipt nobody is served cash.
+            assert eventually(lambda: "machine_ready" in log.read_text("utf-8"), 30)
+            for _ in range(5):
+                customer = Customer(tmp_path, screen)
+                customer.come()
+                seen = customer.follow({"amount": 200_000})
+                decided.append(customer.shown[-1]["screen"])
+                if decided[-1] == "done":
+                    break
+            assert decided[-1] == "done", decided
+            for screen_name in ("amount", "enter_pin", "look_at_camera", "take_card", "take_cash"):
+                assert screen_name in seen
+            wrong = Customer(tmp_path, screen)
+            wrong.come("wrong")
+            wrong.follow({"amount": 10_000})
+            assert "密码" in wrong.shown[-1]["zh"]
+            left = Customer(tmp_path, screen)
+            left.come()
+            left.follow({"amount": False})
+            assert left.shown[-1]["asks_for_card"]
+            assert eventually(lambda: len(central.store.snapshot(0, 100).decisions) > len(decided))
+    found = central.store.snapshot(0, 100).decisions
+    assert {one.decision.value for one in found} >= {"ALLOW", "DENY"}
+    assert any(one.reason is not None and one.reason.value == "PIN_INVALID" for one in found)
+    assert (tmp_path / "state" / "visits.sqlite3").stat().st_size > 0
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_what_the_gate_notices_is_an_alert_at_the_central(tmp_path: Path, site: Site) -> None:
+    (tmp_path / "central").mkdir()
+    central = Central(tmp_path / "central")
+    desk = Officers(central, site)
+    gate = free_port()
+    with simulated_machine(tmp_path / "machine") as (atm, _), desk.at_work():
+        config = prepare(
+            tmp_path,
+            site,
+            '[atm.assertion]\nterminal = "ATM00001"\nsocket = "run/assertion.sock"\n'
+            f'[atm.gate]\nupstream = "ws://127.0.0.1:{atm}"\nport = {gate}\n',
+        )
+        enrol(central, tmp_path)
+        url = f"ws://127.0.0.1:{gate}/xfs4iot/v1.0/{DISPENSER}/"
+        with agent(config):
+            assert eventually(lambda: _listens(gate), 30)
+            lines = [XfsClient(url, Dialect.CURRENT, timeout_s=5) for _ in range(2)]
+            for line in lines:
+                line.ask("Common.Status")
+            began = time.monotonic()
+
+            def alerts() -> list[str]:
+                return [one.kind.value for one in central.store.snapshot(100, 0).alerts]
+
+            assert eventually(lambda: "DISPENSER_TAMPERING_SUSPECTED" in alerts(), 20)
+            assert time.monotonic() - began < 5
+            for line in lines:
+                line.close()
+    assert (tmp_path / "state" / "out-of-service").read_text().startswith("second_client")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import ssl
 import subprocess
@@ -17,13 +18,19 @@ import jsonschema
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from atm_face.policy import ListMode, SanctionRegime
+from atm_face.factor import CardVerdict, NoReference
+from atm_face.policy import Business, ListMode, SanctionRegime
 from atm_face.sanctions import Holds
 from atm_face.screens import Prompt
 from atm_face.visit import Examination
 from central.authority import Authority
 from contract.accounts import CardRef, card_ref
-from contract.assertion import Expected, open_assertion
+from contract.assertion import (
+    AssertionRefusedError,
+    Expected,
+    open_assertion,
+    read_assertion,
+)
 from contract.clock import UnixMicros, VirtualClock
 from contract.keys import KeySigner, KnownKey
 from contract.messages import FaceEvidence, WithdrawalDecision
@@ -31,11 +38,13 @@ from contract.words import Decision, DecisionReason, Pad, PinVerdict
 from edge_agent.atm import assertion_openapi as openapi
 from edge_agent.atm.assertion_service import MAX_BODY_BYTES, AssertionService
 from edge_agent.atm.assertions import (
+    READ_US,
     SESSION_LIFE_US,
     AccountState,
     Asked,
     AssertionDesk,
     CallRefusedError,
+    Outcome,
     Refusal,
 )
 from edge_agent.atm.examiner import FaceVisit
@@ -80,8 +89,9 @@ class Booth:
     def run_challenge(self) -> bool:
         return not self.is_broken
 
-    def examine(self) -> Examination:
-        return self.seen
+    def verdict(self) -> CardVerdict:
+        no_reference = None if self.is_enrolled else NoReference.NOT_ENROLLED
+        return CardVerdict(examination=self.seen, no_reference=no_reference)
 
 
 class Kit:
@@ -211,6 +221,100 @@ def test_a_broken_camera_is_told() -> None:
     assert not kit.desk.challenge(session)
 
 
+WARNED = AccountState(holds=Holds(is_warned=True), list_mode=ListMode.ONLINE)
+PAYEE = "6217000000000000020"
+
+
+def test_a_warned_customer_reads_and_answers_before_money_goes() -> None:
+    kit = Kit(state=WARNED)
+    session = kit.desk.begin(PAN).session
+    for confirmed in (None, True):  # nobody was asked yet
+        with pytest.raises(CallRefusedError, match="asked first"):
+            kit.desk.decide(session, dataclasses.replace(asked(), is_confirmed=confirmed))
+    assert kit.desk.question(session, Business.WITHDRAW) == (Prompt.ANTI_FRAUD_VOICE_ZH,)
+    with pytest.raises(CallRefusedError, match="no time to read"):
+        kit.desk.decide(session, dataclasses.replace(asked(), is_confirmed=True))
+    kit.clock.advance(READ_US)
+    outcome = kit.desk.decide(session, dataclasses.replace(asked(), is_confirmed=True))
+    assert outcome.assertion is not None
+
+
+def test_who_says_no_is_referred_to_the_counter() -> None:
+    kit = Kit(state=WARNED)
+    session = kit.desk.begin(PAN).session
+    kit.desk.question(session, Business.WITHDRAW)
+    outcome = kit.desk.decide(session, dataclasses.replace(asked(), is_confirmed=False))
+    assert outcome.assertion is None
+    assert outcome.verdict.reason is DecisionReason.NOT_CONFIRMED
+    assert kit.decisions[-1].decision is Decision.REFER_TO_COUNTER
+
+
+def transfer(kit: Kit, business: Business = Business.TRANSFER_OTHER) -> Outcome:
+    session = kit.desk.begin(PAN).session
+    kit.desk.question(session, business)
+    kit.clock.advance(READ_US)
+    ask = dataclasses.replace(asked(), business=business, payee=PAYEE, is_confirmed=True)
+    return kit.desk.decide(session, ask)
+
+
+def test_a_transfer_to_others_waits_a_day_and_pays_no_cash() -> None:
+    kit = Kit()
+    allowed: list[int] = []
+    kit.desk._on_allowed = lambda fen, currency: allowed.append(fen)
+    outcome = transfer(kit)
+    assert outcome.verdict.decision is Decision.ALLOW_DELAYED
+    assert outcome.verdict.prompts == (Prompt.ANTI_FRAUD_VOICE_ZH,)
+    assert (outcome.verdict.delay_s, allowed) == (24 * 3600, [])
+    assert outcome.assertion is not None
+    with pytest.raises(AssertionRefusedError, match="wrong_business"):
+        is_taken(outcome.assertion)  # for cash it is worth nothing
+    signed = read_assertion(
+        outcome.assertion,
+        tenant="bank",
+        find_key={SIGNER.kid: KnownKey("atm-1", SIGNER.public)}.get,
+    )
+    assert signed.transfer_to == card_ref(PAYEE, KEY).hmac
+    assert signed.not_before == signed.issued_at + 24 * 3600 * 1_000_000
+    own = transfer(kit, Business.TRANSFER_OWN)
+    assert (own.verdict.decision, own.verdict.delay_s) == (Decision.ALLOW, 0)
+
+
+def test_nobody_sends_money_to_a_listed_payee() -> None:
+    kit = Kit()
+    kit.desk._is_listed = lambda payee: payee.last4 == PAYEE[-4:]
+    outcome = transfer(kit)
+    assert (outcome.assertion, outcome.verdict.reason) == (None, DecisionReason.LISTED_PAYEE)
+    assert transfer(kit, Business.TRANSFER_OWN).assertion is not None
+    assert PAYEE not in repr(kit.decisions)
+
+
+def test_the_question_over_the_service(short_folder: Path) -> None:
+    kit = Kit()
+    session = kit.desk.begin(PAN).session
+    ask = {"business": "transfer_other"}
+    early = {"stan": "000123", "amount_fen": 300_000, "nonce": NONCE.hex(), "pin": "ok"}
+    early |= ask | {"payee": PAYEE, "confirmed": True}
+    raws = [
+        request("POST", f"/v1/sessions/{session}/question", ask),
+        request("POST", f"/v1/sessions/{session}/decision", early),
+    ]
+    (status, body), (refused, words) = on_socket(short_folder, raws, kit)
+    jsonschema.validate(body, openapi.QUESTIONED)
+    assert (status, body["read_s"]) == (200, 5)
+    assert (refused, words["error"]) == (409, "wrong_step")
+    kit.clock.advance(READ_US)
+    jsonschema.validate(early, openapi.ASK)
+    ((status, body),) = on_socket(
+        short_folder, [request("POST", f"/v1/sessions/{session}/decision", early)], kit
+    )
+    jsonschema.validate(body, openapi.DECIDED)
+    assert (body["decision"], body["delay_s"], body["is_revocable"]) == (
+        "ALLOW_DELAYED",
+        86400,
+        True,
+    )
+
+
 # -- the service -----------------------------------------------------------------------------------
 
 
@@ -337,7 +441,7 @@ def test_bad_values_leave_the_session(short_folder: Path, changes: dict[str, obj
 def test_a_failure_inside_is_no_approval(short_folder: Path) -> None:
     kit = Kit()
     session = kit.desk.begin(PAN).session
-    kit.booth.examine = lambda: 1 // 0  # type: ignore[method-assign,assignment,return-value]
+    kit.booth.verdict = lambda: 1 // 0  # type: ignore[method-assign,assignment,return-value]
     ask = {"stan": "000123", "amount_fen": 300_000, "nonce": NONCE.hex(), "pin": "ok"}
     raw = request("POST", f"/v1/sessions/{session}/decision", ask)
     ((status, body),) = on_socket(short_folder, [raw], kit)

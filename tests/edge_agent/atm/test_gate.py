@@ -12,14 +12,15 @@ import pytest
 from websockets.sync.client import connect
 
 from contract.clock import UnixMicros, VirtualClock
-from edge_agent.atm.gate import APPROVAL_LIFE_US, GateAlarm, XfsGate
+from contract.words import MachineAlarmKind
+from edge_agent.atm.gate import APPROVAL_LIFE_US, XfsGate
 from hardware.atm.interface import Dispensed, DispenseResult, PresentResult
 from hardware.atm.money import Money
 from hardware.atm.token import seal_dispense
 from hardware.atm.xfs4iot import Dialect
 from hardware.atm.xfs_client import XfsClient, XfsDispenser
 from hardware.simulators.cash import CashFaults, SimulatedCardSlot, SimulatedDispenser
-from hardware.simulators.xfs_atm import DISPENSER, ROOT, XfsAtm
+from hardware.simulators.xfs_atm import DISPENSER, READER, ROOT, XfsAtm
 
 KEY = bytes(range(32))
 AMOUNT = 300_000
@@ -28,7 +29,7 @@ AMOUNT = 300_000
 class Kit:
     def __init__(self, atm: XfsAtm, gate: XfsGate, clock: VirtualClock, port: int) -> None:
         self.atm, self.gate, self.clock, self.port = atm, gate, clock, port
-        self.alarms: list[GateAlarm] = []
+        self.alarms: list[MachineAlarmKind] = []
         gate._on_alarm = lambda alarm, detail: self.alarms.append(alarm)
         self.url = f"ws://127.0.0.1:{port}{ROOT}/{DISPENSER}/"
         self.client = XfsClient(self.url, atm.dialect, timeout_s=3)
@@ -81,7 +82,7 @@ def test_an_approved_dispense_passes_once(dialect: Dialect) -> None:
         assert made.dispenser.await_taken()
         assert made.alarms == []
         assert made.dispenser.dispense(AMOUNT, token).result is DispenseResult.REFUSED
-        assert made.alarms == [GateAlarm.DISPENSE_REFUSED]
+        assert made.alarms == [MachineAlarmKind.DISPENSE_REFUSED]
         assert made.atm.cash.customer_fen == AMOUNT
         assert made.gate.counters["passed"] > 2
 
@@ -103,7 +104,7 @@ def test_nothing_else_passes() -> None:
         made.gate.withdraw_approval()
         assert made.dispenser.dispense(AMOUNT, token).result is DispenseResult.REFUSED
         assert made.atm.cash.calls == []
-        assert set(made.alarms) == {GateAlarm.DISPENSE_REFUSED}
+        assert set(made.alarms) == {MachineAlarmKind.DISPENSE_REFUSED}
         assert len(made.alarms) == 6
 
 
@@ -142,7 +143,18 @@ def test_a_second_client_is_an_alarm() -> None:
         other = XfsClient(made.url, Dialect.CURRENT, timeout_s=3)
         other.ask("Common.GetCommandNonce")
         other.close()
-        assert GateAlarm.SECOND_CLIENT in made.alarms
+        assert MachineAlarmKind.SECOND_CLIENT in made.alarms
+
+
+def test_one_application_has_a_line_to_each_service() -> None:
+    with kit() as made:
+        made.dispenser.nonce()
+        base = made.url.removesuffix(f"/{DISPENSER}/")
+        for service in ("", f"/{READER}/"):  # publisher and card reader, beside the dispenser
+            other = XfsClient(base + service, Dialect.CURRENT, timeout_s=3)
+            other.ask("Common.Status")
+            other.close()
+        assert made.alarms == []
 
 
 def test_notes_that_left_behind_the_gates_back_are_an_alarm() -> None:
@@ -156,4 +168,4 @@ def test_notes_that_left_behind_the_gates_back_are_an_alarm() -> None:
         assert thief.await_taken()
         around.close()
         made.client.await_unsolicited("CashManagement.ItemsTakenEvent", 2)
-        assert made.alarms == [GateAlarm.UNEXPLAINED_DISPENSE]
+        assert made.alarms == [MachineAlarmKind.UNEXPLAINED_DISPENSE]

@@ -52,7 +52,7 @@ def test_page_and_events() -> None:
             _, events = await get(port, "/events", 1)
             shown = json.loads(events.removeprefix("data: "))
             assert shown["zh"] == screen_of(PRESENTED).text.zh
-            assert set(shown) == {"screen", "zh", "en", "asks_for_card"}
+            assert set(shown) == {"screen", "zh", "en", "asks_for_card", "is_end", "form"}
             await kiosk.close()
 
     asyncio.run(run())

@@ -115,7 +115,11 @@ def test_a_receiver_places_the_readings_of_the_other_sensors(
     log = tmp_path / "gnss.txt"
     log.write_text("$GPGLL,4916.45,N,12311.12,W,225444,A,*1D\r\n")
     fixes = FixTracker()
-    run(outbox, replay_url(log), SensorKind.NMEA, seconds=5, fixes=fixes)
+    book = run(outbox, replay_url(log), SensorKind.NMEA, seconds=5, fixes=fixes)
+    gnss = next(part for part in book.snapshot().parts if part.name == "gnss")
+    assert gnss.state is PartState.OK
+    assert gnss.counters["lat_e7"] == pytest.approx(492_742_000, abs=1000)
+    assert gnss.counters["fix_unix_s"] == pytest.approx(SystemClock().wall() / 1e6, abs=60)
     now = SystemClock().wall()
     stamp = fixes.stamp(Stamp(at_us=now, time_basis="live", sensor="s", file="f", place="p"))
     assert stamp.position is not None

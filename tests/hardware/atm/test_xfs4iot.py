@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
+from hardware.atm.biometric import import_payload, match_payload, read_payload
 from hardware.atm.money import Money
 from hardware.atm.token import seal_dispense
 from hardware.atm.xfs4iot import (
@@ -31,6 +32,7 @@ from hardware.atm.xfs4iot import (
     pin_block_payload,
     pin_entry_payload,
     retract_payload,
+    versions_payload,
 )
 
 TOKEN = seal_dispense("254611E63B2531576314E86527338D61", Money(300_000, "CNY"), bytes(32))
@@ -45,6 +47,12 @@ def payload_of(name: str, dialect: Dialect) -> Payload:
         "Keyboard.PinEntry": pin_entry_payload(),
         "PinPad.GetPinBlock": pin_block_payload("6217000000000000012", "PinKey01", dialect),
         "Camera.TakePicture": {"camera": "person"},
+        "Common.SetVersions": versions_payload(["CashDispenser", "PinPad"], dialect),
+        "Biometric.Import": import_payload(b"template", dialect),
+        "Biometric.Read": read_payload(dialect),
+        "Biometric.Match": match_payload("id1", 80),
+        "Biometric.Clear": {"clearData": "scannedData"},
+        "Biometric.SetDataPersistence": {"persistenceMode": "clear"},
         "CashDispenser.Dispense": dispense_payload(Money(300_000, "CNY"), TOKEN, dialect),
         "CashDispenser.Present": {"position": "outDefault"},
         "CashDispenser.GetPresentStatus": {"nonce": "254611E63B2531576314E86527338D61"},

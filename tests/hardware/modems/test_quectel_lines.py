@@ -227,8 +227,7 @@ def test_255_is_an_unknown_bsic_and_an_unknown_access_level() -> None:
         (b"+QENG:", "unknown kind"),
         (b'+QENG: "servingcell"', "no known state"),
         (b'+QSCAN: "GSM",460,00,1,2,-3,4,5,6', "unknown kind of line: QSCAN, GSM"),
-        # camped on WCDMA the columns are others; they are not guessed at
-        (b'+QENG: "neighbourcell","WCDMA",10713,14,149,-63,-10,ASET,-6,34', "unknown kind"),
+        (b'+QENG: "neighbourcell","WCDMA",10713,14,149,-63,-10,ASET,-6', "unknown kind"),
         (b'+QENG: "neighbourcell intra","LTE",-,-,-,-,-,-,-,-,-,-,-', "no value"),
     ],
 )

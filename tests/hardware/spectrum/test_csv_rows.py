@@ -122,3 +122,44 @@ def test_rows_of_the_right_form_never_raise(
 ) -> None:
     cells = ",".join(f"{level:.2f}" for level in dbs)
     read(f"2026-11-25, 20:00:00, {low}, {low + span}, {step}, 5, {cells}\n".encode() * 2)
+
+
+def hop(second: int, number: int, level: float) -> bytes:
+    """One of eight hops of 2.5 MHz, as rtl_power tunes over the band."""
+    low = 87_000_000 + number * 2_625_000
+    levels = ", ".join([f"{level:.2f}"] * 26)
+    return (
+        f"2026-11-25, 20:00:{second:02d}, {low}, {low + 2_625_000}, 105000.00, 16, {levels}\n"
+    ).encode()
+
+
+def test_eight_hops_are_one_sweep_and_lost_or_doubled_ones_shift_nothing() -> None:
+    codec = CsvSweeps(sensor="s", file="f", time_basis="recorded")
+    items: list[Item] = []
+    for second in range(4):
+        for number in range(8):
+            if (second, number) in {(1, 0), (2, 7)}:  # lost
+                continue
+            items += codec.feed(hop(second, number, -50.0 - second) * (1 + (number == 3)))
+    items += codec.close()
+    doubled = [item for item in items if isinstance(item, Unreadable)]
+    sweeps = [item for item in items if isinstance(item, SweepReading)]
+    assert [item.is_damage for item in doubled] == [False] * 4
+    assert [(s.start_hz, len(s.levels_dbm)) for s in sweeps] == [
+        (87_000_000, 200),
+        (89_625_000, 175),
+        (87_000_000, 175),
+        (87_000_000, 200),
+    ]
+    assert [{round(x) for x in s.levels_dbm if x == x} for s in sweeps] == [
+        {-50},
+        {-51},
+        {-52},
+        {-53},
+    ]
+    assert [s.stamp.at_us - sweeps[0].stamp.at_us for s in sweeps] == [
+        0,
+        10**6,
+        2 * 10**6,
+        3 * 10**6,
+    ]

@@ -1,4 +1,4 @@
-"""Frames of Qualcomm's DIAG protocol on a serial line: HDLC-like, with CRC-16/X-25.
+"""Frames of Qualcomm's DIAG protocol, off a port or a file: HDLC-like, with CRC-16/X-25.
 
 A frame is payload and checksum (low byte first), 0x7E and 0x7D in them escaped as 0x7D and the
 byte with bit 5 turned, then 0x7E. There is no beginning mark: after damage the next 0x7E is the
@@ -7,6 +7,7 @@ place to go on.
 
 from __future__ import annotations
 
+import binascii
 from dataclasses import dataclass
 
 END, ESCAPE, FLIP = 0x7E, 0x7D, 0x20
@@ -16,25 +17,13 @@ MAX_FRAME_BYTES = 16 * 1024
 _SHORTEST = 3  # a command byte and the checksum
 
 
-def _table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        crc = byte
-        for _ in range(8):
-            crc = crc >> 1 ^ 0x8408 if crc & 1 else crc >> 1  # x^16 + x^12 + x^5 + 1, reflected
-        table.append(crc)
-    return tuple(table)
-
-
-_TABLE = _table()
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 def crc16_x25(data: bytes) -> int:
     """CRC-16/X-25 (ITU-T X.25 section 2.2.7.4): 0x906E for ``123456789``."""
-    crc = 0xFFFF
-    for byte in data:
-        crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]
-    return crc ^ 0xFFFF
+    crc = binascii.crc_hqx(data.translate(_REVERSED), 0xFFFF)  # the same polynomial, not reflected
+    return int(f"{crc:016b}"[::-1], 2) ^ 0xFFFF
 
 
 def encode(payload: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: a server of a normal user on a Unix socket in a temporary folder."""
+"""A PostgreSQL server for measurements and tests, on a Unix socket in a temporary folder."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _as_normal_user(folder: Path) -> list[str]:
 
 
 class PostgresServer:
-    """Databases for one test session. Nothing listens on the network."""
+    """Databases for one run. Nothing listens on the network."""
 
     def __init__(self, *, is_durable: bool = False) -> None:
         binaries = find_binaries()
