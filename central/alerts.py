@@ -5,6 +5,7 @@ Pure. Texts are not made here: an alert carries words, and a page puts them into
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -41,6 +42,8 @@ _TERMINAL = "terminal"
 """Name in a subject of the sniffer's own test terminal: part of a device, not of an emitter."""
 MANY_CARDS_RULE = "ONE_FACE_MANY_CARDS"
 _NO_IDENTITY = frozenset({"rat"})
+_PLACE = frozenset({"lat", "lon", "radius_m"})
+"""Where an emitter is, no part of what it is: one that moves stays one alert."""
 _BASIS_RANK = (TimeBasis.SYNTHETIC, TimeBasis.RECORDED, TimeBasis.LIVE)
 
 
@@ -90,6 +93,8 @@ def alert_key(kind: AlertKind, subject: Values, device: str) -> str:
     refused) means something on its own device alone.
     """
     pairs = [[name, subject[name]] for name in sorted(subject) if name != _TERMINAL]
+    if any(name not in _PLACE | _NO_IDENTITY for name, _ in pairs):
+        pairs = [pair for pair in pairs if pair[0] not in _PLACE]
     if all(name in _NO_IDENTITY for name, _ in pairs):
         pairs += [["device", device], [_TERMINAL, subject.get(_TERMINAL, "")]]
     return f"{family(kind)}:{encode(pairs).hex()}"
@@ -108,6 +113,33 @@ def placed_key(claim: Claim, area: str) -> str:
     return f"{kind}@{city}:{subject}"
 
 
+def where_of(subject: Values, reasons: Iterable[Values]) -> dict[str, float]:
+    """Return where a detection puts its emitter: by its subject, else by a reason that is a fix.
+
+    A fix states the half axes of its 95 % ellipse; the longer one is the radius of the region.
+    """
+    for values in (subject, *reasons):
+        lat, lon = _number(values.get("lat")), _number(values.get("lon"))
+        if lat is None or lon is None:
+            continue
+        radius_m = _number(values.get("radius_m", values.get("semi_major_m")))
+        place = {"lat": lat, "lon": lon}
+        return place if radius_m is None else {**place, "radius_m": radius_m}
+    return {}
+
+
+def _summary_after(former: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return the new summary; without a position of its own it keeps the former's whole one."""
+    if "lat" in new:
+        return new
+    return {**{name: former[name] for name in _PLACE if name in former}, **new}
+
+
+def _number(value: object) -> float | None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number else None  # type: ignore[arg-type]
+
+
 def claim_of_detection(detection: Detection, *, device: str, seq: int) -> Claim | None:
     """Return what a detection asks for; None while it is only observed."""
     if detection.alert is None:
@@ -123,6 +155,7 @@ def claim_of_detection(detection: Detection, *, device: str, seq: int) -> Claim 
             "sensor": detection.sensor,
             "source_file": detection.source.file,
             "source_place": detection.source.place,
+            **where_of(detection.subject, [reason.values for reason in detection.reasons]),
         },
         device=device,
         seq=seq,
@@ -261,7 +294,7 @@ def apply_claim(
             is_technical=claim.kind in TECHNICAL,
             kind=claim.kind,
             level=claim.level,
-            summary=claim.summary,
+            summary=_summary_after(current.summary, claim.summary),
             device=claim.device,
             seq=claim.seq,
         )

@@ -18,6 +18,7 @@ from central.case_desk import CaseDesk
 from central.case_states import CaseAction, CaseState
 from central.case_work import SeenCase
 from central.dispatch import distance_m
+from central.places import stated_place
 from central.store.cases import CaseRow, Heard
 from central.store.interface import AlertRow, DetectionRow, Event
 from central.store.sql import SqlStore
@@ -153,13 +154,11 @@ def _meets(lead: CaseRow, alert: AlertRow) -> bool:
     """Whether an alert's emitter stands where a lead says."""
     if AlertState(alert.state) not in OPEN or alert.is_technical:
         return False
-    lat, lon = alert.subject.get("lat"), alert.subject.get("lon")
-    if lead.lat is None or lead.lon is None:
+    place = stated_place(alert)
+    if lead.lat is None or lead.lon is None or place is None:
         return False
-    if not isinstance(lat, int | float) or not isinstance(lon, int | float):
-        return False
-    within_m = MERGE_M
-    for stated in (lead.subject.get("radius_m"), alert.subject.get("radius_m")):
-        if isinstance(stated, int | float) and not isinstance(stated, bool):
-            within_m = max(within_m, float(stated))
-    return distance_m(lead.lat, lead.lon, float(lat), float(lon)) <= within_m
+    within_m = max(MERGE_M, place.radius_m or 0.0)
+    stated = lead.subject.get("radius_m")
+    if isinstance(stated, int | float) and not isinstance(stated, bool):
+        within_m = max(within_m, float(stated))
+    return distance_m(lead.lat, lead.lon, place.lat, place.lon) <= within_m

@@ -21,6 +21,7 @@ from central.alerts import family
 from central.audit import record
 from central.case_states import CaseAction, CaseReason, CaseState
 from central.case_transfer import signed_transfer
+from central.places import stated_place
 from central.store import cases as stored
 from central.store.cases import CaseEvent, CasePart, CaseRow, Inquiry, TipOff
 from central.store.interface import Json
@@ -68,10 +69,12 @@ class CaseWork:
         known = stored.open_case_of(self._tx._connection, alert.id, ended)
         if known is not None:
             raise RuleError(f"alert {alert.id} belongs to case {known} already")
+        where = stated_place(alert)
         row = self.open(
             actor, family(alert.kind), alert.area, alert.subject, note,
             state=CaseState.DISCOVERED, severity=alert.severity,
             first_seen=min(alert.raised_at, alert.fired_at or alert.raised_at),
+            place=None if where is None else (where.lat, where.lon),
         )  # fmt: skip
         self._link(actor, row, alert.id, seen)
         return row

@@ -101,11 +101,19 @@ class HasPlace(Protocol):
         """What a list shows of it."""
 
 
+def stated_place(row: HasPlace) -> Place | None:
+    """Return where an alert itself says that its subject is: by its newest claim, else its first.
+
+    None: only its station is known.
+    """
+    return _stated(row.summary) or _stated(row.subject)
+
+
 def place_of_alert(
     row: HasPlace, devices: Mapping[str, Device], places: Places
 ) -> tuple[Place, Basis] | None:
     """Position of an alert's subject; without one that of the station, and it says so."""
-    stated = _stated(row.subject) or _stated(row.summary)
+    stated = stated_place(row)
     if stated is not None:
         return stated, Basis.EMITTER
     device = devices.get(row.device)

@@ -38,7 +38,7 @@ from contract import (
 from contract.clock import UnixMicros
 from contract.codec import to_json
 from contract.messages import AlarmReport, CrewReport, MachineAlarm
-from contract.words import Presence, TimeBasis
+from contract.words import OrderOutcome, Presence, TimeBasis
 from mqtt_bridge.brokers.violations import Violation
 
 
@@ -336,6 +336,8 @@ class Recorder:
 
     def _take_order_result(self, result: OrderResult, device: str, seq: int) -> None:
         self._tx.note_order_result(device, result)
+        if result.outcome is OrderOutcome.REFUSED:
+            self._tx.note_order_refused(device, result, self._now)
         claim = technical.claim_of_order_result(result, device=device, seq=seq)
         if claim is not None:
             self._raise(claim, counted_by=None)

@@ -16,6 +16,7 @@ import cbor2
 
 from contract.clock import ClockQuality, MonoMicros, UnixMicros
 from contract.codec import (
+    MAX_MESSAGE_BYTES,
     DecodeError,
     Key,
     bytes_item,
@@ -219,8 +220,46 @@ def seal(
     )
 
 
+def _bytes_at(raw: bytes, at: int) -> tuple[bytes, int]:
+    """Return the byte string there and where it ends; raises ValueError unless in shortest form."""
+    first = raw[at]
+    if first == 0x58:
+        size, at = raw[at + 1], at + 2
+        is_shortest = size >= 24
+    elif first == 0x59:
+        size, at = raw[at + 1] << 8 | raw[at + 2], at + 3
+        is_shortest = size >= 1 << 8
+    else:
+        size, at = first - 0x40, at + 1
+        is_shortest = 0 <= size < 24
+    end = at + size
+    if not is_shortest or end > len(raw):
+        raise ValueError(f"no short byte string at {at}")
+    return raw[at:end], end
+
+
+def _quick_parts(raw: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """Take the usual form apart; None: look closer, maybe to say what is wrong.
+
+    Only shortest forms pass, so that decoding and encoding again would give the same bytes.
+    """
+    if raw[:2] != _TAGGED_FOUR or len(raw) > MAX_MESSAGE_BYTES:
+        return None
+    try:
+        protected, at = _bytes_at(raw, 2)
+        if raw[at] != _EMPTY_MAP[0]:
+            return None
+        content, at = _bytes_at(raw, at + 1)
+        signature, at = _bytes_at(raw, at)
+    except (ValueError, IndexError):
+        return None
+    return (protected, content, signature) if at == len(raw) else None
+
+
 def _sign1_parts(raw: bytes) -> tuple[bytes, bytes, bytes]:
     """Return protected header, payload and signature, all as bytes."""
+    if (quick := _quick_parts(raw)) is not None:
+        return quick
     outer = decode(raw, "envelope")
     if not (isinstance(outer, cbor2.CBORTag) and outer.tag == _COSE_SIGN1):
         raise DecodeError("envelope", "not a tagged COSE_Sign1")

@@ -14,15 +14,11 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
-import structlog
-
 from contract.clock import Clock
-from contract.codec import Values
 from contract.envelope import EnvelopeError, Refusal, open_envelope
 from contract.keys import CENTRAL, FindKey, Signer
 from contract.messages import Body, Receipt
@@ -38,8 +34,10 @@ from edge_agent.outbox_errors import (
 )
 from edge_agent.outbox_opening import GROUP, Opening, open_store
 from edge_agent.outbox_quota import LANE_SHARE, LaneQuota, Quota
+from edge_agent.outbox_stats import LATELY_US, OutboxStats, Trouble, file_bytes
 from edge_agent.outbox_store import LaneUsage, OutboxReader, OutboxStore, RefusedRow
 from edge_agent.outbox_writer import Enqueued, OutboxWriter, Put, Sender
+from edge_agent.safe_log import SafeLog
 from edge_agent.seq_floor import SeqFloor
 from mqtt_bridge.ports import OutboxRow
 
@@ -58,6 +56,7 @@ __all__ = [
     "Quota",
     "ReceiptMismatchError",
     "SeqFloorError",
+    "Trouble",
 ]
 
 GROUP_WINDOW_S = 0.010
@@ -66,64 +65,9 @@ GROUP_WINDOW_S = 0.010
 MAX_PENDING = 10_000
 """Messages that may wait for the writer in memory."""
 
-_log = structlog.get_logger("outbox")
+_log = SafeLog("outbox")
 
 T = TypeVar("T")
-
-
-LATELY_US = 600 * 1_000_000
-"""How long a trouble that does not come again is told."""
-
-
-class Trouble(StrEnum):
-    """What an operator has to know while it happens; a single old case must not alarm for ever."""
-
-    STRANGE_RECEIPT = "strange_receipt"
-    MISMATCH = "mismatch"
-    REFUSED = "refused"
-    DROPPED = "dropped"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxStats:
-    """Gauges of the store and counters since it was opened."""
-
-    depth: int
-    size_bytes: int
-    file_bytes: int
-    oldest_age_s: float | None
-    last_seq: int
-    receipted: int
-    enqueued: int
-    known: int
-    refused: dict[Lane, int]
-    dropped: dict[Lane, int]
-    """Given up for want of room or for their age; signed gaps say which."""
-    aside: int
-    """Refused again and again by the broker or the central, and put aside."""
-    lately: frozenset[Trouble]
-    """What went wrong within the last minutes."""
-    receipts_refused: int
-    mismatches: int
-    quarantined: Path | None
-
-    def counters(self) -> Values:
-        """Return named values for a health report."""
-        return {
-            "depth": self.depth,
-            "size_bytes": self.size_bytes,
-            "file_bytes": self.file_bytes,
-            "oldest_age_s": self.oldest_age_s or 0.0,
-            "last_seq": self.last_seq,
-            "receipted": self.receipted,
-            "enqueued": self.enqueued,
-            "known": self.known,
-            **{f"refused_{lane.value}": count for lane, count in self.refused.items()},
-            **{f"dropped_{lane.value}": count for lane, count in self.dropped.items()},
-            "aside": self.aside,
-            "receipts_refused": self.receipts_refused,
-            "mismatches": self.mismatches,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +313,7 @@ class Outbox:
             return OutboxStats(
                 depth=self._usage.rows,
                 size_bytes=self._usage.size_bytes,
-                file_bytes=_file_bytes(self._store.path),
+                file_bytes=file_bytes(self._store.path),
                 oldest_age_s=age_s,
                 last_seq=self._chain.last_seq,
                 receipted=self._chain.receipted,
@@ -426,14 +370,29 @@ class Outbox:
         is_busy = False
         while jobs := self._next_jobs(is_busy=is_busy):
             is_busy = len(jobs) > 1
-            puts = [job for job in jobs if isinstance(job, Put)]
-            if puts:
-                self._settle(puts, self._outcomes(puts))
-            for job in jobs:
-                if isinstance(job, _Task):
-                    self._settle_task(job)
-            self._writer.prune_if_due()
-            self._show_writer()
+            try:
+                self._work(jobs)
+            except Exception as error:  # noqa: BLE001 - no caller may wait for ever
+                self._settle_rest(jobs, error)
+
+    def _work(self, jobs: Sequence[Put | _Task]) -> None:
+        puts = [job for job in jobs if isinstance(job, Put)]
+        if puts:
+            self._settle(puts, self._outcomes(puts))
+        for job in jobs:
+            if isinstance(job, _Task):
+                self._settle_task(job)
+        self._writer.prune_if_due()
+        self._show_writer()
+
+    def _settle_rest(self, jobs: Sequence[Put | _Task], error: Exception) -> None:
+        """Tell everybody who still waits; the thread lives on."""
+        for job in jobs:
+            if not job.done.done():
+                failure = OutboxError(self._store.path, f"failed: {type(error).__name__}: {error}")
+                failure.__cause__ = error
+                job.done.set_exception(failure)
+        _log.exception("outbox_thread_failed")
 
     def _next_jobs(self, *, is_busy: bool) -> list[Put | _Task]:
         """Wait for work: messages that share a commit, or one task; empty: closed and done.
@@ -505,9 +464,3 @@ class Outbox:
             return
         self._show_writer()
         task.done.set_result(result)
-
-
-def _file_bytes(path: Path) -> int:
-    """Size of the store on the disk, its log included."""
-    files = (path, path.with_name(path.name + "-wal"))
-    return sum(file.stat().st_size for file in files if file.exists())

@@ -16,7 +16,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cbor2
-import structlog
 
 from contract.clock import Clock, ClockQuality, MonoMicros, UnixMicros
 from contract.codec import MAX_MESSAGE_BYTES, check_time, from_map, to_map
@@ -52,6 +51,7 @@ from edge_agent.outbox_store import (
     Usage,
     error_code,
 )
+from edge_agent.safe_log import SafeLog
 from edge_agent.seq_floor import SeqFloor
 
 _PRUNE_EVERY_US = 3600 * 1_000_000
@@ -64,7 +64,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 _BAD_BODY = (ValueError, TypeError, AttributeError, ArithmeticError, cbor2.CBORError)
 """What packing says of a body that is no message."""
 
-_log = structlog.get_logger("outbox")
+_log = SafeLog("outbox")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from hardware.board.frames import FrameReader
 from hardware.modems.at import LineKind, LineSplitter, kind_of, without_long_numbers
 from hardware.modems.families import family_of
+from hardware.modems.lines import maker_of
 from hardware.serial.port import PortData, PortEnded, PortLost, SerialPort
 
 LISTEN_S = 1.5
@@ -16,12 +17,6 @@ ANSWER_S = 1.5
 NAMELESS = "it answers, but does not say who it is"
 _KEEP_BYTES = 16 * 1024
 
-_MAKERS = (
-    (re.compile(rb"quectel", re.IGNORECASE), "quectel"),
-    (re.compile(rb"simcom", re.IGNORECASE), "simcom"),
-    (re.compile(rb"telit", re.IGNORECASE), "telit"),
-    (re.compile(rb"u-?blox", re.IGNORECASE), "ublox"),
-)
 _HEARD = (
     (re.compile(rb"\$G[A-Z]{4},[^\r\n*]*\*[0-9A-F]{2}"), "nmea", "a GNSS receiver (NMEA 0183)"),
     (
@@ -100,7 +95,7 @@ async def _ask(port: SerialPort) -> Identity:
                 f"it left {question.decode().strip()} unanswered for {ANSWER_S:g} s"
             )
     said = b" ".join(answers)
-    kind = next((family for pattern, family in _MAKERS if pattern.search(said)), None)
+    kind = maker_of(said)
     words = without_long_numbers(said).decode("ascii", "replace")
     return Identity(kind=kind, words=words or NAMELESS, has_been_asked=True)
 

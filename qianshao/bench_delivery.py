@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -35,6 +36,18 @@ from qianshao.fleet.traffic import made_up
 
 Pair = tuple[float, float]
 """Ours and the peer's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """The whole way: messages a second, and what one costs each process."""
+
+    rate: Pair
+    cpu_us: dict[str, Pair]
+    """Processor time a message, microseconds: of the sender, the broker and the receiver."""
+
+
+PROCESSES = ("sender", "broker", "receiver")
 
 SECONDS = 20.0
 """Length of a steady state."""
@@ -73,6 +86,12 @@ class Site:
         assert consumer.stdout is not None
         if consumer.stdout.readline() != b"ready\n":
             raise OSError("the raw consumer did not come up")
+
+    def cpu_s(self, *, is_peer: bool) -> dict[str, float]:
+        """Processor time so far of the sender (this process), the broker and the receiver."""
+        receiver = self._processes[1 if is_peer else 0].pid
+        pids = {"sender": os.getpid(), "broker": self.fleet.broker.pid, "receiver": receiver}
+        return {name: _cpu_s(pid) for name, pid in pids.items()}
 
     def papers(self, device: str) -> TlsFiles:
         """TLS files of a device."""
@@ -160,12 +179,29 @@ def _no_state(presence: Presence) -> bytes:
     return presence.value.encode()
 
 
-def sustained(broker: str = "nats", seconds: float = SECONDS, runs: int = RUNS) -> Pair:
+def _cpu_s(pid: int | None) -> float:
+    """Processor time of a process, all its threads; 0 where the system does not tell."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    fields = text.rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _each_us(site: Site, *, is_peer: bool, since: dict[str, float], count: float) -> list[float]:
+    now = site.cpu_s(is_peer=is_peer)
+    return [(now[name] - since[name]) / count * 1e6 for name in PROCESSES]
+
+
+def sustained(broker: str = "nats", seconds: float = SECONDS, runs: int = RUNS) -> Way:
     """Messages a second: sign, enqueue, publish, receipt; and raw paho QoS 1 of the same size.
 
     Both in a steady state of the same length, one after the other.
     """
     ours, peer = [], []
+    ours_us: list[list[float]] = []
+    peer_us: list[list[float]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         site = Site(folder, broker)
@@ -174,14 +210,27 @@ def sustained(broker: str = "nats", seconds: float = SECONDS, runs: int = RUNS) 
             files = site.papers("peer-1")
             payload = os.urandom(_WIRE_BYTES)
             for run in range(runs):
+                since, before = site.cpu_s(is_peer=False), sender.uplink.status().rows_receipted
                 ours.append(sender.rate(seconds, run))
                 sender.drain()
+                sent = sender.uplink.status().rows_receipted - before
+                ours_us.append(_each_us(site, is_peer=False, since=since, count=sent))
+                since = site.cpu_s(is_peer=True)
                 raw = make_client("peer-1", files.ca, files.certificate, files.private_key)
                 peer.append(publish_for(raw, site.fleet.broker.port, site.topic, payload, seconds))
+                count = peer[-1] * seconds
+                peer_us.append(_each_us(site, is_peer=True, since=since, count=count))
             sender.close()
         finally:
             site.close()
-    return statistics.median(ours), statistics.median(peer)
+    costs = {
+        name: (
+            statistics.median(run[at] for run in ours_us),
+            statistics.median(run[at] for run in peer_us),
+        )
+        for at, name in enumerate(PROCESSES)
+    }
+    return Way((statistics.median(ours), statistics.median(peer)), costs)
 
 
 def observations(count: int, first: int) -> list[tuple[Body, Lane]]:

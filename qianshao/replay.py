@@ -27,6 +27,7 @@ from qianshao.replay_broadcast import (
 )
 from rf_watch import RULES, CellContext
 from rf_watch.broadcast.rules import BROADCAST_RULES
+from rf_watch.dens import DEN_RULES
 from rf_watch.watch import RadioWatch
 
 SCHEMA = "qianshao.detection/1"
@@ -41,6 +42,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _LAST_YEAR = 2199
 _OBSERVED = {rule.id: rule.observed for rule in RULES}
 _OBSERVED.update((rule.id, rule.observed) for rule in BROADCAST_RULES)
+_OBSERVED.update(DEN_RULES)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from hardware.readings import Item, SweepReading, Unreadable
 from rf_watch.broadcast.tracks import UNMEASURED_DB
 
 if TYPE_CHECKING:
-    from qianshao.spectrum_picture import SpectrumPicture
+    from qianshao.spectrum_picture import Mark, SpectrumPicture
     from rf_watch.broadcast import BroadcastSettings, BroadcastWatch, LicenceList
 
 BROADCAST_LOW_MHZ, BROADCAST_HIGH_MHZ = 64.0, 108.0
@@ -212,15 +212,27 @@ class PictureBook:
         if self._picture is None:
             err.write("--picture: no sweep to draw\n")
             return
-        from qianshao.spectrum_picture import Mark
-
-        marks: list[Mark] = []
-        if watch is not None:
-            for track in watch.tracks():
-                is_listed = watch.is_listed(track)
-                text = f"{track.mhz:.2f}" + ("" if is_listed else f" {watch.state(track).value}")
-                marks += [] if track.is_pi_alone else [Mark(track.mhz, text, is_listed)]
         try:
-            self._path.write_text(self._picture.svg(marks), encoding="utf-8")
+            self._path.write_text(self._picture.svg(marks_of(watch)), encoding="utf-8")
         except (OSError, ValueError) as problem:
             err.write(f"--picture: {problem}\n")
+
+
+def marks_of(watch: BroadcastWatch | None) -> list[Mark]:
+    """What a picture names: listed carriers, the states of others, a hijack, the aviation band."""
+    from qianshao.spectrum_picture import Mark
+
+    marks: list[Mark] = []
+    if watch is None:
+        return marks
+    for track in watch.tracks():
+        if track.is_pi_alone:
+            continue
+        state = watch.state(track).value
+        is_plain = watch.is_listed(track) and state != "DISCOVERED"
+        marks.append(
+            Mark(track.mhz, f"{track.mhz:.2f}" + ("" if is_plain else f" {state}"), is_plain)
+        )
+    for mhz, is_alert in watch.air_cases():
+        marks.append(Mark(mhz, f"{mhz:.3f} {'ALERT' if is_alert else 'observed'}", False))
+    return marks

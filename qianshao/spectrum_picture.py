@@ -22,6 +22,7 @@ from hardware.readings import SweepReading
 
 WIDTH, SPECTRUM_H, WATERFALL_H = 1000, 260, 320
 _LEFT, _RIGHT, _TOP, _GAP, _BOTTOM = 70, 20, 54, 34, 46
+HEIGHT = _TOP + SPECTRUM_H + _GAP + WATERFALL_H + _BOTTOM
 ROWS_MAX = 400
 SWEEPS_MAX = 20_000
 _GREY, _INK, _LISTED, _ODD = "#c9ced6", "#1f2933", "#2f6f4f", "#b3261e"
@@ -72,7 +73,7 @@ class SpectrumPicture:
         low, high = float(np.percentile(finite, 1)) - 3, float(finite.max()) + 3
         start, step, count = self._axis
         mhz: NDArray[np.float64] = (start + step * np.arange(count)).astype(np.float64) / 1e6
-        height = _TOP + SPECTRUM_H + _GAP + WATERFALL_H + _BOTTOM
+        height = HEIGHT
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
             f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',

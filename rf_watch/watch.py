@@ -14,9 +14,11 @@ from hardware.readings import (
     Reading,
     SweepReading,
     TunerReading,
+    UplinkReading,
 )
 from rf_watch.cells import CellWatch
 from rf_watch.context import CellContext
+from rf_watch.dens import DenWatch
 
 if TYPE_CHECKING:
     from rf_watch.broadcast import BroadcastWatch
@@ -39,6 +41,7 @@ class RadioWatch:
         self._cells = CellWatch(device, context=context)
         self._make_broadcast = broadcast or (lambda: _plain_broadcast(device))
         self.broadcast: BroadcastWatch | None = None
+        self.dens = DenWatch(device)
 
     def feed(self, reading: Reading) -> list[Detection]:
         """Take one reading; returns new detections and new revisions of earlier ones."""
@@ -50,6 +53,8 @@ class RadioWatch:
             if self.broadcast is None:
                 self.broadcast = self._make_broadcast()
             return self.broadcast.feed(reading)
+        if isinstance(reading, UplinkReading):
+            return self.dens.feed(reading)
         return self._cells.feed(reading)
 
     def close(self) -> list[Detection]:
@@ -58,7 +63,7 @@ class RadioWatch:
 
     def raw_evidence(self, detection: Detection) -> list[bytes]:
         """The bytes whose hashes a detection of the last feed() or close() names."""
-        raw = self._cells.raw_evidence(detection)
+        raw = self._cells.raw_evidence(detection) + self.dens.raw_evidence(detection)
         return raw + (self.broadcast.raw_evidence(detection) if self.broadcast else [])
 
 

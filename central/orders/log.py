@@ -33,12 +33,21 @@ class SqlOrderLog:
         self._store = store
         self._clock = clock
         self._on_events = on_events
+        self._areas: dict[bytes, str] = {}
+        """Where each order is: pages are told by area."""
 
     def load(self) -> Iterable[Event]:
         """All events, in the order in which they happened."""
         with self._store.reading() as connection:
             rows = connection.execute(sa.select(order_events).order_by(order_events.c.id)).all()
-        return [_event(row) for row in rows]
+        events = [_event(row) for row in rows]
+        for event in events:
+            self._note_area(event)
+        return events
+
+    def _note_area(self, event: Event) -> None:
+        if event.application is not None:
+            self._areas[event.order_id] = event.application.area
 
     def append(
         self, events: Sequence[Event], by: Actor | None = None, sealed: bytes | None = None
@@ -49,7 +58,12 @@ class SqlOrderLog:
             connection: sa.Connection = tx._connection  # type: ignore[attr-defined]
             for event in events:
                 connection.execute(order_events.insert().values(**_row(event)))
-                data = {"order": event.order_id.hex(), "step": event.trigger.value}
+                self._note_area(event)
+                data = {
+                    "order": event.order_id.hex(),
+                    "step": event.trigger.value,
+                    "area": self._areas.get(event.order_id, ""),
+                }
                 told.append(tx.add_event(event.at, EventKind.ORDER, data))
                 record(
                     tx,

@@ -295,6 +295,9 @@ class Transaction(Protocol):
     def note_order_result(self, device: str, result: OrderResult) -> None:
         """Note what a device did with an order."""
 
+    def note_order_refused(self, device: str, result: OrderResult, at: int) -> None:
+        """Put a device's refusal of an order into the audit."""
+
     def note_crew_report(self, device: str, report: CrewReport, at: int) -> None:
         """Note what a van's crew says about where it was sent."""
 

@@ -96,6 +96,18 @@ class OrderQueries:
                     [{"order_id": order.order_id, "device": device} for device in devices],
                 )
 
+    def drop_former(self, type_: OrderType, counter: int) -> None:
+        """Let no device get an older order of a type any more: each bundle replaces the former."""
+        older = sa.select(t.orders.c.order_id).where(
+            t.orders.c.type == type_, t.orders.c.counter < counter
+        )
+        with self.transaction() as tx:
+            tx._connection.execute(
+                t.order_targets.delete().where(
+                    t.order_targets.c.outcome.is_(None), t.order_targets.c.order_id.in_(older)
+                )
+            )
+
     def take_order_counter(self) -> int:
         """Give a counter that no order had: devices take each one once (contract.orders.Order)."""
         last = ot.order_counter.c.last

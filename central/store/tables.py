@@ -27,7 +27,7 @@ from contract.words import (
     TimeBasis,
 )
 
-_to_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+to_text = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 class Word(TypeDecorator[StrEnum]):
@@ -59,7 +59,7 @@ class Json(TypeDecorator[Any]):
         """Value to text."""
         if value is None:
             return None
-        return _to_text(value)
+        return to_text(value)
 
     def process_result_value(self, value: Any, dialect: sa.Dialect) -> Any:
         """Text to value."""

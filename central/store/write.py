@@ -6,13 +6,14 @@ import functools
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from central.allow import Allowance, AllowanceKind
 from central.store import alert_tables as at_
 from central.store import tables as t
+from central.store.bulk import Bulk
 from central.store.interface import (
     AlertRow,
     DecisionRow,
@@ -62,7 +63,7 @@ _TALLY = (
     .where(t.tallies.c.what == sa.bindparam("of", type_=sa.Text))
     .values(number=t.tallies.c.number + sa.bindparam("by", type_=sa.BigInteger))
 )
-_ADD_MESSAGE = t.messages.insert()
+_ADD_MESSAGES = Bulk(t.messages)
 _BEFORE = t.runs.alias()
 _AT_OR_BELOW = (
     sa.select(sa.func.max(_BEFORE.c.first))
@@ -82,11 +83,11 @@ _DETECTIONS = sa.select(t.detections).where(
     t.detections.c.device == _AT,
     t.detections.c.detection_id.in_(sa.bindparam("at_ids", expanding=True)),
 )
-_ADD_DETECTION = t.detections.insert()
+_ADD_DETECTIONS = Bulk(t.detections)
 _ALERT = sa.select(t.alerts).where(t.alerts.c.key == sa.bindparam("at_key"))
 _ALERT_BY_ID = sa.select(t.alerts).where(t.alerts.c.id == sa.bindparam("at_id"))
 _ADD_EVENT = t.events.insert()
-_ADD_OBSERVATION = at_.observations.insert()
+_ADD_OBSERVATIONS = Bulk(at_.observations)
 _ROUTES = sa.select(at_.alert_routes)
 _ALLOWANCES = (
     sa.select(at_.allowances)
@@ -118,6 +119,14 @@ def tally(connection: sa.Connection, table: sa.Table, by: int) -> None:
     connection.execute(_TALLY, {"of": table.name, "by": by})
 
 
+class _Observation(NamedTuple):
+    device: str
+    seq: int
+    detection_id: bytes
+    revision: int
+    last_seen: int
+
+
 class SqlTransaction:
     """See :class:`central.store.interface.Transaction`."""
 
@@ -132,7 +141,7 @@ class SqlTransaction:
         self._new_detections: dict[tuple[str, bytes], DetectionRow] = {}
         self._alerts: dict[str, AlertRow | None] = {}
         self._changed_alerts: dict[str, AlertRow] = {}
-        self._observations: dict[tuple[str, int], dict[str, Any]] = {}
+        self._observations: dict[tuple[str, int], _Observation] = {}
         self._routes: dict[tuple[str, str], str] | None = None
         self._hits: dict[int, tuple[int, int]] = {}
 
@@ -140,12 +149,11 @@ class SqlTransaction:
         """Write what was gathered: many rows in one statement cost a fraction of one at a time."""
         self._flush_messages()
         if self._new_detections:
-            rows = [columns(row) for row in self._new_detections.values()]
-            self._connection.execute(_ADD_DETECTION, rows)
-            tally(self._connection, t.detections, len(rows))
+            _ADD_DETECTIONS.run(self._connection, list(self._new_detections.values()))
+            tally(self._connection, t.detections, len(self._new_detections))
             self._new_detections.clear()
         if self._observations:
-            self._connection.execute(_ADD_OBSERVATION, list(self._observations.values()))
+            _ADD_OBSERVATIONS.run(self._connection, list(self._observations.values()))
             self._observations.clear()
         self._flush_alerts()
         for allowance_id, (hits, at) in self._hits.items():
@@ -169,7 +177,7 @@ class SqlTransaction:
         if not self._messages:
             return
         tally(self._connection, t.messages, len(self._messages))
-        self._connection.execute(_ADD_MESSAGE, [columns(row) for row in self._messages])
+        _ADD_MESSAGES.run(self._connection, self._messages)
         came: dict[str, list[int]] = defaultdict(list)
         starts: dict[str, int] = {}
         for message in self._messages:
@@ -296,6 +304,14 @@ class SqlTransaction:
                 answered_at=int(result.at),
             )
         )
+
+    def note_order_refused(self, device: str, result: OrderResult, at: int) -> None:
+        """Put a device's refusal of an order into the audit, with its reason."""
+        from central.audit import REFUSED, record
+
+        detail = {"device": device, "reason": "" if result.reason is None else result.reason.value}
+        name = result.order_id.hex() or result.digest.hex()
+        record(self, at, device, "order.refused_at_device", name, outcome=REFUSED, detail=detail)
 
     def note_crew_report(self, device: str, report: CrewReport, at: int) -> None:
         """Note what a van's crew says about where it was sent."""
@@ -435,13 +451,9 @@ class SqlTransaction:
 
     def add_observation(self, device: str, seq: int, detection: Detection) -> None:
         """Note which message carried which revision of a detection."""
-        self._observations[device, seq] = {
-            "device": device,
-            "seq": seq,
-            "detection_id": detection.detection_id,
-            "revision": detection.revision,
-            "last_seen": int(detection.last_seen),
-        }
+        self._observations[device, seq] = _Observation(
+            device, seq, detection.detection_id, detection.revision, int(detection.last_seen)
+        )
 
     def put_alert(self, row: AlertRow) -> AlertRow:
         """Store an alert (id 0: a new one) and return it with its id."""

@@ -6,15 +6,16 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, Request
 from fastapi.responses import FileResponse, Response
 
 from central.actor import Actor
 from central.alert_states import OPEN
+from central.alerts import where_of
 from central.people.permissions import Permission
-from central.places import Place, place_of_alert, place_of_device
+from central.places import Basis, Place, place_of_alert, place_of_device
 from central.store.interface import AlertRow, DetectionRow, Device, Json
 from central.views import alert_json, device_json
 from central.web.access import needs
@@ -128,7 +129,7 @@ def _shown(site: Site, presenter: Presenter, actor: Actor) -> Json:
                 **_position(place),
             }
         )
-        if "lat" in row.subject:
+        if basis is Basis.EMITTER:
             located.append(row)
     return {
         "alerts": alerts,
@@ -174,10 +175,10 @@ def _track(detections: Sequence[DetectionRow]) -> list[list[float]]:
     """Positions of an alert's detections in the order of their times."""
     points: list[list[float]] = []
     for found in sorted(detections, key=lambda d: d.last_seen):
-        subject: dict[str, Any] = found.body["subject"]
-        lat, lon = subject.get("lat"), subject.get("lon")
-        if isinstance(lat, int | float) and isinstance(lon, int | float):
-            points.append([float(lon), float(lat)])
+        reasons = [reason["values"] for reason in found.body["reasons"]]
+        where = where_of(found.body["subject"], reasons)
+        if where:
+            points.append([where["lon"], where["lat"]])
     return points
 
 

@@ -53,6 +53,8 @@ class Reach:
             return self.actor.covers(event.data["alert"].get("area", ""))
         if event.kind is EventKind.NOTICE:
             return self.actor.covers(event.data["notice"]["area"])
+        if event.kind is EventKind.ORDER:
+            return self.actor.covers(event.data["area"])
         return self.actor.covers(self._area_of(event, store) or self.own_area)
 
     def _area_of(self, event: Event, store: SqlStore) -> str:
@@ -63,7 +65,7 @@ class Reach:
         elif event.kind is EventKind.DECISION:
             device = event.data["decision"]["device"]
         else:
-            device = event.data.get("device", "")  # an order's step names none
+            device = event.data["device"]
         if device not in self._areas:
             row = store.device(device) if device else None
             self._areas[device] = "" if row is None else row.area

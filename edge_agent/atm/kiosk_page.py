@@ -23,23 +23,34 @@ PAGE: Final = """<!doctype html>
  #card:empty, [hidden] { display: none !important }
  #other { font-size: calc(2.9 * var(--u)); color: #d7e6f5; padding-top: calc(2 * var(--u));
    border-top: 2px solid #2c4a69 }
- form { display: grid; gap: calc(1.6 * var(--u)); width: min(100%, calc(92 * var(--u))) }
- output { display: block; font-size: calc(6.5 * var(--u)); font-weight: 600; background: #06182a;
-   border: 3px solid #7fa7cf; border-radius: 12px; padding: calc(.8 * var(--u)); min-height: 1.6em }
- #hint { font-size: calc(2.7 * var(--u)); color: #d7e6f5; min-height: 2.6em }
+ form { display: grid; gap: calc(1.3 * var(--u)); width: min(100%, calc(92 * var(--u))) }
+ output { display: block; font-size: calc(5 * var(--u)); font-weight: 600; background: #06182a;
+   border: 3px solid #7fa7cf; border-radius: 12px; padding: calc(.3 * var(--u)); line-height: 1.3 }
+ #hint { font-size: calc(2.6 * var(--u)); color: #d7e6f5 }
  #hint.is-off { color: #ffd75e }
  .keys { display: grid; grid-template-columns: repeat(6, 1fr); gap: calc(1.2 * var(--u)) }
  button { font: inherit; font-size: calc(3.3 * var(--u)); font-weight: 600; color: #0b2239;
    background: #d7e6f5; border: 3px solid transparent; border-radius: 12px;
-   min-height: calc(9 * var(--u)); padding: 0 .3em; line-height: 1.15; touch-action: manipulation }
+   min-height: calc(8.2 * var(--u)); padding: 0 .3em; line-height: 1.15;
+   touch-action: manipulation }
  button:focus-visible { border-color: #ffd75e; outline: 3px solid #ffd75e }
  button:active { background: #fff }
  button.main { background: #2f9e5b; color: #fff } button.main:disabled { background: #4d5d6d }
  button.leave { background: #35506c; color: #fff }
  small { display: block; font-size: .62em; font-weight: 400 }
  .row { display: grid; grid-template-columns: 1fr 1fr; gap: calc(1.6 * var(--u)) }
- @media (orientation: portrait) { :root { --u: min(1.25vw, 1vh) }
-   .keys { grid-template-columns: repeat(3, 1fr) } button { min-height: calc(10 * var(--u)) } }
+ #other { max-width: none } #other span, #hint span { display: block }
+ body:has(#amount:not([hidden])) { padding: calc(1.5 * var(--u)) calc(3 * var(--u)) }
+ main:has(#amount:not([hidden])) { gap: calc(1.2 * var(--u)); align-content: space-evenly }
+ main:has(#amount:not([hidden])) #zh { font-size: calc(4.6 * var(--u)) }
+ main:has(#amount:not([hidden])) #en { font-size: calc(2.8 * var(--u)) }
+ body:has(#amount:not([hidden])) #other { font-size: calc(2.5 * var(--u));
+   padding-top: calc(1 * var(--u)) }
+ @media (orientation: portrait) { :root { --u: min(1.12vw, 1vh) }
+   .keys { grid-template-columns: repeat(3, 1fr) } button { min-height: calc(11 * var(--u)) }
+   body:has(#confirm:not([hidden])) #zh { font-size: calc(5.6 * var(--u)) }
+   #zh, main:has(#amount:not([hidden])) #zh { font-size: calc(6.6 * var(--u)) }
+   #en, main:has(#amount:not([hidden])) #en { font-size: calc(4.2 * var(--u)) } }
 </style>
 <main>
  <div aria-live="assertive" role="status">
@@ -61,8 +72,8 @@ PAGE: Final = """<!doctype html>
    <small>Yes, this is my own wish</small></button></div>
  </form>
 </main>
-<p id="other">不使用人脸，或需要帮助？请到柜台办理
- · Prefer not to use the camera, or need help? Please go to the counter</p>
+<p id="other"><span lang="zh-CN">不使用人脸，或需要帮助？请到柜台办理</span>
+ <span lang="en">Prefer not to use the camera, or need help? Please go to the counter.</span></p>
 <script>
  const at = (id) => document.getElementById(id), key = document.querySelector("[name=kiosk-key]");
  const start = { zh: at("zh").textContent, en: at("en").textContent };
@@ -75,11 +86,12 @@ PAGE: Final = """<!doctype html>
    fetch("/answer", { method: "POST", body });
  };
  const fen = () => Number(digits || "0") * 100;
- const limits = () => [`每次为 ${yuan(form.note_fen)} 元的整数倍，最多 ${yuan(form.most_fen)} 元`,
-   `Multiples of ¥${yuan(form.note_fen)}, up to ¥${yuan(form.most_fen)}`].join(" · ");
+ const limits = () => `<span>每次为 ${yuan(form.note_fen)} 元的整数倍，`
+   + `最多 ${yuan(form.most_fen)} 元</span>`
+   + `<span>Multiples of ¥${yuan(form.note_fen)}, up to ¥${yuan(form.most_fen)}</span>`;
  const isGood = () => fen() > 0 && fen() <= form.most_fen && fen() % form.note_fen === 0;
  const draw = (isOff = false) => {
-   at("sum").textContent = "¥ " + yuan(fen()); at("hint").textContent = limits();
+   at("sum").textContent = "¥ " + yuan(fen()); at("hint").innerHTML = limits();
    at("hint").className = isOff ? "is-off" : "";
  };
  const press = (name) => {

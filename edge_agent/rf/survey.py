@@ -18,6 +18,7 @@ from edge_agent.config import MODEM_KINDS, BroadcastConfig, SensorConfig, Sensor
 from edge_agent.desk import Desk
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
+from edge_agent.rf.alive import Liveness
 from edge_agent.rf.board import board_gauges, board_poller, board_problem
 from edge_agent.rf.broadcast import (
     LISTENED_KINDS,
@@ -35,6 +36,7 @@ from hardware.modems.poller import ModemPoller
 from hardware.readings import FixReading, Item, Reading, SweepReading, Unreadable
 from hardware.serial.port import PortData, PortEnded, PortLost, PortOpened, SerialPort
 from hardware.serial.transport import LineSettings
+from hardware.spectrum.poller import SpectrumPoller
 from hardware.spectrum.uplink import UplinkMeter, is_uplink
 from rf_watch.bearings import BearingBook
 from rf_watch.context import CellContext
@@ -93,7 +95,9 @@ class Survey:
         self._diag: DiagReader | None = None
         self._poller: ModemPoller | None = None
         self._board: BoardPoller | None = None
+        self._spectrum: SpectrumPoller | None = None
         self._clock = clock
+        self._alive = Liveness(config.kind, clock, limit_s=limit_s)
         self._uplink = UplinkMeter()
         self._has_ended = False
         self._failure: str | None = None
@@ -122,6 +126,7 @@ class Survey:
             self._poller.request_survey()
 
     async def _take(self, item: Item) -> None:
+        self._alive.note(item)
         if isinstance(item, Unreadable):
             self._note_unreadable(item)
             return
@@ -220,12 +225,12 @@ class Survey:
     def _spectrum_items(self) -> AsyncIterator[Item]:
         from hardware.spectrum.dialects import DIALECTS as SPECTRUM_DIALECTS
         from hardware.spectrum.dialects import SweepRange
-        from hardware.spectrum.poller import SpectrumPoller
 
         dialect = SPECTRUM_DIALECTS[self._config.kind.value](
             sensor=self._config.name, file=port_name(self._config.url), sweep=SweepRange()
         )
-        return SpectrumPoller(self._port, dialect).items()
+        self._spectrum = SpectrumPoller(self._port, dialect)
+        return self._spectrum.items()
 
     async def _capture_items(self) -> AsyncIterator[Item]:
         """A capture has a header of its own: after each loss a new reader begins."""
@@ -272,6 +277,8 @@ class Survey:
         if self._poller is not None:
             polled = asdict(self._poller.counters)
             gauges |= {f"poll_{name}": polled[name] for name in _POLLED}
+        if self._spectrum is not None:
+            gauges |= {f"poll_{name}": n for name, n in asdict(self._spectrum.counters).items()}
         if self._board is not None:
             gauges |= board_gauges(self._board)
             if state is PartState.OK and (told := board_problem(self._board)) is not None:
@@ -280,6 +287,10 @@ class Survey:
             gauges |= {f"diag_{name}": n for name, n in asdict(self._diag.counters).items()}
             if state is PartState.OK and self._diag.counters.foreign:
                 state, detail = PartState.DEGRADED, "another program talks to this DIAG port"
+        if state is PartState.OK and not self._has_ended:
+            told = self._alive.problem(counters, self._poller, self._spectrum)
+            if told is not None:
+                state, detail = PartState.DEGRADED, told
         self._book.report(self._part, state, detail, {**gauges, **self._counts})
 
 

@@ -35,11 +35,26 @@ FAMILY_OF: dict[bytes, str] = {
 }
 """Names of answers that only one family of modems gives."""
 
+MAKERS: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"quectel", re.IGNORECASE), "quectel"),
+    (re.compile(rb"simcom", re.IGNORECASE), "simcom"),
+    (re.compile(rb"telit", re.IGNORECASE), "telit"),
+    (re.compile(rb"u-?blox", re.IGNORECASE), "ublox"),
+)
+"""What AT+CGMI says, and whose dialect that is."""
+
+
+def maker_of(said: bytes) -> str | None:
+    """Family whose maker's name stands in an answer; None: none of them."""
+    return next((family for pattern, family in MAKERS if pattern.search(said)), None)
+
 
 class LineDialect:
     """Base of the dialects: :meth:`is_cell_line` and :meth:`parse` are what they differ in."""
 
     name = ""
+    identity: tuple[bytes, ...] = (b"AT+CGMI\r",)
+    """Asked first: a modem of another maker is named where it would only refuse the rest."""
     setup: tuple[bytes, ...] = ()
     """Commands sent once after the port was opened."""
     messages_setup: tuple[bytes, ...] = (b"AT+CMGF=0\r", b"AT+CNMI=2,2,0,0,0\r")
@@ -90,7 +105,7 @@ class LineDialect:
         """Commands of the next round; see ModemDialect."""
         self._rounds += 1
         if self._rounds == 1:
-            return self.messages_setup + self.setup + self.round
+            return self.identity + self.messages_setup + self.setup + self.round
         names = {command: _COMMAND_NAME.match(command) for command in self.round}
         useful = [c for c, name in names.items() if name and name.group(1) in self._useful]
         return tuple(useful) or self.round
@@ -182,6 +197,11 @@ class LineDialect:
                 return self._unreadable(line, reason, name, is_damage=True)
             reason = f"{name.decode()} is passed over"
             return self._unreadable(line, reason, name, is_damage=False)
+        if (maker := maker_of(line.data)) is not None:
+            if maker == self.name:
+                return None
+            reason = f"it says that it is a {maker} modem, not {self.name}"
+            return self._unreadable(line, reason, line.data, is_damage=True)
         if _BARE_NUMBER.fullmatch(line.data):
             return self._unreadable(line, "a bare number, not kept", b"", is_damage=False)
         return self._refuse(line, "no line of this dialect")

@@ -32,7 +32,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _HACKRF_ROW_HZ = 5_000_000
 _ROW = re.compile(
     rb"\s*\d{4}-\d\d-\d\d\s*,\s*\d\d?:\d\d:\d\d(?:\.\d+)?\s*,"
-    rb"\s*\d+(?:\.\d*)?\s*,\s*\d+(?:\.\d*)?\s*,\s*\d+(?:\.\d*)?\s*,\s*\d+"
+    rb"\s*\d+(?:\.\d*)?\s*,\s*\d+(?:\.\d*)?\s*,\s*\d+(?:\.\d*)?\s*,\s*\d{1,12}\s*,"
 )
 
 

@@ -21,7 +21,7 @@ import structlog
 
 from atm_face.engines.sface import SFaceEngine
 from hardware.simulators.nas import attack_capture
-from qianshao.demo import people, site
+from qianshao.demo import orders, people, site
 from qianshao.demo.story import Story
 from qianshao.demo.summary import summarise
 from qianshao.demo.witness import Witness
@@ -85,6 +85,9 @@ class Demo:
             f"        the link works once; later sign in at {self.site.url} "
             f"as {visitor.name}, password {visitor.password}"
         )
+        if self.site.trial is not None:
+            for line in orders.told(self.site.trial):
+                self.story.tell(line)
         self._start_van()
         self._start_atm()
         self._began = time.monotonic()

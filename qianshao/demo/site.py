@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from central.actor import Role
@@ -26,6 +26,7 @@ from contract.words import DeviceKind
 from edge_agent.config import AgentConfig, BrokerConfig, BrokerTls, CentralConfig, HealthConfig
 from edge_agent.enrolment import enrol
 from hardware.serial.transport import replay_url
+from qianshao.demo.orders import Trial, prepare_orders
 
 TENANT = "demo"
 VAN, ATM = "van-01", "atm-01"
@@ -60,6 +61,8 @@ class Site:
     host_port: int = 0
     """The simulated bank's host."""
     screen_port: int = 0
+    trial: Trial | None = None
+    """Officers and a bank, to try orders with."""
 
     @property
     def central_folder(self) -> Path:
@@ -90,6 +93,11 @@ class Site:
         return self.folder / f"{device}.toml"
 
     @property
+    def card_key(self) -> Path:
+        """Key under which the ATM and the central know accounts."""
+        return self.agent_folder(ATM) / "card.key"
+
+    @property
     def machine_folder(self) -> Path:
         """Keys and sockets of the simulated ATM."""
         return self.folder / "machine"
@@ -117,14 +125,14 @@ def prepare(folder: Path, http_port: int) -> Site:
     central_folder = folder / "central"
     central_folder.mkdir(exist_ok=True, mode=0o700)
     settings = CentralSettings(tenant=TENANT, folder=central_folder)
-    ports = http_port or _free_port(), _free_port(), _free_port()
+    ports = http_port or free_port(), free_port(), free_port()
     site = Site(
         folder,
         *ports,
         _make_visitor(settings),
-        atm_port=_free_port(),
-        host_port=_free_port(),
-        screen_port=_free_port(),
+        atm_port=free_port(),
+        host_port=free_port(),
+        screen_port=free_port(),
     )
     authority_folder = site.central_folder / "ca"
     is_new = not authority_folder.exists()
@@ -146,6 +154,7 @@ def prepare(folder: Path, http_port: int) -> Site:
     try:
         _enrol(site, desk, VAN, DeviceKind.VAN, "demo van / 演示巡查车", url)
         _enrol(site, desk, ATM, DeviceKind.ATM, "demo ATM / 演示柜员机", url)
+        trial = prepare_orders(folder, site.card_key, settings, store, site.visitor.password)
     finally:
         server.stop()
         store.close()
@@ -163,10 +172,14 @@ def prepare(folder: Path, http_port: int) -> Site:
             "[enrolment]",
             f"port = {site.enrol_port}",
             *_place(VAN, 25.0406, 102.7122),
+            "[orders]",
+            'bank = "simulated"',
+            'accounts = "bank.json"',
+            f'tenant_key_file = "{ATM}/card.key"',
             *_place(ATM, 25.0430, 102.7060),
         ],
     )
-    return site
+    return replace(site, trial=trial)
 
 
 def _place(device: str, lat: float, lon: float) -> list[str]:
@@ -245,9 +258,6 @@ def write_van(site: Site, recordings: Path | None, invented: Path) -> list[str]:
 
 def write_atm(site: Site, visits: Sequence[str]) -> None:
     """Write the ATM's configuration and its script of customers."""
-    key = site.agent_folder(ATM) / "card.key"
-    if not key.exists():
-        replace_durably(key, secrets.token_bytes(32))
     lines = _agent_lines(site, ATM, DeviceKind.ATM)
     lines += ["[atm]", f'tenant_key_file = "{ATM}/card.key"', f'script = "{ATM}/visits.toml"']
     lines += [
@@ -297,6 +307,7 @@ def _write(path: Path, lines: Sequence[str]) -> None:
     replace_durably(path, ("\n".join(lines) + "\n").encode())
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody uses now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -6,6 +6,7 @@ It says on standard error, as JSON lines, how far it is; SIGTERM ends it.
 from __future__ import annotations
 
 import heapq
+import queue
 import random
 import signal
 import sys
@@ -39,6 +40,16 @@ class Member:
             s.device: iter(i for i in s.unsaid() if i > plan.backlog) for s in self._stations
         }
         self._is_done: set[str] = set()
+        self._ordered: queue.SimpleQueue[Station] = queue.SimpleQueue()
+        for station in self._stations:
+            station.on_order(self._ordered.put)
+
+    def _follow_orders(self) -> None:
+        """Let each station do what it was told; one thread for all of this process."""
+        while True:
+            station = self._ordered.get()
+            if station.orders is not None:
+                station.orders.step()
 
     def run(self) -> None:
         """Fill, connect, speak, and wait to be ended."""
@@ -53,6 +64,7 @@ class Member:
             log.info("fleet_ready", stations=len(self._stations))
             while self._plan.waits_for_go and not (self._go.is_set() or self._stopping.is_set()):
                 self._go.wait(0.1)
+            threading.Thread(target=self._follow_orders, name="orders", daemon=True).start()
             for station in self._stations:
                 station.connect()
             log.info("fleet_connecting")

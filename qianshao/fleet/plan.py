@@ -43,6 +43,8 @@ class Plan:
     waits_for_go: bool = False
     """Connect only at SIGUSR1, so that all processes return at once."""
     seed: int = 0
+    takes_orders: bool = False
+    """Stations are ATMs that take orders, each into a store of its own, as an agent does."""
 
     @property
     def last_index(self) -> int:

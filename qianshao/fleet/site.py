@@ -63,7 +63,13 @@ class FleetSite:
 
 
 def prepare(
-    folder: Path, stations: Sequence[str], broker: str, stations_folder: Path | None = None
+    folder: Path,
+    stations: Sequence[str],
+    broker: str,
+    stations_folder: Path | None = None,
+    *,
+    kind: DeviceKind = DeviceKind.FIXED_SITE,
+    settings_lines: Sequence[str] = (),
 ) -> FleetSite:
     """Make authority, keys and enrolments, and start the broker (``nats`` or ``mosquitto``).
 
@@ -78,7 +84,7 @@ def prepare(
     settings = CentralSettings(tenant=TENANT, folder=site.central_folder)
     public = public_pem(central_signer(settings).public)
     replace_durably(site.central_key, public.encode(), mode=0o644)
-    _enrol(site, authority, settings.store_path)
+    _enrol(site, authority, settings.store_path, kind)
     own = authority.issue_client(folder / "central-tls")
     lines = [
         f'tenant = "{TENANT}"',
@@ -92,6 +98,7 @@ def prepare(
         f"certificate = {json.dumps(str(own.certificate))}",
         f"private_key = {json.dumps(str(own.private_key))}",
         f"sessions = {_SESSIONS[broker]}",
+        *settings_lines,
     ]
     replace_durably(site.central_config, ("\n".join(lines) + "\n").encode())
     return site
@@ -108,7 +115,7 @@ def _start_broker(folder: Path, authority: Authority, stations: Sequence[str], k
     return broker
 
 
-def _enrol(site: FleetSite, authority: Authority, store_path: Path) -> None:
+def _enrol(site: FleetSite, authority: Authority, store_path: Path, kind: DeviceKind) -> None:
     store = open_sqlite(store_path)
     now = SystemClock().wall()
     for device in site.stations:
@@ -119,7 +126,7 @@ def _enrol(site: FleetSite, authority: Authority, store_path: Path) -> None:
         store.enrol(
             device,
             tenant=TENANT,
-            kind=DeviceKind.FIXED_SITE,
+            kind=kind,
             name=f"simulated {device}",
             public_pem=identity.evidence_public_pem,
             at=now,

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
 from contract.clock import SystemClock, machine_boot_id
 from contract.envelope import NO_PREVIOUS, seal
-from contract.messages import State
+from contract.messages import OrderResult, State
+from contract.topics import Channel, Lane
 from contract.words import DeviceKind, Presence
+from edge_agent.central_time import CentralTime
 from edge_agent.identity import Identity, find_central
+from edge_agent.order_store import OrderStore
+from edge_agent.orders import OrderDesk, Receiver
 from edge_agent.outbox import Enqueued, Outbox
+from mqtt_bridge.downlink import Downlink
 from mqtt_bridge.ports import BrokerAddress
 from mqtt_bridge.uplink import Uplink, UplinkStatus
 from qianshao.fleet.ledger import Ledger, read_ledger
@@ -50,7 +55,47 @@ class Station:
         self._ledger = Ledger(folder / LEDGER)
         self._session = os.urandom(_SESSION_BYTES)
         self._uplink: Uplink | None = None
+        self.orders: OrderDesk | None = None
+        self._to_do: Callable[[Station], None] = lambda station: None
+        if plan.takes_orders:
+            self.orders = self._make_orders(folder)
         self._published = self._resent = 0
+
+    def _make_orders(self, folder: Path) -> OrderDesk:
+        find = find_central(Path(self._plan.central_key))
+        me = Receiver(
+            tenant=self._plan.tenant,
+            device=self.device,
+            kind=self._kind,
+            find_central=find,
+            find_root=find,
+        )
+        return OrderDesk(
+            OrderStore(folder / "orders.sqlite3"),
+            me,
+            clock=self._clock,
+            time=CentralTime(self._clock, self._boot_id),
+            report=self._report,
+            act=lambda body: None,
+        )
+
+    def _report(self, result: OrderResult) -> None:
+        """Return when a result is durable."""
+        self._outbox.put(result, Lane.DECISIONS).result()
+
+    @property
+    def _kind(self) -> DeviceKind:
+        return DeviceKind.ATM if self._plan.takes_orders else DeviceKind.FIXED_SITE
+
+    def on_order(self, to_do: Callable[[Station], None]) -> None:
+        """Say who lets the orders be worked on: one thread serves many stations."""
+        self._to_do = to_do
+
+    def take(self, channel: Channel, payload: bytes) -> None:
+        """See :class:`mqtt_bridge.downlink.DownlinkSink`."""
+        if self.orders is not None and channel is not Channel.LISTS:
+            self.orders.take(channel, payload)
+            self._to_do(self)
 
     def unsaid(self) -> Sequence[int]:
         """Return the messages that this station was not yet told are durable, in order."""
@@ -83,6 +128,9 @@ class Station:
                 device=self.device,
                 outbox=self._outbox,
                 make_state=self._make_state,
+                downlink=(
+                    None if self.orders is None else Downlink(self._plan.tenant, self.device, self)
+                ),
             )
             self._uplink.start()
 
@@ -102,7 +150,7 @@ class Station:
             State(
                 presence=presence,
                 session=self._session,
-                kind=DeviceKind.FIXED_SITE,
+                kind=self._kind,
                 version="fleet",
             ),
             tenant=self._plan.tenant,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SAME_KHZ = 12.0
 CHANNEL_KHZ = 25.0
+SWEEP_SAME_KHZ = 70.0
+"""A sweep sees a carrier that carries a programme so far beside itself."""
 AUDIO_AGE_US = 60_000_000
 """Two programmes are compared only if they were heard within a minute of each other."""
 ARITHMETIC_KHZ = 30.0
@@ -75,7 +77,8 @@ class AviationWatch:
             products = _products(peak.mhz, strong)
             if not products:
                 continue
-            case = self._case(reading.stamp.sensor, peak.mhz)
+            # the programme moves single sweeps; the arithmetic says where the carrier really is
+            case = self._case(reading.stamp.sensor, _product_mhz(products[0]), SWEEP_SAME_KHZ)
             if case.dossier is not None:
                 continue
             case.raw.add(reading.raw)
@@ -89,6 +92,11 @@ class AviationWatch:
             out += self._tell(case, [found], reading, is_suspected=False)
         return out
 
+    def cases(self) -> list[tuple[float, bool]]:
+        """Frequencies that were told, and whether as an alert."""
+        told = [c for group in self._cases.values() for c in group if c.dossier is not None]
+        return sorted((c.mhz, c.dossier is not None and c.dossier.is_suspected) for c in told)
+
     def close(self) -> list[Detection]:
         """Return the last revisions."""
         out: list[Detection] = []
@@ -98,11 +106,13 @@ class AviationWatch:
                     out += case.dossier.issue(case.rivals, case.raw)
         return out
 
-    def _case(self, sensor: str, mhz: float) -> _AirCase:
+    def _case(
+        self, sensor: str, mhz: float, same_khz: float = CHANNEL_KHZ / 2 + SAME_KHZ
+    ) -> _AirCase:
         cases = self._cases.setdefault(sensor, [])
-        for case in cases:
-            if abs(case.mhz - mhz) * 1000 <= CHANNEL_KHZ / 2 + SAME_KHZ:
-                return case
+        near = [case for case in cases if abs(case.mhz - mhz) * 1000 <= same_khz]
+        if near:
+            return min(near, key=lambda case: abs(case.mhz - mhz))
         nominal = round(round(mhz * 1000 / CHANNEL_KHZ) * CHANNEL_KHZ / 1000, 3)
         case = _AirCase(nominal, RawEvidence("SPECTRUM", self._blobs))
         cases.append(case)
@@ -166,6 +176,12 @@ def _products(mhz: float, fm: Sequence[Track]) -> list[Product]:
     strongest = sorted(fm, key=lambda t: -t.level_db)[:24]
     sources = [Source(round(t.mhz, 3), t.level_db) for t in strongest]
     return third_order(mhz, sources, ARITHMETIC_KHZ)
+
+
+def _product_mhz(product: Product) -> float:
+    """Where the arithmetic puts it."""
+    first, second, *third = product.parents
+    return first + second - third[0] if third else 2 * first - second
 
 
 def _in_receiver(product: Product | None) -> Rival:

@@ -13,6 +13,7 @@ from rf_watch.broadcast.listening import Listener, clip_evidence
 from rf_watch.broadcast.roster import Case, Roster
 from rf_watch.broadcast.schedule import local_minute
 from rf_watch.broadcast.settings import BroadcastSettings
+from rf_watch.broadcast.steps import level_step
 from rf_watch.broadcast.tracks import CaseState, Track, Watching
 from rf_watch.dossier import Blobs
 
@@ -59,7 +60,11 @@ class CaseDesk:
         self._listener.take_bearings(track, stamp.at_us, gap_us)
         group = self._roster.groups.get(track.sensor, [])
         watching = self._watching(track.sensor)
-        opinion = self._judge.opinion(track, group, watching, case.step_khz)
+        if not is_last:
+            case.levels.note(track, stamp.at_us, self._settings.continuous_s)
+        books = (self._roster.cases[t].levels for t in group if t.is_on and t.is_candidate)
+        step = level_step(case.levels, books)
+        opinion = self._judge.opinion(track, group, watching, case.step_khz, step)
         if opinion is None:
             if is_last and case.dossier is not None:
                 return self.issue(case)

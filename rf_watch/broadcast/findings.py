@@ -17,6 +17,7 @@ from rf_watch.broadcast.licensed import Licensed
 from rf_watch.broadcast.rules import BroadcastFinding, Subkind
 from rf_watch.broadcast.schedule import timetable, week_hours
 from rf_watch.broadcast.settings import BroadcastSettings
+from rf_watch.broadcast.steps import LevelStep
 from rf_watch.broadcast.tracks import UNMEASURED_DB, Track, Watching
 from rf_watch.tables.receivers import RECEIVERS
 
@@ -86,7 +87,12 @@ class Judge:
     # -- opinions --------------------------------------------------------------------------------
 
     def opinion(
-        self, track: Track, group: Sequence[Track], watching: Watching, step_khz: float
+        self,
+        track: Track,
+        group: Sequence[Track],
+        watching: Watching,
+        step_khz: float,
+        level_step: LevelStep | None = None,
     ) -> Opinion | None:
         """Return what can be said of a carrier; None while nothing can, or nothing need be."""
         self._licensed.estimate_ppm(track.sensor, group)
@@ -98,7 +104,7 @@ class Judge:
             return Opinion(DetectionKind.ILLEGAL_BROADCAST, "", nominal, (found,), False)
         rows = self._licensed.listed(track, step_khz)
         if rows:
-            return self._listed_opinion(track, rows, nominal)
+            return self._listed_opinion(track, rows, nominal, level_step)
         if off_khz is None:
             return None
         is_off = abs(off_khz) > self._settings.off_raster_khz
@@ -238,7 +244,11 @@ class Judge:
         return None
 
     def _listed_opinion(
-        self, track: Track, rows: Sequence[Licence], nominal: float
+        self,
+        track: Track,
+        rows: Sequence[Licence],
+        nominal: float,
+        level_step: LevelStep | None,
     ) -> Opinion | None:
         """A licensed frequency: is it the licensed station?"""
         row = rows[0]
@@ -264,6 +274,14 @@ class Judge:
             findings.append(
                 BroadcastFinding(rule=rule, values={**base, **values, "odd_s": round(seconds)})
             )
+        if level_step is not None:
+            said = {
+                "before_db": level_step.before_db,
+                "after_db": level_step.after_db,
+                "others_db": level_step.others_db,
+                "others": level_step.others,
+            }
+            findings.append(BroadcastFinding(rule=rules.LEVEL_STEP, values={**base, **said}))
         if not findings:
             return None
         findings += self._level(track, row) + self._fix(track, rows)

@@ -12,6 +12,7 @@ from contract.messages import Rival
 from hardware.readings import Stamp, SweepDevice
 from rf_watch.broadcast.dossier import BroadcastDossier
 from rf_watch.broadcast.identity import Scroll
+from rf_watch.broadcast.steps import LevelBook
 from rf_watch.broadcast.tracks import Track
 from rf_watch.dossier import Blobs, RawEvidence
 
@@ -42,6 +43,7 @@ class Case:
     is_quiet: bool = False
     step_khz: float = 0.0
     device: SweepDevice = SweepDevice.FM_TUNER
+    levels: LevelBook = field(default_factory=LevelBook)
     told_fix_m: float = math.inf
     """Longer half axis of the position told last."""
 

@@ -131,6 +131,16 @@ LEVEL = BroadcastRule(
     source="scenario format section 3.1 for the model",
     false_positives="A hill with a line of sight; a wrong power in the list; antenna gain",
 )
+LEVEL_STEP = BroadcastRule(
+    id="FM-LEVEL-STEP",
+    observed="A licensed frequency is suddenly received otherwise than before, and stays so",
+    family=BroadcastFamily.LEVEL,
+    is_accusing=False,
+    weight=1.5,
+    weight_basis="choice; it asks for a bearing or a listener, it names nobody",
+    source="Yiliang 2017: a stronger transmitter takes a licensed frequency over",
+    false_positives="The station changed its power, antenna or site; ours was turned",
+)
 FIX = BroadcastRule(
     id="FM-FIX",
     observed="Bearings of several places cross: where it stands, with a 95 % ellipse",
@@ -222,6 +232,7 @@ BROADCAST_RULES: tuple[BroadcastRule, ...] = (
     HIJACK_BEARING,
     HIJACK_HOURS,
     LEVEL,
+    LEVEL_STEP,
     FIX,
     TWIN,
     PI_UNKNOWN,

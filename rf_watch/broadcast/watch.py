@@ -138,6 +138,10 @@ class BroadcastWatch:
         found = [t for group in self._roster.groups.values() for t in group if t.is_candidate]
         return sorted(found, key=lambda t: (t.mhz, t.number))
 
+    def air_cases(self) -> list[tuple[float, bool]]:
+        """Carriers of the aviation band that were told, and whether as an alert."""
+        return self._aviation.cases()
+
     def state(self, track: Track) -> CaseState:
         """State of a carrier's case."""
         return self._desk.state(track)

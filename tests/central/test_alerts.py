@@ -19,8 +19,9 @@ from central.alerts import (
     claims_of_decision,
     family,
 )
+from central.places import Place, stated_place
 from central.store import AlertRow
-from contract import UnixMicros
+from contract import Reason, UnixMicros
 from contract.codec import Values
 from contract.messages import MachineAlarm
 from contract.words import (
@@ -33,7 +34,7 @@ from contract.words import (
     TimeBasis,
 )
 from tests.central.kit import a_decision, an_attack
-from tests.samples import a_detection
+from tests.samples import SUBJECT, a_detection
 
 SUSPECTED: dict[str, Any] = {
     "level": Level.SUSPECTED,
@@ -171,3 +172,33 @@ def test_the_level_is_the_highest_ever_claimed(order: list[dict[str, Any]]) -> N
     assert row.level is max((c.level for c in claims), key=lambda level: level.rank)
     assert row.count == len(claims)
     assert dataclasses.asdict(row)["first_seen"] == claims[0].first_seen
+
+
+def test_an_emitter_that_moves_is_one_alert_and_its_place_is_the_newest() -> None:
+    def told(revision: int, **where: float) -> Claim:
+        found = a_detection(revision=revision, subject={**SUBJECT, **where})
+        claim = claim_of_detection(found, device="van-1", seq=revision + 1)
+        assert claim is not None
+        return claim
+
+    row, _ = apply_claim(None, told(0, lat=25.0, lon=102.7, radius_m=300), now=1)
+    assert stated_place(row) == Place(25.0, 102.7, 300.0)
+    moved = told(1, lat=25.1, lon=102.8)
+    assert moved.key == row.key
+    row, _ = apply_claim(row, moved, now=2)
+    assert stated_place(row) == Place(25.1, 102.8)
+    row, _ = apply_claim(row, told(2), now=3)  # nobody said where: it is where it was
+    assert stated_place(row) == Place(25.1, 102.8)
+
+
+def test_a_fix_among_the_reasons_is_the_place_of_an_alert() -> None:
+    fix = Reason(
+        rule="FM-FIX", family="place", weight=0.0,
+        values={"lat": 25.04, "lon": 102.71, "semi_major_m": 180, "bearings": 3},
+    )  # fmt: skip
+    claim = claim_of_detection(a_detection(reasons=(fix,)), device="van-1", seq=1)
+    assert claim is not None
+    row, _ = apply_claim(None, claim, now=1)
+    assert stated_place(row) == Place(25.04, 102.71, 180.0)
+    two = alert_key(AlertKind.GOIP_DEN_SUSPECTED, {"lat": 1.0, "lon": 2.0}, "van-1")
+    assert two != alert_key(AlertKind.GOIP_DEN_SUSPECTED, {"lat": 1.1, "lon": 2.0}, "van-1")

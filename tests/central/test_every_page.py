@@ -3,8 +3,10 @@ nothing from elsewhere. ``QIANSHAO_SCREENSHOTS=DIR`` keeps a picture of each."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,7 @@ from tests.central.kit import (
 )
 from tests.central.office import filled_office
 from tests.central.signing import browser_cookie, site_of_app
+from tests.central.tiles import pmtiles
 from tests.samples import a_detection
 
 pytestmark = pytest.mark.browser
@@ -67,7 +70,7 @@ NAMES = {
     "{change_id}": "1",
 }
 NO_PAGES = ("/api/", "/events", "/sign-in/link", "/map/", "/static")
-FILES = ("envelope", "to-sign")
+FILES = ("envelope", "to-sign", "transfer")
 
 
 class Watched:
@@ -185,7 +188,10 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
         subject={"plmn": "460-00", "lat": 25.02, "lon": 102.69},
         detection_id=b"h" * 16,
     )
-    central.take(van.topic(), van.next(high), b"nonsense")
+    moved = dataclasses.replace(
+        high, subject={**high.subject, "lat": 25.03, "lon": 102.70}, detection_id=b"i" * 16
+    )
+    central.take(van.topic(), van.next(high), van.next(moved), b"nonsense")
     central.take(atm.topic(Lane.DECISIONS), atm.next(a_decision()), atm.next(an_attack()))
     open_case(central)
     places = {"van-1": Place(25.04, 102.71), "atm-1": Place(25.03, 102.70)}
@@ -296,6 +302,21 @@ def test_the_map_is_drawn_and_names_what_is_on_it(watched: Watched) -> None:
     assert page.locator("[data-placed-device]").count() == 2
     assert page.locator("[data-placed-alert]").count() == 4
     assert "± 300 m" in page.locator("main").inner_text()
+    drawn = page.locator("#map")
+    assert int(drawn.get_attribute("data-tracks") or 0) == 1  # of the one that moved
+    assert drawn.get_attribute("data-tile-features") == "0"
+    tiles = site_of_app(watched.app).settings.folder / "tiles"
+    tiles.mkdir()
+    try:
+        (tiles / "city.pmtiles").write_bytes(pmtiles())
+        (tiles / "broken.pmtiles").write_bytes(b"PMTiles\x03 and then nothing")
+        page.reload()
+        page.wait_for_selector("#map[data-state=drawn]", timeout=60_000)
+        assert int(drawn.get_attribute("data-tile-features") or 0) > 0
+        assert page.locator("[data-placed-alert]").count() == 4
+        assert int(drawn.get_attribute("data-tracks") or 0) == 1
+    finally:
+        shutil.rmtree(tiles)
     watched.assert_clean("/map")
 
 

@@ -108,6 +108,22 @@ def test_an_officer_who_cannot_be_one_changes_nothing(
         town.office.officers.remove("admin", b"x" * 32)
 
 
+def test_who_was_away_for_two_bundles_gets_the_newest_alone(town: OfficeTown) -> None:
+    town.away = {"atm-2"}
+    third = town.office.officers.add("admin", "zhao", public_pem(KEYS["zhao"].public_key()))
+    town.carry()
+    fourth = town.office.officers.remove("admin", kid_of(third.officers[-1]))
+    town.carry()
+    town.add(town.folder, 3)  # enrolled after all of them
+    town.away = set()
+    town.born("atm-2")
+    town.carry()
+    assert town.dispatcher.pending(third.order_id) == []
+    done = {a.device: a.outcome for a in town.central.store.answers(fourth.order_id)}
+    assert done == dict.fromkeys(("atm-1", "atm-2", "atm-3"), OrderOutcome.APPLIED)
+    assert town.alerts() == []  # nobody refused an old version
+
+
 def test_a_bundle_is_sent_anew_before_its_delivery_ends(town: OfficeTown) -> None:
     assert town.office.officers.renew_due() == 0
     town.central.clock.advance(340 * 24 * HOUR)

@@ -13,7 +13,7 @@ from pycose.headers import KID, Algorithm
 from pycose.keys import EC2Key, OKPKey
 from pycose.messages import CoseMessage, Sign1Message
 
-from contract import Envelope, EnvelopeError, Refusal, UnixMicros, open_envelope, seal
+from contract import Envelope, EnvelopeError, Refusal, UnixMicros, envelope, open_envelope, seal
 from contract.clock import ClockQuality, MonoMicros
 from contract.codec import encode, to_map
 from contract.envelope import MAX_SEQ, Payload, message_digest, message_id_of
@@ -231,3 +231,28 @@ def test_pycose_and_cwt_refuse_what_was_touched() -> None:
     key = cwt.COSEKey.new({1: 1, -1: 6, -2: public, 3: -8, 2: KeySigner(ED25519).kid, 4: [2]})
     with pytest.raises(cwt.VerifyError):
         cwt.COSE().decode(bytes(raw), key, external_aad=b"qianshao/1\0demo")
+
+
+@given(st.integers(0, 600), st.integers(0, 255), st.binary(max_size=3))
+def test_the_quick_look_takes_only_what_the_close_look_takes(
+    at: int, byte: int, more: bytes
+) -> None:
+    raw = bytearray(_sealed_for_the_quick_look())
+    raw[at % len(raw)] = byte
+    changed = bytes(raw) + more
+    quick = envelope._quick_parts(changed)
+    if quick is not None:
+        tag = cbor2.loads(changed)
+        assert tag.tag == 18
+        assert [quick[0], {}, quick[1], quick[2]] == list(tag.value)
+        assert cbor2.dumps(tag, canonical=True) == changed
+
+
+@pytest.mark.parametrize("size", [0, 23, 24, 255, 256, 65_000])
+def test_the_quick_look_takes_every_usual_size(size: int) -> None:
+    raw = cbor2.dumps(cbor2.CBORTag(18, [b"p", {}, bytes(size), bytes(64)]), canonical=True)
+    assert envelope._quick_parts(raw) == (b"p", bytes(size), bytes(64))
+
+
+def _sealed_for_the_quick_look() -> bytes:
+    return cbor2.dumps(cbor2.CBORTag(18, [bytes(40), {}, bytes(300), bytes(64)]), canonical=True)

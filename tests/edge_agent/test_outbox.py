@@ -6,6 +6,7 @@ import math
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from contract.codec import MAX_MESSAGE_BYTES
 from contract.envelope import message_digest
 from contract.keys import Algorithm, KeySigner
 from contract.topics import Lane
+from edge_agent import outbox as outbox_module
+from edge_agent import outbox_writer
 from edge_agent.outbox import (
     MessageRefusedError,
     OutboxClosedError,
@@ -476,3 +479,47 @@ def test_rows_are_read_lane_by_lane_and_those_that_wait_are_told(bench: Bench) -
         assert outbox.top_seq() == 4
         outbox.apply_receipt(receipt_bytes(1, heads[0], [(3, 3)]))
         assert outbox.held(range(5000)) == {2, 4}
+
+
+# -- the writer's thread -------------------------------------------------------------------------
+
+
+class _BrokenLog:
+    """A log whose disk is full."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        def fail(*_: object, **__: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        return fail
+
+
+@pytest.mark.timeout(30)
+def test_a_log_that_fails_hangs_nobody(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with bench.open(quota=Quota(max_rows=40)) as outbox:
+        for module in (outbox_module, outbox_writer):
+            monkeypatch.setattr(module._log, "_log", _BrokenLog())
+        fill(outbox, 3)
+        contradiction = receipt_bytes(up_to=3, head=bytes(32))
+        with pytest.raises(ReceiptMismatchError):
+            outbox.apply_receipt(contradiction)
+        for number in range(35):  # at quota older telemetry is dropped, which the log is told
+            outbox.put(numbered_detection(100 + number), Lane.TELEMETRY).result(10)
+        assert sum(outbox.stats().dropped.values()) > 0
+        assert outbox.put(a_health(), Lane.EVIDENCE).result(10).seq == outbox.stats().last_seq
+
+
+@pytest.mark.timeout(30)
+def test_whatever_fails_in_the_writers_thread_is_told_to_who_waits(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bench.open() as outbox:
+
+        def fail() -> None:
+            raise RuntimeError("a defect")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(outbox, "_show_writer", fail)
+            with pytest.raises(OutboxError, match="a defect"):
+                outbox.put(a_health(), Lane.HEALTH).result(10)
+        assert outbox.put(a_health(2), Lane.HEALTH).result(10).seq == 2, "the thread lives on"

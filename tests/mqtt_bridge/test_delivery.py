@@ -51,8 +51,8 @@ def test_what_happens_now_overtakes_what_had_to_wait(site: Site) -> None:
         came = [d for d in intake.batch(100, 1.0) if "/up/" in d.topic]
         for delivery in came:
             delivery.ack()
-    payloads = [d.payload for d in came]
-    assert sorted(payloads) == [b"message %d" % n for n in range(1, 7)]
+    payloads = [d.payload for d in came]  # a slow machine's broker may deliver again
+    assert set(payloads) == {b"message %d" % n for n in range(1, 7)}
     assert {d.topic for d in came if d.payload != b"message 6"} == {waited}
     if not isinstance(site.broker, MosquittoBroker):  # there both share one session's queue
         assert payloads[0] == b"message 6"

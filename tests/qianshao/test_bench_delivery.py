@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_agent.outbox_store import OutboxStore
-from qianshao.bench_delivery import ingest, sustained
+from qianshao.bench_delivery import PROCESSES, ingest, sustained
 from qianshao.bench_enqueue import enqueue_groups, fsync_us, signing, store_groups
 
 
@@ -25,7 +25,10 @@ def test_a_slow_disk_is_slow_for_each_commit_and_only_while_it_is_measured() -> 
 
 
 def test_a_steady_state_has_a_rate_at_both_ends() -> None:
-    ours, peer = sustained(seconds=1.0, runs=1)
+    way = sustained(seconds=1.0, runs=1)
+    ours, peer = way.rate
+    assert set(way.cpu_us) == set(PROCESSES)
+    assert all(cost > 0 for pair in way.cpu_us.values() for cost in pair)
     assert ours > 0
     assert peer > 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import re
 import zlib
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hardware.readings import Position
 from hardware.simulators.fm_scene import FmReceiver, city_scene, main
 from qianshao.__main__ import main as qianshao
+from qianshao.broadcast_pictures import draw_all
 from qianshao.spectrum_picture import Mark, SpectrumPicture
 
 HERE = Position(25.0, 102.7)
@@ -71,3 +73,28 @@ def test_a_scene_is_written_replayed_and_drawn_by_one_command_each(
     assert said.err.count(" listed ") == 7
     assert "103.55 DISCOVERED" in svg.read_text("utf-8")
     assert main([str(cases), "PFM-99", "--folder", str(tmp_path)]) == 2
+
+
+def test_each_kind_of_suspicion_has_a_picture_that_names_it() -> None:
+    path = Path(__file__).parents[1] / "rf_watch" / "broadcast" / "pirate_fm_cases.csv"
+    with path.open(encoding="utf-8") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    drawn = draw_all(rows)
+    told = {
+        name: {(d.subject["mhz"], d.subkind or str(d.alert)) for d in alerts}
+        for name, (_, alerts) in drawn.items()
+    }
+    assert told == {
+        "broadcast": {(90.5, "UNLICENSED"), (94.5, "UNLICENSED")},
+        "broadcast-off-raster": {(103.55, "OFF_RASTER")},
+        "broadcast-cochannel": {(91.8, "COCHANNEL_HIJACK")},
+        "broadcast-aviation": {(121.4, "AERONAUTICAL_INTERFERENCE")},
+    }
+    for name, mark in {
+        "broadcast": "94.50 DISCOVERED",
+        "broadcast-off-raster": "103.55 DISCOVERED",
+        "broadcast-cochannel": "91.80 DISCOVERED",
+        "broadcast-aviation": "121.400 ALERT",
+    }.items():
+        assert drawn[name][0].count(mark) == 1
+    assert "observed" not in drawn["broadcast-aviation"][0]

@@ -193,7 +193,13 @@ async function start() {
       known = show(map, data);
     } catch { /* the next round tries again */ }
   }, REFRESH_MS);
-  map.once("idle", () => { root.dataset.state = "drawn"; });
+  // What is drawn now, for whoever asks whether tiles and tracks are really there.
+  const drawn = tiles.flatMap((tile) => tile.layers.map((layer) => layer.id));
+  map.on("idle", () => {
+    root.dataset.tracks = map.queryRenderedFeatures({ layers: ["tracks"] }).length;
+    root.dataset.tileFeatures = map.queryRenderedFeatures({ layers: drawn }).length;
+    root.dataset.state = "drawn";
+  });
   map.triggerRepaint();
 }
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import async_playwright
 
+from atm_face.screens import Prompt
 from atm_face.withdrawal import Outcome, State, Withdrawal
 from atm_face.withdrawal_screens import screen_of
-from edge_agent.atm.kiosk import Kiosk
+from edge_agent.atm.dialog import AmountRange
+from edge_agent.atm.kiosk import CHOOSE_AMOUNT, Kiosk, KioskDialog
 
 PRESENTED = Withdrawal(id="w", stan="000001", terminal="T", amount_fen=1, state=State.PRESENTED)
 CLOSING = Withdrawal(
@@ -54,6 +58,154 @@ def test_page_and_events() -> None:
             assert shown["zh"] == screen_of(PRESENTED).text.zh
             assert set(shown) == {"screen", "zh", "en", "asks_for_card", "is_end", "form"}
             await kiosk.close()
+
+    asyncio.run(run())
+
+
+LIMITS = AmountRange(note_fen=10_000, most_fen=300_000)
+
+
+async def post(port: int, body: bytes, length: str | None = None) -> str:
+    """First line of the answer to what a page sends."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    size = str(len(body)) if length is None else length
+    head = f"POST /answer HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n"
+    writer.write(head.encode() + body)
+    line = (await reader.readline()).decode()
+    writer.close()
+    await writer.wait_closed()
+    return line
+
+
+@contextlib.asynccontextmanager
+async def serving() -> AsyncIterator[tuple[Kiosk, int, str]]:
+    """A page on some port, and the key that it was given."""
+    kiosk = Kiosk()
+    server = await kiosk.listen(0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        _, body = await get(port, "/")
+        yield kiosk, port, body.partition('kiosk-key" content="')[2][:32]
+        await kiosk.close()
+
+
+def test_only_the_page_itself_answers_and_only_once() -> None:
+    async def run() -> None:
+        async with serving() as (kiosk, port, key):
+            answer = await kiosk.ask("amount", CHOOSE_AMOUNT, {"kind": "amount"})
+            wrong: list[object] = [
+                {"key": "0" * 32, "number": 1, "value": 10_000},
+                {"key": key, "number": 2, "value": 10_000},
+                {"key": key, "number": 1, "value": "10000"},
+                {"key": key, "number": 1},
+                {"key": None, "number": 1, "value": True},
+                [],
+                7,
+            ]
+            for body in wrong:
+                assert "409" in await post(port, json.dumps(body).encode())
+            assert "409" in await post(port, b"\xff{")
+            for length in ("-1", "99999999", "x"):
+                assert await post(port, b"{}", length) == ""
+            assert not answer.done()
+            good = json.dumps({"key": key, "number": 1, "value": 10_000}).encode()
+            assert "204" in await post(port, good)
+            assert answer.result(0) == 10_000
+            assert "409" in await post(port, good)
+            left = await kiosk.ask("amount", CHOOSE_AMOUNT, {"kind": "amount"})
+            await kiosk.show(PRESENTED)  # the machine went on: the question is over
+            assert left.result(0) is False
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("value", "amount", "is_confirmed"),
+    [
+        (200_000, 200_000, False),
+        (True, None, True),
+        (False, None, False),
+        (10_001, None, False),
+        (310_000, None, False),
+        (-10_000, None, False),
+    ],
+)
+def test_what_is_no_amount_is_none_and_only_yes_is_yes(
+    value: object, amount: int | None, is_confirmed: bool
+) -> None:
+    async def run() -> None:
+        async with serving() as (kiosk, port, key):
+            dialog = KioskDialog(kiosk, answer_s=5, read_s=0)
+            dialog.loop = asyncio.get_running_loop()
+
+            async def answered(number: int) -> None:
+                while kiosk._form is None or kiosk._form.number != number:
+                    await asyncio.sleep(0.005)
+                body = {"key": key, "number": number, "value": value}
+                assert "204" in await post(port, json.dumps(body).encode())
+
+            asked = asyncio.to_thread(dialog.ask_amount, LIMITS)
+            assert (await asyncio.gather(asked, answered(1)))[0] == amount
+            question = asyncio.to_thread(dialog.confirm, Prompt.ANTI_FRAUD_VOICE_ZH)
+            assert (await asyncio.gather(question, answered(2)))[0] is is_confirmed
+
+    asyncio.run(run())
+
+
+def test_who_does_not_answer_has_said_no() -> None:
+    async def run() -> None:
+        async with serving() as (kiosk, _, _):
+            dialog = KioskDialog(kiosk, answer_s=0.05)
+            assert await asyncio.to_thread(dialog.ask_amount, LIMITS) is None  # no page yet
+            dialog.loop = asyncio.get_running_loop()
+            assert await asyncio.to_thread(dialog.ask_amount, LIMITS) is None
+            assert not await asyncio.to_thread(dialog.confirm, Prompt.ANTI_FRAUD_VOICE_ZH)
+            await asyncio.sleep(0.01)
+            assert kiosk._form is None
+
+    asyncio.run(run())
+
+
+@pytest.mark.browser
+def test_a_browser_asks_by_touch_and_keyboard(chromium: str) -> None:
+    async def run() -> None:
+        async with serving() as (kiosk, port, _), async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox"]
+            )
+            for width, height in ((800, 600), (1080, 1920)):
+                page = await browser.new_page(viewport={"width": width, "height": height})
+                await page.goto(f"http://127.0.0.1:{port}/")
+                fields = {"kind": "amount", "note_fen": 10_000, "most_fen": 300_000}
+                fields |= {"quick_fen": [10_000, 200_000]}
+                answer = await kiosk.ask("amount", CHOOSE_AMOUNT, fields)
+                await page.wait_for_selector("#amount:not([hidden])")
+                fits = "[...document.querySelectorAll('main,html')].every("
+                fits += "one => one.scrollHeight <= one.clientHeight + 1)"
+                assert await page.evaluate(fits)
+                for key in ("2", "5", "0", "Enter"):  # no multiple of the note
+                    await page.keyboard.press(key)
+                await page.wait_for_selector("#hint.is-off")
+                assert not answer.done()
+                for key in ("Backspace", "Backspace", "0", "0", "0", "Enter"):  # 2000
+                    await page.keyboard.press(key)
+                assert await asyncio.to_thread(answer.result, 5) == 200_000
+                answer = await kiosk.ask("amount", CHOOSE_AMOUNT, fields)
+                await page.wait_for_selector("#amount:not([hidden])")
+                await page.click("#quick button:first-child")
+                assert await asyncio.to_thread(answer.result, 5) == 10_000
+                answer = await kiosk.ask("amount", CHOOSE_AMOUNT, fields)
+                await page.wait_for_selector("#amount:not([hidden])")
+                await page.keyboard.press("Escape")
+                assert await asyncio.to_thread(answer.result, 5) is False
+                question = {"kind": "confirm", "wait_s": 1}
+                answer = await kiosk.ask("question", CHOOSE_AMOUNT, question)
+                await page.wait_for_selector("#yes:disabled")
+                await page.wait_for_selector("#yes:enabled")
+                await page.click("#yes")
+                assert await asyncio.to_thread(answer.result, 5) is True
+                await page.close()
+            await browser.close()
 
     asyncio.run(run())
 

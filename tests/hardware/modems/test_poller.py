@@ -25,6 +25,8 @@ from hardware.serial.port import (
 from hardware.serial.transport import PortError, replay_url
 from hardware.simulators.modem import SimulatedModem
 from hardware.simulators.modem_scripts import SceneScript, TranscriptScript
+from hardware.simulators.peers import PEERS
+from hardware.simulators.scene import CENTRE, GENUINE, RadioScene
 
 CELL = b'+QENG: "neighbourcell","GSM",460,00,52A1,3C08,44,23,-78,27,87,0,0\r\n'
 QUICK = Backoff(first_s=0.01, cap_s=0.05)
@@ -33,7 +35,7 @@ QUICK = Backoff(first_s=0.01, cap_s=0.05)
 def dialect() -> QuectelDialect:
     """Without its set-up, which is the dialects' own matter: the rounds are what is tested."""
     modem = QuectelDialect(sensor="modem0", file="modem0")
-    modem.messages_setup = ()
+    modem.identity = modem.messages_setup = ()
     return modem
 
 
@@ -140,6 +142,22 @@ def test_a_replayed_byte_stream_gives_its_readings_and_ends(tmp_path: Path) -> N
 
 
 # -- on cue ---------------------------------------------------------------------------------------
+
+
+def test_a_modem_of_another_maker_is_named(tmp_path: Path) -> None:
+    async def first(link: Path) -> Unreadable:
+        async with SerialPort(str(link), clock=SystemClock(), backoff=QUICK) as port:
+            poller = ModemPoller(port, QuectelDialect(sensor="modem0", file="modem0"))
+            async with asyncio.timeout(10):
+                async for item in poller.items():
+                    if isinstance(item, Unreadable) and item.is_damage:
+                        return item
+        raise AssertionError("nothing was said")
+
+    scene = RadioScene(GENUINE, CENTRE, lambda: 0.0)
+    with SimulatedModem(PEERS["simcom_sim800"](scene), tmp_path / "modem0") as modem:
+        said = asyncio.run(first(modem.link))
+    assert said.reason == "it says that it is a simcom modem, not quectel"
 
 
 class CuedPort:

@@ -47,6 +47,15 @@ def test_recorded_rows_give_the_published_peak_hold(
     assert (got[5].stamp.at_us - got[4].stamp.at_us) == 1_000_000
 
 
+@pytest.mark.parametrize("samples", [b"00 8", b"8.5", b"9" * 5000, b""])
+def test_a_count_of_samples_that_is_none_costs_one_row(samples: bytes) -> None:
+    row = b"2026-11-25, 12:00:00, 87000000, 88000000, 250000.00, %s, -50, -60, -55, -70\n"
+    bad, good = read(row % samples + row % b"8")
+    assert isinstance(bad, Unreadable)
+    assert bad.place == "line 1"
+    assert isinstance(good, SweepReading)
+
+
 def test_hops_of_one_sweep_are_put_together_and_times_move_to_utc() -> None:
     row = b"2026-11-25, 20:00:%02d, %d, %d, 1000000.00, 10, -50, -51\n"
     text = b"".join(
