@@ -70,7 +70,7 @@ def _period(site: Site, span: str, day: dt.date | None) -> Period:
     try:
         return report_period(Span(span), day or today)
     except ValueError as error:
-        raise HTTPException(422, str(error)) from None
+        raise HTTPException(404, str(error)) from None
 
 
 @router.get("/statistics")
