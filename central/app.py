@@ -17,14 +17,17 @@ from central.alert_desk import AlertDesk
 from central.audit import AuditLog
 from central.authority import Authority, AuthorityError, split_hosts
 from central.case_watch import CaseWatch
+from central.clock_work import ClockDesk
 from central.config import BrokerKind, CentralSettings, load_settings
 from central.dispatch_desk import DispatchDesk
 from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
+from central.intake.door import AlarmDoor
 from central.lists import ListKeeper, WireHolds, all_holds
 from central.lists.keys import desk_in, keys_in_force
 from central.lists.rotation import key_desk_in
+from central.order_clocks import ReceiptWatch
 from central.orders import OrderDispatcher, order_keys
 from central.orders.bank import BankFileError
 from central.orders.office import open_office
@@ -67,6 +70,8 @@ RENEW_S = 24 * 3600.0
 
 CALLS_EVERY_S = 5.0
 """How often alerts are looked through that nobody has acknowledged."""
+CLOCKS_EVERY_S = 1.0
+"""How often the law's clocks are asked what is due."""
 CASES_EVERY_S = 10.0
 """How often open cases are looked through for silence, for sightings and for what meets a lead."""
 VANS_EVERY_S = 2.0
@@ -131,6 +136,7 @@ class Central:
             on_events=self._hub.publish,
             on_heard=self._orders.heard,
             area=settings.area,
+            take_alarm=AlarmDoor.at(settings.folder, settings.alarm_senders).take,
             batch_messages=settings.batch_messages,
             receipt_interval_ms=settings.receipt_interval_ms,
         )
@@ -154,12 +160,15 @@ class Central:
             account_key=lambda: keys_in_force(settings, self._store)[0].secret,
         )
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
+        self._clocks = ClockDesk(self._store, SystemClock(), self._hub.publish)
         self._cases = CaseWatch(self._store, SystemClock(), self._hub.publish)
         self._tending = Tending(
             SystemClock(),
             Duty("vans", VANS_EVERY_S, self._vans.next_due),
             Duty("cases", CASES_EVERY_S, self._cases.step),
             Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
+            Duty("clocks", CLOCKS_EVERY_S, self._clocks.tell_due),
+            Duty("receipts", CLOCKS_EVERY_S, ReceiptWatch(self._store, SystemClock()).step),
             Duty("order_desk", ORDERS_EVERY_S, self._office.tick),
             Duty("officers", OFFICERS_EVERY_S, self._office.officers.renew_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),

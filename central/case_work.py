@@ -91,13 +91,14 @@ class CaseWork:
         severity: Severity = Severity.HIGH,
         first_seen: int | None = None,
         place: tuple[float, float] | None = None,
+        owner: str = "",
     ) -> CaseRow:
-        """Open a case; the actor owns it."""
+        """Open a case; the actor owns it where nobody else is named."""
         if not actor.covers(area):
             raise NotCoveredError(f"the area {area} is not one of yours")
         row = CaseRow(
             number=self._number(area), kind=line_of(kind, "a kind"), severity=severity, area=area,
-            state=state.value, owner=actor.name, subject=subject,
+            state=state.value, owner=owner or actor.name, subject=subject,
             lat=None if place is None else place[0], lon=None if place is None else place[1],
             opened_by=actor.name, opened_at=self._now,
             first_seen=self._now if first_seen is None else min(first_seen, self._now),

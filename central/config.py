@@ -81,6 +81,8 @@ class CentralSettings:
     store_url: str | None = None
     """PostgreSQL as the store (``postgresql://user@host/database``); None: a file in the folder."""
 
+    alarm_senders: frozenset[str] = frozenset()
+    """Devices that may hand over alarms of 110 through the broker."""
     orders: OrderSettings = field(default_factory=OrderSettings)
     """Stops, freezes and the way to the banks."""
     retention: Retention = field(default_factory=Retention)
@@ -112,6 +114,7 @@ def load_settings(path: Path) -> CentralSettings:
     ingest = root.table_or_none("ingest") or _nothing(file)
     pages = root.table_or_none("pages") or _nothing(file)
     enrolment = root.table_or_none("enrolment")
+    intake = root.table_or_none("intake") or _nothing(file)
     store = root.table_or_none("store") or _nothing(file)
     people = root.table_or_none("people") or _nothing(file)
     settings = CentralSettings(
@@ -130,6 +133,9 @@ def load_settings(path: Path) -> CentralSettings:
         **_enrolment(enrolment),
         area=root.text("area", _check_area) if root.has("area") else default.area,
         store_url=store.text("url", check_store_url) if store.has("url") else None,
+        alarm_senders=frozenset(
+            check_id(name, "senders") for name in intake.texts_or("senders", ())
+        ),
         retention=_retention(root.table_or_none("retention") or _nothing(file)),
         orders=read_order_settings(root.table_or_none("orders") or _nothing(file)),
         places=_places(root),

@@ -16,7 +16,7 @@ import structlog
 
 from central.admission import Admitted, Refused, admit
 from central.receipts import ReceiptDesk
-from central.record import Recorded, Recorder
+from central.record import Recorded, Recorder, TakeAlarm
 from central.store.interface import Event, Store, StoreUnavailableError
 from contract import Clock
 from contract.clock import machine_boot_id
@@ -62,6 +62,7 @@ class Ingest:
         first_retry_s: float = 0.1,
         longest_retry_s: float = 5.0,
         area: str = "",
+        take_alarm: TakeAlarm | None = None,
     ) -> None:
         self._store = store
         self._intake = intake
@@ -71,6 +72,7 @@ class Ingest:
         self._on_heard = on_heard
         self._batch_messages = batch_messages
         self._area = area
+        self._take_alarm = take_alarm
         self._first_retry_s = first_retry_s
         self._longest_retry_s = longest_retry_s
         self._violations: SimpleQueue[Sequence[Violation]] = SimpleQueue()
@@ -179,7 +181,7 @@ class Ingest:
     def _commit(self, deliveries: Sequence[Delivery]) -> Recorded:
         items = self._admit_all(deliveries)  # signatures are checked before the write lock is held
         with self._store.transaction() as tx:
-            recorder = Recorder(tx, self._clock.wall(), self._area)
+            recorder = Recorder(tx, self._clock.wall(), self._area, self._take_alarm)
             recorder.expect(items)
             for item in items:
                 recorder.apply(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,7 +37,7 @@ from contract import (
 )
 from contract.clock import UnixMicros
 from contract.codec import to_json
-from contract.messages import CrewReport, MachineAlarm
+from contract.messages import AlarmReport, CrewReport, MachineAlarm
 from contract.words import OrderOutcome, Presence, TimeBasis
 from mqtt_bridge.brokers.violations import Violation
 
@@ -57,12 +57,23 @@ class Recorded:
     refused: int = 0
 
 
+TakeAlarm = Callable[[Transaction, int, str, str, AlarmReport], Sequence[Event]]
+"""Opens a case for an alarm that a device handed over: transaction, now, device, its area, body."""
+
+
 class Recorder:
     """Applies a batch to one transaction. Events are written at the end, one for each thing."""
 
-    def __init__(self, tx: Transaction, now: UnixMicros, area: str = "") -> None:
+    def __init__(
+        self,
+        tx: Transaction,
+        now: UnixMicros,
+        area: str = "",
+        take_alarm: TakeAlarm | None = None,
+    ) -> None:
         """``area``: the central's own division, of devices that name none."""
         self._tx = tx
+        self._take_alarm = take_alarm
         self._area = area
         self._allowances: Sequence[allow.Allowance] | None = None
         self._now = int(now)
@@ -194,6 +205,10 @@ class Recorder:
             self._take_order_result(envelope.body, sender, seq)
         elif isinstance(envelope.body, CrewReport):
             self._tx.note_crew_report(sender, envelope.body, self._now)
+        elif isinstance(envelope.body, AlarmReport) and self._take_alarm is not None:
+            area = self._area_of(sender)
+            told = self._take_alarm(self._tx, self._now, sender, area, envelope.body)
+            self._done.events += told
 
     def _device(self, device: str) -> Device:
         if device not in self._devices:

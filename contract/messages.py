@@ -294,6 +294,15 @@ class CrewReport:
     at: Annotated[UnixMicros, Key(4, "device's wall time when it was said")]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmReport:
+    """An alarm of 110 on its way through a broker; who and where the money went stay closed."""
+
+    number: Annotated[str, Key(0, "number that the intake gave the alarm")]
+    box: Annotated[bytes, Key(1, "the alarm as JSON, encrypted to the central's intake key")]
+    at: Annotated[UnixMicros, Key(2, "device's wall time when it was handed over")]
+
+
 Body = (
     Detection
     | WithdrawalDecision
@@ -307,6 +316,7 @@ Body = (
     | TimeHint
     | ListNotice
     | CrewReport
+    | AlarmReport
 )
 
 BODY_TYPES: dict[str, type[Body]] = {
@@ -322,6 +332,7 @@ BODY_TYPES: dict[str, type[Body]] = {
     "time_hint": TimeHint,
     "list_notice": ListNotice,
     "crew_report": CrewReport,
+    "alarm_report": AlarmReport,
 }
 """Message type on the wire to its record."""
 

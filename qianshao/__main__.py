@@ -420,6 +420,13 @@ def _add_outbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     add_outbox_commands(outbox.add_subparsers(required=True, metavar="WHAT"))
 
 
+def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from qianshao.report import add_report_commands
+
+    report = commands.add_parser("report", help="daily and monthly figures, and their audit")
+    add_report_commands(report.add_subparsers(required=True, metavar="WHAT"))
+
+
 def _doctor(args: argparse.Namespace) -> int:
     from qianshao.doctor import main_doctor
 
@@ -446,6 +453,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         choices=[
             *("outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size"),
             *("central", "stream", "atm", "lists", "all"),
+            *("central", "stream", "intake", "atm", "all"),
             *("central", "stream", "atm", "orders", "all"),
         ],
     )
@@ -477,6 +485,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_order(commands)
     _add_outbox(commands)
+    _add_report(commands)
     _add_fleet(commands)
     _add_atm(commands)
     _add_assertion(commands)

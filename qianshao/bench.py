@@ -394,6 +394,19 @@ def _stream_rows(name: str, heard: Listeners) -> list[Row]:
     ]
 
 
+def _bench_intake() -> list[Row]:
+    """Alarms of 110 to open cases; the peer is the target of one second."""
+    from qianshao.bench_intake import ALARMS, CASES, TARGET_MS, figures
+
+    http, message, slowest = figures()
+    peer = f"target; {ALARMS} alarms, {CASES} cases of the day in the store"
+    return [
+        _less_is_better("intake.webhook_p95", http, TARGET_MS, peer, "ms", 1),
+        _less_is_better("intake.message_p95", message, TARGET_MS, peer, "ms", 1),
+        _less_is_better("intake.slowest", slowest, TARGET_MS, peer, "ms", 1),
+    ]
+
+
 def _bench_rf() -> list[Row]:
     from qianshao import bench_rf
 
@@ -531,6 +544,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "board": _bench_board,
     "size": _bench_size,
     "stream": _bench_stream,
+    "intake": _bench_intake,
     "central": _bench_central,
     "atm": _bench_atm,
     "lists": _bench_lists,

@@ -1,4 +1,4 @@
-"""Fetch what the map page uses from npm, by a hashed lock without addresses.
+"""Fetch what the map and the charts use from npm, by a hashed lock without addresses.
 
 Usage: ``python requirements/pages.py``, after ``install.py``. The files go to
 ``central/web/static/vendor`` (never into the repository, but into the release wheel), and the tool
@@ -28,6 +28,9 @@ FILES = {
     "maplibre-gl/dist/maplibre-gl.css": "maplibre-gl.css",
     "maplibre-gl/LICENSE.txt": "maplibre-gl.LICENSE.txt",
     "pmtiles/dist/pmtiles.js": "pmtiles.js",
+    "uplot/dist/uPlot.esm.js": "uPlot.esm.js",
+    "uplot/dist/uPlot.min.css": "uPlot.min.css",
+    "uplot/LICENSE": "uPlot.LICENSE.txt",
     "world-atlas/LICENSE": "land.LICENSE.txt",
 }
 LAND = "world-atlas/land-50m.json"
@@ -113,11 +116,11 @@ def main() -> int:
             except subprocess.TimeoutExpired:
                 problem = f"npm took more than {FETCH_S} s"
         if problem:
-            print(f"setup: no map library ({problem}): the map page shows a table instead")
+            print(f"setup: no library for map and charts ({problem}): pages show tables instead")
             return 0
         place(Path(folder) / "node_modules")
     size = sum(f.stat().st_size for f in VENDOR.iterdir())
-    print(f"setup: map library in place, {size / 1e6:.1f} MB")
+    print(f"setup: libraries for map and charts in place, {size / 1e6:.1f} MB")
     return 0
 
 

@@ -73,11 +73,23 @@ class SqlOrderLog:
                     event.order_id.hex(),
                     detail=_told(event),
                 )
+                self._note_clock(tx, event)
             if sealed is not None:
                 connection.execute(
                     order_sealed.insert().values(order_id=events[0].order_id, sealed=sealed)
                 )
         self._on_events(told)
+
+    def _note_clock(self, tx: Any, event: Event) -> None:
+        """Let the clocks of the case hear of it, in the same transaction."""
+        from central.order_clocks import note_order
+
+        draft = sa.select(order_events.c.application).where(
+            order_events.c.order_id == event.order_id, order_events.c.application.is_not(None)
+        )
+        kept = tx._connection.execute(draft.limit(1)).scalar()
+        if kept is not None:
+            note_order(tx, event, read_application(kept), int(self._clock.wall()))
 
     def refuse(self, by: Actor | None, subject: str, error: OrderRefusedError) -> None:
         """Put a refusal into the audit: nothing else changed."""

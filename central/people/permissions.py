@@ -36,6 +36,8 @@ class Permission(StrEnum):
     CASES_NOTIFY = "cases.notify"
     """Confirm that the police are notified: a named person decides (law 7)."""
     CASES_CLOSE = "cases.close"
+    INTAKE_TAKE = "intake.take"
+    """Take alarms of 110: at the form, or as the program of an intake."""
     DISPATCH_READ = "dispatch.read"
     DISPATCH_ACT = "dispatch.act"
     ORDERS_READ = "orders.read"
@@ -53,6 +55,10 @@ class Permission(StrEnum):
     LISTS_EDIT = "lists.edit"
     LISTS_REVIEW = "lists.review"
     """Approve what another person proposed."""
+    REFUNDS_PROPOSE = "refunds.propose"
+    """Propose shares, and note that the bank has paid them."""
+    REFUNDS_DECIDE = "refunds.decide"
+    """The second name on a refund."""
     NUMBERS_READ = "numbers.read"
     NUMBERS_ANSWER = "numbers.answer"
     """A block was done, was wrong, or is answered."""
@@ -69,6 +75,8 @@ class Permission(StrEnum):
     KEYS_ROTATE = "keys.rotate"
     """Go over to another key under which accounts are known."""
     STATISTICS_READ = "statistics.read"
+    STATISTICS_KEEP = "statistics.keep"
+    """Keep a report as a version, state a figure that no event knows."""
     EXPORT = "export"
     """Take rows out as CSV, XLSX, GeoJSON or Cursor on Target."""
     DEVICES_READ = "devices.read"
@@ -111,6 +119,7 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.CASES_ANSWER: _roles(_CARRIER, _REGULATOR),
         P.CASES_NOTIFY: _roles(_REVIEWER, _COMMANDER),
         P.CASES_CLOSE: _roles(_COMMANDER),
+        P.INTAKE_TAKE: _CENTRE,
         P.DISPATCH_READ: _CENTRE | {_AUDITOR},
         P.DISPATCH_ACT: _CENTRE,
         P.ORDERS_READ: _CENTRE | {_AUDITOR, _BANK},
@@ -133,7 +142,10 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.NOTICES_EDIT: _roles(_REVIEWER, _COMMANDER),
         P.KEYS_READ: _roles(_AUDITOR, _ADMINISTRATOR),
         P.KEYS_ROTATE: _roles(_ADMINISTRATOR),
+        P.REFUNDS_PROPOSE: _CENTRE,
+        P.REFUNDS_DECIDE: _roles(_REVIEWER, _COMMANDER),
         P.STATISTICS_READ: _CENTRE | {_AUDITOR, _REGULATOR},
+        P.STATISTICS_KEEP: _roles(_REVIEWER, _COMMANDER, _REGULATOR),
         P.EXPORT: _CENTRE | {_AUDITOR},
         P.DEVICES_READ: _CENTRE | {_AUDITOR, _ADMINISTRATOR},
         P.DEVICES_REVOKE: _roles(_ADMINISTRATOR),

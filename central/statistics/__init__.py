@@ -11,6 +11,7 @@ from central.statistics.audit import (
 from central.statistics.figures import Claim, Figures, Revision, check, flagged
 from central.statistics.percent import NOTHING, Change, Share
 from central.statistics.periods import Comparison, Period, Span, compare, counter, period_of
+from central.statistics.text_audit import Finding, Form, audit_text
 
 __all__ = [
     "NOTHING",
@@ -19,6 +20,8 @@ __all__ = [
     "Claim",
     "Comparison",
     "Figures",
+    "Finding",
+    "Form",
     "PercentError",
     "Period",
     "Revision",
@@ -28,6 +31,7 @@ __all__ = [
     "audit_change",
     "audit_known",
     "audit_share",
+    "audit_text",
     "check",
     "compare",
     "counter",

@@ -47,6 +47,8 @@ class EventKind(StrEnum):
     DECISION = "decision"
     DEVICE = "device"
     REFUSAL = "refusal"
+    NOTICE = "notice"
+    """The duty officer is told something: an alarm came, a clock of the law is due."""
     ORDER = "order"
 
 

@@ -12,6 +12,7 @@ from central.store import tables as t
 from central.store.audit import AuditQueries
 from central.store.cases import CaseQueries
 from central.store.identities import IdentityQueries
+from central.store.intake import IntakeQueries
 from central.store.interface import (
     AlertRow,
     DecisionRow,
@@ -30,6 +31,8 @@ from central.store.interface import (
 )
 from central.store.orders import OrderQueries
 from central.store.people import PeopleQueries
+from central.store.refunds import RefundQueries
+from central.store.reports import ReportQueries
 from central.store.triage import TriageQueries, within
 from central.store.vans import VanQueries
 from central.store.write import SqlTransaction
@@ -71,6 +74,9 @@ class SqlStore(
     TriageQueries,
     CaseQueries,
     VanQueries,
+    IntakeQueries,
+    RefundQueries,
+    ReportQueries,
 ):
     """See :class:`central.store.interface.Store`."""
 

@@ -33,10 +33,12 @@ from central.web import (
     api,
     cases,
     chart,
+    clocks,
     dispatch,
     exports,
     features,
     fleet,
+    intake,
     key_pages,
     list_pages,
     number_pages,
@@ -47,6 +49,8 @@ from central.web import (
     outreach_pages,
     outside,
     pages,
+    refunds,
+    reports,
     stream,
     told,
     unit_pages,
@@ -111,12 +115,15 @@ def create_app(
     )
     app.state.site = site
     for module in (
-        *(pages, alerts, allow, cases, outside, dispatch, fleet, chart, office, account),
-        *(orders, order, officers),
+        *(pages, alerts, allow, intake, cases, clocks, outside, dispatch, refunds, fleet, chart),
+        *(reports, office, account, orders, order, officers),
         *(list_pages, key_pages, number_pages, unit_pages, outreach_pages),
         *(api, features, exports, stream),
     ):
         app.include_router(module.router)
+    app.include_router(intake.api)
+    app.include_router(refunds.api)
+    app.include_router(reports.api)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _bad_request)

@@ -28,6 +28,7 @@ from central.people.permissions import Permission
 from central.store.cases import CaseFilter, CaseRow
 from central.views import alert_json, time_or_none
 from central.web.access import needs
+from central.web.intake import alarm_panels
 from central.web.places import dispatch_view, place_of
 from central.web.present import Presenter
 from central.web.site import Site, SiteOf
@@ -167,12 +168,16 @@ def case(request: Request, site: SiteOf, actor: Reader, case_id: RowId) -> HTMLR
         }
         for leg in legs(row.first_seen, [(e.at, CaseState(e.to_state)) for e in events])
     ]
+    from central.web.clocks import clock_panel
+
     return site.page(
         request,
         "case.html",
         case=case_view(presenter, row),
         transfer=_transfer(site, row),
         clocks=clocks,
+        **alarm_panels(site, presenter, row),
+        **clock_panel(site, presenter, row),
         alerts=[presenter.alert(alert_json(one)) for one in site.store.case_alerts(row.id)],
         parts=site.store.case_parts(row.id),
         part_kinds=PART_KINDS,

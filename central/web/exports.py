@@ -25,7 +25,7 @@ _PAGE = 1000
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 Form = Literal["csv", "xlsx"]
 MaxRows = Annotated[int, Query(ge=1, le=MAX_ROWS)]
-_FILE: dict[int | str, dict[str, Any]] = {
+FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The rows as a file.",
         "content": {"text/csv": {"schema": {"type": "string"}}, _XLSX: {}},
@@ -49,7 +49,8 @@ def _text(value: Any) -> str | int | float | None:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _file(name: str, form: Form, header: Iterable[str], rows: Iterable[Row]) -> Response:
+def file_answer(name: str, form: Form, header: Iterable[str], rows: Iterable[Row]) -> Response:
+    """Answer with rows as a file."""
     disposition = {"content-disposition": f'attachment; filename="{name}.{form}"'}
     if form == "xlsx":
         return Response(xlsx(name, list(header), rows), media_type=_XLSX, headers=disposition)
@@ -57,11 +58,12 @@ def _file(name: str, form: Form, header: Iterable[str], rows: Iterable[Row]) -> 
     return StreamingResponse(chunks, media_type="text/csv", headers=disposition)
 
 
-def _noted(site: Site, actor: Actor, what: str, form: Form) -> None:
+def noted(site: Site, actor: Actor, what: str, form: Form) -> None:
+    """Put an export into the audit log."""
     site.audit.note(actor, "export", what, detail={"form": form})
 
 
-@router.get("/exports/alerts.{form}", response_class=Response, responses=_FILE)
+@router.get("/exports/alerts.{form}", response_class=Response, responses=FILE)
 def alerts(
     site: SiteOf,
     actor: Annotated[Actor, needs(Permission.EXPORT)],
@@ -69,7 +71,7 @@ def alerts(
     limit: MaxRows = 10_000,
 ) -> Response:
     """Alerts, the newest first."""
-    _noted(site, actor, "alerts", form)
+    noted(site, actor, "alerts", form)
     columns = (*_ALERT_COLUMNS, *_ALERT_TIMES)
 
     def rows() -> Iterator[Row]:
@@ -83,27 +85,27 @@ def alerts(
                 return
             before, left = page[-1].id, left - len(page)
 
-    return _file("alerts", form, columns, rows())
+    return file_answer("alerts", form, columns, rows())
 
 
-@router.get("/exports/devices.{form}", response_class=Response, responses=_FILE)
+@router.get("/exports/devices.{form}", response_class=Response, responses=FILE)
 def devices(
     site: SiteOf, actor: Annotated[Actor, needs(Permission.DEVICES_READ)], form: Form
 ) -> Response:
     """All devices."""
-    _noted(site, actor, "devices", form)
+    noted(site, actor, "devices", form)
     reach = site.reach(actor)
     views = [device_json(row) for row in site.store.devices() if reach.covers_device(row)]
     rows = [[_text(view[name]) for name in _DEVICE_COLUMNS] for view in views]
-    return _file("devices", form, _DEVICE_COLUMNS, rows)
+    return file_answer("devices", form, _DEVICE_COLUMNS, rows)
 
 
-@router.get("/exports/audit.{form}", response_class=Response, responses=_FILE)
+@router.get("/exports/audit.{form}", response_class=Response, responses=FILE)
 def audit(
     site: SiteOf, actor: Annotated[Actor, needs(Permission.AUDIT_READ)], form: Form
 ) -> Response:
     """The whole audit log from its first row."""
-    _noted(site, actor, "audit", form)
+    noted(site, actor, "audit", form)
 
     def rows() -> Iterator[Row]:
         for row in site.store.audit_chain():
@@ -112,7 +114,7 @@ def audit(
                 for name in _AUDIT_COLUMNS
             ]
 
-    return _file("audit", form, _AUDIT_COLUMNS, rows())
+    return file_answer("audit", form, _AUDIT_COLUMNS, rows())
 
 
 @router.get(

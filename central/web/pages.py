@@ -19,6 +19,7 @@ from central.views import (
 )
 from central.web import fleet
 from central.web.access import needs
+from central.web.clocks import notices_of
 from central.web.reach import Reach
 from central.web.site import Site, SiteOf
 from contract.topics import TopicError, check_id
@@ -50,10 +51,12 @@ def snapshot_for(site: Site, reach: Reach) -> Snapshot:
 def live(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
     """Alerts as they come, decisions of ATMs, devices."""
     snapshot = snapshot_for(site, site.reach(actor))
-    shown = site.presenter(request).snapshot(snapshot)
+    presenter = site.presenter(request)
+    shown = presenter.snapshot(snapshot)
     return site.page(
         request,
         "live.html",
+        notices=notices_of(site, presenter, actor),
         last_event_id=snapshot.last_event_id,
         counts=site.counts.open(actor.areas),
         **shown,

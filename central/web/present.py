@@ -183,6 +183,36 @@ class Presenter:
         parts = (health or {}).get("parts", ())
         return ", ".join(self.part(p["name"]) for p in parts if p["state"] != PartState.OK)
 
+    def notice(self, data: Json) -> str:
+        """Return what a duty officer is told, as one sentence."""
+        words = self.words
+        if data["kind"] == "alarm":
+            return (
+                words.text("Alarm {alarm} of 110, loss {amount}: case {case} is open.")
+                .replace("{alarm}", str(data["alarm"]))
+                .replace("{amount}", self.yuan(data["amount_fen"]))
+                .replace("{case}", str(data["case"]))
+            )
+        way = "term_over" if data["is_term"] else "overdue"
+        return words.word("notice", way if data["is_due"] else "warning").format(
+            clock=words.word("clock", data["clock"]),
+            case=data["case"],
+            of="" if data["of"] == data["case"] else data["of"],
+            due=self.moment(data["due_at"]),
+        )
+
+    def told(self, data: Json) -> Json:
+        """Return a notice as the live page shows it."""
+        return {
+            "id": data["id"],
+            "title": self.notice(data),
+            "severity": data["severity"],
+            "severity_text": self.words.word("severity", data["severity"]),
+            "station": data["told_to"] or "–",
+            "at_text": self.moment(data["at"]),
+            "href": f"/cases/{data['case_id']}",
+        }
+
     # -- whole pages --------------------------------------------------------------------------
 
     def detection(self, view: Json) -> Json:
@@ -273,6 +303,8 @@ class Presenter:
             return {"decision": self.decision(data["decision"])}
         if event.kind is EventKind.DEVICE:
             return {"device": self.device(data["device"])}
+        if event.kind is EventKind.NOTICE:
+            return {"notice": self.told(data["notice"])}
         if event.kind is EventKind.ORDER:
             return {**data, "step_text": self.words.word("order_step", data["step"])}
         return {**data, "reason_text": self.words.word("refusal", data["reason"])}

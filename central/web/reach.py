@@ -51,6 +51,8 @@ class Reach:
             return True
         if event.kind is EventKind.ALERT:
             return self.actor.covers(event.data["alert"].get("area", ""))
+        if event.kind is EventKind.NOTICE:
+            return self.actor.covers(event.data["notice"]["area"])
         if event.kind is EventKind.ORDER:
             return self.actor.covers(event.data["area"])
         return self.actor.covers(self._area_of(event, store) or self.own_area)

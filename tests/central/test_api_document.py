@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case
 from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from central.hub import Hub
 from central.places import Place
@@ -61,7 +62,10 @@ def test_the_api_answers_as_its_document_says(app: FastAPI) -> None:
             suppress_health_check=list(HealthCheck),
         )
         def ask(case: Case[Any]) -> None:
-            answer = case.call_and_validate(headers=headers)
+            # A schema cannot say "not in the future": such an alarm is refused, with its field.
+            is_intake = case.operation.path == "/api/alarms"
+            unasked: list[Any] = [positive_data_acceptance] if is_intake else []
+            answer = case.call_and_validate(headers=headers, excluded_checks=unasked)
             asked[answer.status_code] += 1
 
         ask()

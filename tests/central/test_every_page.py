@@ -22,16 +22,20 @@ from central.case_work import SeenCase
 from central.dispatch_desk import DispatchDesk
 from central.dissuasion import Outcome, Risk, Step
 from central.hub import Hub
+from central.intake import IntakeDesk
 from central.lists import ListKeeper, WireHolds
 from central.orders.sealed import Vault
 from central.places import Place
+from central.refund_desk import RefundDesk
+from central.refunds import Claim
 from central.store.cases import TipOff
 from central.units import FeedDesk, NumberDesk, OutreachDesk
 from central.units.feeds import FeedKind, UnitKind
 from central.web import WebServer, create_app
 from central.web.access import rules
 from central.web.site import VENDOR, Site
-from contract.clock import SystemClock
+from contract.clock import SystemClock, UnixMicros
+from contract.codec import rfc3339
 from contract.keys import KeySigner, public_pem
 from contract.topics import Lane
 from contract.words import DeviceKind, Level, Presence, Severity
@@ -65,7 +69,7 @@ NAMES = {
     "{alert_id}": "1",
     "{device}": "van-1",
     "{name}": "tester",
-    "{case_id}": "1",
+    "{case_id}": "2",
     "{change_id}": "1",
 }
 NO_PAGES = ("/api/", "/events", "/sign-in/link", "/map/", "/static")
@@ -119,6 +123,32 @@ def open_case(central: Central) -> None:
     )
     version = central.store.case(case.id).version  # type: ignore[union-attr]
     desk.link_tip(officer, SeenCase(case.id, version), tip)
+    vault = Vault.at(central.path.parent / "sealed.key")
+    at = rfc3339(UnixMicros(central.clock.wall() - 60_000_000))
+    account = {
+        "number": "6222021234567890123",
+        "holder": "李四",
+        "bank": EVIL,
+        "amount_fen": 28_000_00,
+        "transfer_at": at,
+    }
+    alarm = {
+        "number": "A-17",
+        "area": "530102",
+        "alarm_at": at,
+        "amount_fen": 28_000_00,
+        "victim": {"name": "王五"},
+        "accounts": [account],
+        "brief": EVIL,
+    }
+    taken = IntakeDesk(central.store, central.clock, vault).take(
+        officer, [alarm, {**alarm, "number": EVIL}], "form"
+    )
+    assert taken[0].case_id is not None
+    RefundDesk(central.store, central.clock).propose(
+        officer, taken[0].case_id, EVIL, 10_000,
+        [Claim(EVIL, 10_000, UnixMicros(0)), Claim("b", 20_000, UnixMicros(0))], traced=False,
+    )  # fmt: skip
     alert = central.store.alerts(1)[0]
     second = desk.open_from_alert(officer, Seen(alert.id, alert.version))
     desk.ask(officer, SeenCase(second.id, second.version), EVIL, EVIL)

@@ -20,18 +20,26 @@ from central.alerts import TECHNICAL as TECHNICAL_KINDS
 from central.allow import AllowanceKind
 from central.case_desk import PART_KINDS, SOURCES
 from central.case_states import CaseAction, CaseReason, CaseState
+from central.clocks import ClockState, Subject
 from central.dispatch import DispatchState
 from central.dissuasion import Outcome, Risk, Step
+from central.intake.alarm import Wrong
+from central.intake.desk import KIND as ALARM_CASE
 from central.orders.entry import MISTAKES
 from central.orders.kinds import OrderKind, OrderState, Trigger
 from central.orders.kinds import Reason as OrderReason
 from central.orders.wrongly_held import Ground
 from central.places import Basis
+from central.refund_desk import RefundState
+from central.refunds import Method
+from central.reports import INDICATORS, STATED
+from central.statistics import Form, Verdict
 from central.technical import RULES as TECHNICAL
 from central.web import key_pages, list_pages, number_pages, unit_pages
 from central.web import words as words_module
 from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
 from central.web.cases import GROUPS as GROUPS_OF_CASES
+from central.web.clocks import BY_HAND, GROUNDS
 from central.web.navigation import ENTRIES
 from central.web.orders import GROUPS as GROUPS_OF_ORDERS
 from central.web.told import STATUS
@@ -39,6 +47,7 @@ from central.web.words import LOCALES, Language, Words, choose, read_catalogue
 from contract import Refusal
 from contract import words as w
 from contract.topics import Lane
+from rf_watch.monthly import COLUMNS
 from rf_watch.rules import RULES, Family
 
 WEB = Path(words_module.__file__).parent
@@ -85,7 +94,29 @@ GROUPS: dict[str, list[str]] = (
         "case_state": [state.value for state in CaseState],
         "case_action": [action.value for action in CaseAction],
         "case_group": list(GROUPS_OF_CASES),
-        "case_kind": [family(kind) for kind in w.AlertKind if kind not in TECHNICAL_KINDS],
+        "case_kind": [family(kind) for kind in w.AlertKind if kind not in TECHNICAL_KINDS]
+        + [ALARM_CASE],
+        "clock": [subject.value for subject in Subject],
+        "clock_state": [state.value for state in ClockState],
+        "notice": ["warning", "overdue", "term_over"],
+        "happening": [happening.value for happening in BY_HAND],
+        "ground": list(GROUNDS),
+        "via": ["webhook", "mqtt", "form"],
+        "indicator": [*(i.name for i in INDICATORS), *STATED],
+        "miit": list(COLUMNS),
+        "report": ["day", "month"],
+        "report_column": [
+            *("figure", "now", "days", "previous", "pop", "pop_days", "year_ago", "yoy", "yoy_days")
+        ],
+        "audit_form": [form.value for form in Form],
+        "audit_verdict": [*(verdict.value for verdict in Verdict), "unchecked"],
+        "refund_method": [method.value for method in Method],
+        "refund_why": [method.value for method in Method],
+        "refund_state": [state.value for state in RefundState],
+        "claim_wrong": [
+            *("three_parts", "no_amount", "no_time", "too_many", "no_held", "no_claim", "twice"),
+        ],
+        "alarm_wrong": [wrong.value for wrong in Wrong],
         "part_kind": list(PART_KINDS),
         "dispatch_state": [state.value for state in DispatchState],
         "source": list(SOURCES),
@@ -132,9 +163,10 @@ def used_texts() -> Iterator[str]:
     """Every text the templates and modules ask for."""
     methods = [("templates/**.html", "jinja2"), ("**.py", "python")]
     keywords = {"_": None, "text": None}
-    for _, _, message, _, _ in extract_from_dir(WEB, methods, keywords=keywords):
-        assert isinstance(message, str)
-        yield message
+    for folder in (WEB, WEB.parent / "reports"):
+        for _, _, message, _, _ in extract_from_dir(folder, methods, keywords=keywords):
+            assert isinstance(message, str)
+            yield message
 
 
 def test_every_text_of_the_pages_is_in_the_catalogue(words: Words) -> None:

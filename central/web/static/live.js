@@ -5,6 +5,7 @@ import { announce } from "/static/own.js";
 
 const MAX_ALERTS = 60;
 const MAX_DECISIONS = 30;
+const MAX_NOTICES = 5;
 const AGE_TICK_MS = 5000;
 const FRESH_MS = 6000;
 
@@ -144,6 +145,29 @@ function show(isLive) {
   lost.hidden = isLive;
 }
 
+// What the duty officer is told: an alarm of 110, a clock of the law that is due.
+function tell(notice) {
+  const list = document.getElementById("notices");
+  if (list.querySelector(`[data-notice="${Number(notice.id)}"]`)) return;
+  const row = document.createElement("li");
+  const to = document.createElement("a");
+  const when = document.createElement("span");
+  row.className = "line";
+  row.dataset.notice = notice.id;
+  row.dataset.severity = notice.severity;
+  to.className = "target";
+  to.href = notice.href;
+  to.textContent = notice.title;
+  when.className = "quiet";
+  when.textContent = `${notice.at_text} · ${notice.station}`;
+  row.append(to, when);
+  list.prepend(row);
+  list.hidden = false;
+  while (list.children.length > MAX_NOTICES) list.lastElementChild.remove();
+  highlight(row);
+  announce({ ...notice, id: `notice-${notice.id}` });
+}
+
 function listen() {
   // EventSource connects again by itself and then sends the id of the last event it has seen.
   const source = new EventSource(root.dataset.events);
@@ -187,6 +211,7 @@ function listen() {
     highlight(upsert("decision", JSON.parse(message.data).decision));
     summarise();
   });
+  source.addEventListener("notice", (message) => tell(JSON.parse(message.data).notice));
   source.addEventListener("device", (message) => {
     upsert("device", JSON.parse(message.data).device);
     summarise();
