@@ -7,6 +7,7 @@ day the customer is free. 29 February goes to 1 March.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -133,6 +134,22 @@ def holds_of(listed: Listed | None, today: dt.date) -> Holds:
         is_dormant=ListedFor.DORMANT in what,
         needs_step_up=ListedFor.STEP_UP in what,
         is_warned=ListedFor.WARNED in what,
+    )
+
+
+def merged(several: Iterable[Holds]) -> Holds:
+    """Holds of one account that is known under several keys: whatever one says counts."""
+    every = list(several)
+    found = [one.sanction for one in every if one.sanction is not None]
+    strict = [regime for regime in found if regime is not SanctionRegime.JOINT_2024]
+    return Holds(
+        has_stop=any(one.has_stop for one in every),
+        has_freeze=any(one.has_freeze for one in every),
+        sanction=next(iter([*strict, *found]), None),
+        is_watched=any(one.is_watched for one in every),
+        is_dormant=any(one.is_dormant for one in every),
+        needs_step_up=any(one.needs_step_up for one in every),
+        is_warned=any(one.is_warned for one in every),
     )
 
 

@@ -16,6 +16,7 @@ from atm_face.withdrawal import Outcome, State, Withdrawal
 class Screen(StrEnum):
     """One picture on the customer's screen; the voice guidance has a recording for each."""
 
+    IDLE = "idle"
     FACTORS = "factors"
     WAIT = "wait"
     TAKE_CARD = "take_card"
@@ -30,6 +31,7 @@ class Screen(StrEnum):
 
 
 TEXTS: dict[Screen, Text] = {
+    Screen.IDLE: Text("Welcome", "欢迎使用"),
     Screen.FACTORS: Text(
         "Please look at the camera. If you would rather not, please go to the counter.",
         "请正视摄像头。如不愿使用，请到柜台办理",

@@ -25,7 +25,8 @@ from central.hub import Hub
 from central.ingest import Ingest
 from central.intake.door import AlarmDoor
 from central.lists import ListKeeper, WireHolds, all_holds
-from central.lists.keys import desk_in, tenant_keys_of
+from central.lists.keys import desk_in, keys_in_force
+from central.lists.rotation import key_desk_in
 from central.order_clocks import ReceiptWatch
 from central.orders import OrderDispatcher, order_keys
 from central.orders.bank import BankFileError
@@ -36,6 +37,7 @@ from central.store.migrations import MigrationError
 from central.store.opening import open_store
 from central.store.retention import erase
 from central.tending import Duty, Tending
+from central.units.outreach import outreach_in
 from central.van_orders import van_orders
 from central.web.app import create_app
 from central.web.enrol import EnrolmentServer
@@ -148,7 +150,6 @@ class Central:
             self._hub.publish,
             utc_offset_minutes=settings.utc_offset_minutes,
         )
-        keys = tenant_keys_of(settings)
         self._office = open_office(
             self._store,
             settings,
@@ -156,7 +157,7 @@ class Central:
             signer=signer,
             publish=self._orders.publish,
             on_events=self._hub.publish,
-            account_key=lambda: keys.newest.secret,
+            account_key=lambda: keys_in_force(settings, self._store)[0].secret,
         )
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
         self._clocks = ClockDesk(self._store, SystemClock(), self._hub.publish)
@@ -172,6 +173,7 @@ class Central:
             Duty("officers", OFFICERS_EVERY_S, self._office.officers.renew_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )
+        holds = all_holds(WireHolds(self._store), self._office.flags)
         self._lists = ListKeeper(
             self._store,
             self._intake,
@@ -179,9 +181,18 @@ class Central:
             tenant=settings.tenant,
             signer=signer,
             clock=SystemClock(),
-            holds=all_holds(WireHolds(self._store), self._office.flags),
+            holds=holds,
         )
         lists = desk_in(settings, self._store, SystemClock(), self._lists.wake)
+        self._keys = key_desk_in(
+            settings,
+            self._store,
+            SystemClock(),
+            signer=signer,
+            publish=self._orders.publish,
+            holds=holds,
+            on_change=self._lists.wake,
+        )
         couriers = tuple(
             Courier(
                 self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
@@ -197,6 +208,14 @@ class Central:
             couriers=couriers,
             tell_van=tell_van,
             lists=lists,
+            keys=self._keys,
+            outreach=outreach_in(
+                settings,
+                self._store,
+                SystemClock(),
+                signer=signer,
+                publish=self._orders.publish,
+            ),
             order_office=self._office,
         )
         self._web = WebServer(
@@ -231,7 +250,11 @@ class Central:
             central_key_pem=self._public_pem,
             clock=SystemClock(),
             certificate_life=dt.timedelta(days=settings.certificate_days),
+            seal_keys=self._seal_keys,
         )
+
+    def _seal_keys(self, device: str, box: bytes) -> bytes:
+        return self._keys.sealed_for(device, box)  # there is a desk before there are keys
 
     def _issue_enrolment(self, authority: Authority) -> TlsFiles:
         """Renew the certificate of the enrolment port in its place."""

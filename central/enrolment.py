@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,8 @@ class EnrolmentDesk:
     central_key_pem: str
     clock: Clock
     certificate_life: dt.timedelta = CLIENT_LIFE
+    seal_keys: Callable[[str, bytes], bytes] | None = None
+    """The tenant's keys for an ATM, sealed to its box key; None: this desk hands out none."""
 
     @property
     def authority_pem(self) -> bytes:
@@ -101,7 +104,17 @@ class EnrolmentDesk:
             certificate_pem=certificate.decode("ascii"),
             authority_pem=self.authority_pem.decode("ascii"),
             central_key_pem=self.central_key_pem,
+            sealed_keys=self._sealed_keys(request),
         )
+
+    def _sealed_keys(self, request: Request) -> bytes | None:
+        """Only an ATM is told under which keys accounts are known."""
+        if request.box is None or self.seal_keys is None:
+            return None
+        device = self.store.device(request.device)
+        if device is None or device.kind is not DeviceKind.ATM:
+            return None
+        return self.seal_keys(request.device, request.box)
 
     def revoke(self, device: str) -> bool:
         """Put a device out; False if it is not known. A running central acts within a second."""

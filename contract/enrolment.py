@@ -16,6 +16,7 @@ import secrets
 from dataclasses import dataclass
 
 from contract.keys import PublicKey, Signer, algorithm_of, load_public_pem, public_pem, verifies
+from contract.tenant_keys import BOX_BYTES
 from contract.topics import check_id
 
 SECRET_BYTES = 24
@@ -97,10 +98,18 @@ class Request:
     public: PublicKey
     signature: bytes
     secret: bytes | None = None
+    box: bytes | None = None
+    """Public half of the key to which the tenant's keys are sealed; an ATM has one."""
 
     @classmethod
     def signed(
-        cls, device: str, csr_pem: str, signer: Signer, public: PublicKey, token: Token | None
+        cls,
+        device: str,
+        csr_pem: str,
+        signer: Signer,
+        public: PublicKey,
+        token: Token | None,
+        box: bytes | None = None,
     ) -> Request:
         """Make the request and prove possession of the evidence key."""
         secret = None if token is None else token.secret
@@ -108,14 +117,15 @@ class Request:
             device=device,
             csr_pem=csr_pem,
             public=public,
-            signature=signer.sign(_signed_bytes(device, csr_pem, secret)),
+            signature=signer.sign(_signed_bytes(device, csr_pem, secret, box)),
             secret=secret,
+            box=box,
         )
 
     @property
     def is_proved(self) -> bool:
         """Whether the evidence key that it names has signed it."""
-        data = _signed_bytes(self.device, self.csr_pem, self.secret)
+        data = _signed_bytes(self.device, self.csr_pem, self.secret, self.box)
         return verifies(self.public, algorithm_of(self.public), data, self.signature)
 
     def to_json(self) -> bytes:
@@ -128,19 +138,27 @@ class Request:
         }
         if self.secret is not None:
             values["secret"] = _base64(self.secret)
+        if self.box is not None:
+            values["box_key"] = _base64(self.box)
         return json.dumps(values).encode()
 
     @classmethod
     def from_json(cls, raw: bytes) -> Request:
         """Read a request; raises EnrolmentError whatever the bytes are."""
-        values = _read_texts(raw, {"device", "csr", "evidence_key", "signature"}, {"secret"})
+        values = _read_texts(
+            raw, {"device", "csr", "evidence_key", "signature"}, {"secret", "box_key"}
+        )
         try:
+            box = _unbase64(values["box_key"]) if "box_key" in values else None
+            if box is not None and len(box) != BOX_BYTES:
+                raise EnrolmentError(f"a box key has {BOX_BYTES} bytes")
             return cls(
                 device=check_id(values["device"], "device"),
                 csr_pem=values["csr"],
                 public=load_public_pem(values["evidence_key"]),
                 signature=_unbase64(values["signature"]),
                 secret=_unbase64(values["secret"]) if "secret" in values else None,
+                box=box,
             )
         except Exception as error:  # cryptography raises many types on damaged keys
             raise EnrolmentError(f"the request is damaged: {type(error).__name__}") from error
@@ -155,27 +173,37 @@ class Answer:
     authority_pem: str
     central_key_pem: str
     """Verifies receipts and the central's orders."""
+    sealed_keys: bytes | None = None
+    """The tenant's keys, sealed to the box key of the request."""
 
     def to_json(self) -> bytes:
         """The answer as it is sent."""
-        return json.dumps(
-            {
-                "tenant": self.tenant,
-                "certificate": self.certificate_pem,
-                "authority": self.authority_pem,
-                "central_key": self.central_key_pem,
-            }
-        ).encode()
+        values = {
+            "tenant": self.tenant,
+            "certificate": self.certificate_pem,
+            "authority": self.authority_pem,
+            "central_key": self.central_key_pem,
+        }
+        if self.sealed_keys is not None:
+            values["sealed_keys"] = _base64(self.sealed_keys)
+        return json.dumps(values).encode()
 
     @classmethod
     def from_json(cls, raw: bytes) -> Answer:
         """Read an answer; raises EnrolmentError whatever the bytes are."""
-        values = _read_texts(raw, {"tenant", "certificate", "authority", "central_key"}, set())
+        values = _read_texts(
+            raw, {"tenant", "certificate", "authority", "central_key"}, {"sealed_keys"}
+        )
+        try:
+            sealed = _unbase64(values["sealed_keys"]) if "sealed_keys" in values else None
+        except EnrolmentError as error:
+            raise EnrolmentError("the answer is damaged") from error
         return cls(
             tenant=values["tenant"],
             certificate_pem=values["certificate"],
             authority_pem=values["authority"],
             central_key_pem=values["central_key"],
+            sealed_keys=sealed,
         )
 
 
@@ -201,10 +229,13 @@ class _Pairs(list[tuple[str, object]]):
     """Keys and values of a JSON object as they stand."""
 
 
-def _signed_bytes(device: str, csr_pem: str, secret: bytes | None) -> bytes:
+def _signed_bytes(
+    device: str, csr_pem: str, secret: bytes | None, box: bytes | None = None
+) -> bytes:
     # The purpose comes first, so that no signature serves for another one or for a message.
     purpose = _RENEW if secret is None else _ENROL + hash_secret(secret)
-    return purpose + device.encode() + b"\0" + csr_pem.encode()
+    tail = b"" if box is None else b"\0box\0" + box
+    return purpose + device.encode() + b"\0" + csr_pem.encode() + tail
 
 
 def _base64(data: bytes) -> str:

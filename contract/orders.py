@@ -26,6 +26,9 @@ _OFFICER = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 MAX_TARGETS = 2000
 """Devices that one order may name; an order for all names none."""
 
+MAX_NOTICE_CHARS = 200
+"""Of a text on a machine's idle screen."""
+
 MAX_LIFE_US = 400 * 24 * 3600 * 1_000_000
 """Longest time from issue to expiry of an order's delivery: ids need to be kept so long."""
 
@@ -206,6 +209,45 @@ class Configuration:
             check_setting(name, value)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedKeys:
+    """The keys under which accounts are known, for one machine's eyes: see ``tenant_keys``."""
+
+    bundle: Annotated[int, Key(0, "version; an older one than the present is refused")]
+    sealed: Annotated[bytes, Key(1, "the bundle, encrypted to the machine's own key")]
+
+    def __post_init__(self) -> None:
+        if self.bundle < 1:
+            raise ValueError("versions begin at 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShowNotice:
+    """Shows customers a text while nobody is served, until a moment; then it goes by itself."""
+
+    notice: Annotated[bytes, Key(0, "id of the notice, 16 bytes")]
+    zh: Annotated[str, Key(1, "text in Chinese")]
+    en: Annotated[str, Key(2, "text in English")]
+    until: Annotated[UnixMicros, Key(3, "not shown from then on")]
+
+    def __post_init__(self) -> None:
+        if len(self.notice) != ID_BYTES:
+            raise ValueError("a notice's id has 16 bytes")
+        if not all(0 < len(text.strip()) <= MAX_NOTICE_CHARS for text in (self.zh, self.en)):
+            raise ValueError(f"a notice has 1 to {MAX_NOTICE_CHARS} characters in each language")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndNotice:
+    """Takes a notice off before its time."""
+
+    notice: Annotated[bytes, Key(0, "id of the notice, 16 bytes")]
+
+    def __post_init__(self) -> None:
+        if len(self.notice) != ID_BYTES:
+            raise ValueError("a notice's id has 16 bytes")
+
+
 OrderBody = (
     AccountHold
     | AccountRelease
@@ -217,6 +259,9 @@ OrderBody = (
     | Configuration
     | SendVan
     | CallVanOff
+    | SealedKeys
+    | ShowNotice
+    | EndNotice
 )
 
 
@@ -255,6 +300,9 @@ RULES: dict[OrderType, Rule] = {
     OrderType.CONFIGURATION: Rule(Channel.CONFIGURATION, Signatory.CENTRAL, 1, Configuration),
     OrderType.SEND_VAN: Rule(Channel.COMMANDS, Signatory.CENTRAL, 1, SendVan, _VAN),
     OrderType.CALL_VAN_OFF: Rule(Channel.COMMANDS, Signatory.CENTRAL, 1, CallVanOff, _VAN),
+    OrderType.TENANT_KEYS: Rule(Channel.COMMANDS, Signatory.CENTRAL, 1, SealedKeys, _ATM),
+    OrderType.SHOW_NOTICE: Rule(Channel.COMMANDS, Signatory.CENTRAL, 1, ShowNotice, _ATM),
+    OrderType.END_NOTICE: Rule(Channel.COMMANDS, Signatory.CENTRAL, 1, EndNotice, _ATM),
 }
 """Platform practice for orders on people's money: two different officers (order.signers)."""
 

@@ -211,6 +211,9 @@ class OrderType(StrEnum):
     CONFIGURATION = "configuration"
     SEND_VAN = "send_van"
     CALL_VAN_OFF = "call_van_off"
+    TENANT_KEYS = "tenant_keys"
+    SHOW_NOTICE = "show_notice"
+    END_NOTICE = "end_notice"
 
     @property
     def txcode(self) -> str | None:

@@ -20,7 +20,16 @@ from contract.clock import Clock, ClockQuality, SystemClock, UnixMicros, machine
 from contract.codec import Values
 from contract.envelope import NO_PREVIOUS, seal
 from contract.messages import OrderResult, State
-from contract.orders import CallVanOff, OrderBody, ReportHealth, RestartPart, SendVan
+from contract.orders import (
+    CallVanOff,
+    EndNotice,
+    OrderBody,
+    ReportHealth,
+    RestartPart,
+    SealedKeys,
+    SendVan,
+    ShowNotice,
+)
 from contract.topics import Channel, Lane
 from contract.words import PartState, Presence
 from edge_agent.central_time import CentralTime
@@ -170,6 +179,10 @@ class Agent:
                 self._crew.take(body)
             except OSError as error:
                 raise CannotApplyError(f"the dispatch cannot be kept: {error.strerror}") from error
+        elif isinstance(body, SealedKeys | ShowNotice | EndNotice):
+            if self._atm is None:
+                raise CannotApplyError("this is no ATM")
+            self._atm.act(body)
         elif isinstance(body, RestartPart):
             if self._loop is None or body.part not in self._supervisor.names:
                 known = ", ".join(self._supervisor.names)

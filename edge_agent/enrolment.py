@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from contract.enrolment import MAX_REQUEST_BYTES, Answer, EnrolmentError, Request, Token
 from contract.files import replace_durably
 from contract.keyfiles import KeyFileError, load_or_create_key
+from contract.tenant_keys import KeyBundleError, box_key
+from edge_agent.atm.key_ring import BOX_FILE, take_sealed
 from edge_agent.config import AgentConfig
 from edge_agent.identity import TLS_KEY_FILE, Identity, IdentityError, csr_of, load_certificate
 
@@ -48,7 +50,7 @@ def enrol(config: AgentConfig, token: Token, *, url: str | None = None) -> Ident
         raise EnrolmentError("no address of the central: set url under [central]")
     identity = Identity.load_or_create(config.state_dir, config.device, config.evidence_token)
     authority = _fetch_authority(where, token)
-    request = _request(identity, identity.csr(), token)
+    request = _request(identity, identity.csr(), token, _box(config))
     answer = _ask(where, request, authority.decode("ascii"))
     if answer.tenant != config.tenant:
         raise EnrolmentError(f"the central serves {answer.tenant!r}, this is {config.tenant!r}")
@@ -58,6 +60,7 @@ def enrol(config: AgentConfig, token: Token, *, url: str | None = None) -> Ident
     replace_durably(config.central.public_key, answer.central_key_pem.encode(), mode=0o644)
     replace_durably(config.broker.tls.certificate, answer.certificate_pem.encode(), mode=0o644)
     identity.tls_files(ca=config.broker.tls.ca, certificate=config.broker.tls.certificate)
+    _take_keys(config, answer)
     return identity
 
 
@@ -75,7 +78,7 @@ def rotate(config: AgentConfig, identity: Identity) -> x509.Certificate:
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise IdentityError(next_key_file, "does not hold a P-256 key")
     authority = tls.ca.read_text(encoding="ascii")
-    request = _request(identity, csr_of(key, config.device), None)
+    request = _request(identity, csr_of(key, config.device), None, _box(config))
     answer = _ask(config.central.url, request, authority)
     certificate = x509.load_pem_x509_certificate(answer.certificate_pem.encode())
     if certificate.public_key() != key.public_key():
@@ -106,10 +109,33 @@ def complete_rotation(state_dir: Path, certificate: Path) -> bool:
     return True
 
 
-def _request(identity: Identity, csr: str, token: Token | None) -> bytes:
+def _request(identity: Identity, csr: str, token: Token | None, box: bytes | None = None) -> bytes:
     return Request.signed(
-        identity.device_id, csr, identity.signer, identity.signer.public, token
+        identity.device_id, csr, identity.signer, identity.signer.public, token, box
     ).to_json()
+
+
+def _box(config: AgentConfig) -> bytes | None:
+    """Public half of the key to which an ATM gets the tenant's keys; None at other stations."""
+    if config.atm is None:
+        return None
+    return box_key(config.state_dir / BOX_FILE).public_key().public_bytes_raw()
+
+
+def _take_keys(config: AgentConfig, answer: Answer) -> None:
+    """Keep the tenant's keys that came with a certificate."""
+    if config.atm is None or answer.sealed_keys is None:
+        return
+    try:
+        take_sealed(
+            answer.sealed_keys,
+            config.atm.tenant_key_file,
+            config.state_dir,
+            config.tenant,
+            config.device,
+        )
+    except KeyBundleError as error:
+        raise EnrolmentError(f"the tenant's keys cannot be used: {error}") from error
 
 
 def _fetch_authority(url: str, token: Token) -> bytes:

@@ -6,6 +6,7 @@ of what hangs behind it, and nothing is written to such a port unasked.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -32,6 +33,13 @@ class Known:
     kind: str | None = None
     """Sensor kind of the agent's configuration."""
     advice: str = ""
+
+
+def keep_away(readers: Iterable[str]) -> str:
+    """What to do about a program that takes every new port for a modem; empty: none of those."""
+    if not any("modemmanager" in reader.lower() for reader in readers):
+        return ""
+    return "ModemManager takes its answers: install deploy/udev/60-qianshao.rules, plug in again"
 
 
 _CONVERTER = "a USB converter: says nothing of what hangs behind it"

@@ -453,6 +453,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         choices=[
             *("outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size"),
             *("central", "stream", "intake", "atm", "all"),
+            *("central", "stream", "atm", "lists", "all"),
             *("central", "stream", "atm", "orders", "all"),
         ],
     )

@@ -301,7 +301,7 @@ def _bench_board() -> list[Row]:
         for peer in peers:
             other = campaign(rate, frames=FRAMES, seed=1, framing=peer)
             wrong = [100 * r.accepted_wrong / FRAMES for r in (mine, other)]
-            ratio = round(wrong[1] / max(wrong[0], 100 / FRAMES), 2)
+            ratio = round(wrong[1] / max(wrong[0], 100 / FRAMES), 2) if any(wrong) else 1.0
             name = f"frames_wrong_{rate:.0e}"
             rows.append(Row(name, wrong[0], round(wrong[1], 2), peer, ratio, "%", 1))
             intact = [100 * r.intact / FRAMES for r in (mine, other)]
@@ -465,9 +465,19 @@ def _bench_central(where: str = "sqlite") -> list[Row]:
 
 def _bench_atm() -> list[Row]:
     from qianshao.bench_atm import DECISIONS, LOOK_UPS, measure
+    from qianshao.bench_atm_orders import measure_orders
+    from qianshao.logs import configure_logs
 
+    configure_logs(least="error")  # each order is logged; the table goes to stdout
     found = measure()
+    target = "target, arrival to enforced"
     return [
+        *(
+            _less_is_better(
+                f"atm_{one.type.value}_p95", one.p95_ms, 1000.0, target, "ms", len(one.took_ms)
+            )
+            for one in measure_orders()
+        ),
         _less_is_better(
             "atm_decision_p95", found.decision_p95_ms, 400.0, "target", "ms", DECISIONS
         ),
@@ -478,6 +488,32 @@ def _bench_atm() -> list[Row]:
             "target, 10 million listed accounts",
             "ms",
             LOOK_UPS,
+        ),
+    ]
+
+
+def _bench_lists() -> list[Row]:
+    from qianshao.bench_lists import DEDUPE_S, DELTA_S, REBUILD_S, measure
+
+    found, target = measure(), "target, 10 million accounts"
+    return [
+        _less_is_better("list_rebuild", found.rebuild_s, REBUILD_S, target, "s", 1),
+        _less_is_better(
+            "list_rebuild_memory", max(found.rebuild_mib, 0.1), 256.0, target, "MiB", 1
+        ),
+        _less_is_better("list_next_at_central", found.next_s, REBUILD_S, target, "s", 1),
+        _less_is_better("list_delta_10k_at_atm", found.apply_s, DELTA_S, target, "s", 1),
+        _less_is_better("list_delta_memory", max(found.apply_mib, 0.1), 256.0, target, "MiB", 1),
+        _less_is_better(
+            "numbers_dedupe_1m", found.dedupe_s, DEDUPE_S, "target, 1 million rows", "s", 1
+        ),
+        _less_is_better(
+            "numbers_dedupe_memory",
+            max(found.dedupe_mib, 0.1),
+            256.0,
+            "target, 1 million rows",
+            "MiB",
+            1,
         ),
     ]
 
@@ -511,6 +547,7 @@ BENCHES: dict[str, Callable[[], list[Row]]] = {
     "intake": _bench_intake,
     "central": _bench_central,
     "atm": _bench_atm,
+    "lists": _bench_lists,
     "orders": _bench_orders,
 }
 

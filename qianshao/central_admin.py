@@ -35,9 +35,11 @@ Commands = argparse._SubParsersAction
 
 
 def add_commands(central: argparse.ArgumentParser) -> None:
-    """Add ``admin`` and ``audit`` below ``central``; without one of them the central runs."""
+    """Add what stands below ``central``; without one of them the central runs."""
     # What stands before the sub-command is kept: a sub-parser's own default would overwrite it.
-    words = central.add_subparsers(metavar="[admin|audit|officers|backup|restore]", dest="word")
+    words = central.add_subparsers(
+        metavar="[admin|audit|keys|officers|backup|restore]", dest="word"
+    )
     add_copies(words)
     sentence = "whose key signs orders"
     officers = words.add_parser("officers", help=sentence, description=sentence)
@@ -45,6 +47,9 @@ def add_commands(central: argparse.ArgumentParser) -> None:
     sentence = "people of the central, from its own terminal"
     admin = words.add_parser("admin", help=sentence, description=sentence)
     _add_admin(admin.add_subparsers(required=True, metavar="WHAT"))
+    sentence = "the keys under which accounts are known"
+    keys = words.add_parser("keys", help=sentence, description=sentence)
+    _add_keys(keys.add_subparsers(required=True, metavar="WHAT"))
     sentence = "the log of who did what"
     audit = words.add_parser("audit", help=sentence, description=sentence)
     verbs = audit.add_subparsers(required=True, metavar="WHAT")
@@ -91,6 +96,20 @@ def _add_admin(kinds: Commands[argparse.ArgumentParser]) -> None:
     key.set_defaults(run=_guarded(_key))
     show = _command(kinds, "list", "all people with their roles and areas")
     show.set_defaults(run=_guarded(_list))
+
+
+def _add_keys(verbs: Commands[argparse.ArgumentParser]) -> None:
+    sentences = {
+        "show": "which keys count, and which machines have them",
+        "begin": "make the next key and hand it to every machine",
+        "switch": "take it in use, once every machine has receipted it",
+        "retire": "forget a former key, once nothing live stands under it",
+    }
+    for verb, sentence in sentences.items():
+        command = _command(verbs, verb, sentence)
+        if verb == "retire":
+            command.add_argument("number", type=int, help="of the former key")
+        command.set_defaults(run=_guarded(_keys), verb=verb)
 
 
 def _command(
@@ -316,3 +335,11 @@ def _verify(args: argparse.Namespace, office: _Office) -> int:
         state = "intact" if verdict.is_intact else "NOT INTACT"
         print(f"{verdict.rows} rows, {verdict.seals} seals, {state}; head {verdict.head or '-'}")
     return 0 if verdict.is_intact else EXIT_FAILED
+
+
+def _keys(args: argparse.Namespace, office: _Office) -> int:
+    from qianshao.central_keys import take_step
+
+    shown = take_step(office.settings, office.store, args.verb, getattr(args, "number", 0))
+    _say(args, "\n".join(f"{name}: {value}" for name, value in shown.items()), **shown)
+    return 0

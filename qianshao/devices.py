@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from hardware.devices import Known, known
+from hardware.devices import Known, keep_away, known
 from hardware.serial.ports import AttachedPort, attached_ports, other_readers
 
 SCHEMA = "qianshao.devices/1"
@@ -73,4 +73,6 @@ def _text(port: AttachedPort, what: Known, readers: Sequence[str]) -> str:
         lines.append(f"    would   {what.advice}")
     if readers:
         lines.append(f"    busy    {', '.join(readers)}")
+    if hint := keep_away(readers):
+        lines.append(f"    hint    {hint}")
     return "\n".join(lines) + "\n"

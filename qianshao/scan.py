@@ -25,7 +25,7 @@ from hardware.serial.transport import LineSettings, PortError, device_of
 from hardware.spectrum.uplink import is_uplink
 from qianshao.replay import json_line, text_line
 from qianshao.scan_others import LISTENERS, other_items, other_text
-from qianshao.scan_view import ScanState, render
+from qianshao.scan_view import ScanState, detection_row, render
 from rf_watch.watch import RadioWatch
 
 SCHEMA = "qianshao.scan/1"
@@ -121,13 +121,22 @@ async def scan(args: argparse.Namespace, clock: Clock, show: _Lines) -> None:
             items = _diag_items(port, args, show)
         else:
             items = await _identified_items(port, args, leave, show, clock)
+        drawing = asyncio.create_task(_keep_drawing(show))
         try:
             async with asyncio.timeout(args.seconds):
                 await _show_items(items, show)
         except TimeoutError:
             pass  # --seconds
         finally:
+            drawing.cancel()
             show.end()
+
+
+async def _keep_drawing(show: _Lines) -> None:
+    """A device that says nothing changes its screen too: the seconds go on, and a hint comes."""
+    while True:
+        await asyncio.sleep(1.0)
+        show.redraw()
 
 
 async def _identified_items(
@@ -244,6 +253,9 @@ class _Lines:
         self._out.write(line + "\n")
         self._out.flush()
 
+    def redraw(self) -> None:
+        """Time has passed."""
+
     def identified(self, identity: Identity, kind: str, dialect: ModemDialect | None) -> None:
         """Who it is."""
         self.state.identity, self.state.dialect = identity, dialect
@@ -320,7 +332,7 @@ class _Lines:
     def detection(self, detection: Detection) -> None:
         """A detection, or more evidence for one."""
         line = text_line(detection)
-        self.state.detections[detection.detection_id] = line
+        self.state.detections[detection.detection_id] = detection_row(detection)
         self._write(line, lambda: {"item": "detection", **json.loads(json_line(detection))})
 
     def end(self) -> None:
@@ -341,6 +353,10 @@ class _Screen(_Lines):
     def _write(self, text: str, document: Callable[[], dict[str, object]]) -> None:
         if self._clock.mono() - self._drawn_us >= _REDRAW_S * 1e6:
             self._draw()
+
+    def redraw(self) -> None:
+        """See _Lines."""
+        self._draw()
 
     def _draw(self) -> None:
         self._drawn_us = self._clock.mono()

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from contract.messages import Detection
+from hardware.devices import keep_away
 from hardware.identify import Identity
 from hardware.modems import ModemDialect, PollerCounters
 from hardware.readings import CellReading, Unreadable
@@ -13,6 +15,8 @@ from hardware.serial.port import PortCounters
 
 _FADE_S = 60
 """A cell that was not heard for so long leaves the screen."""
+_QUIET_S = 5.0
+_ENOUGH_BYTES = 2000
 _HEADING = (
     f"  {'rat':5} {'plmn':8} {'channel':>7} {'lac/tac':>8} {'cell':>11} {'id':>4} {'dBm':>6} "
     f"{'c1':>4} {'c2':>4} {'cro':>4} {'age s':>5}"
@@ -91,6 +95,7 @@ def _head(state: ScanState) -> list[str]:
             f"  port     {told}{busy}, {port.bytes_in} bytes, last {age}, "
             f"lost {port.losses} times, {port.dropped_bytes} bytes dropped"
         )
+        lines += [f"  hint     {hint}" for hint in _hints(state, port)]
     if state.poller is not None:
         poll = state.poller()
         lines.append(
@@ -101,6 +106,27 @@ def _head(state: ScanState) -> list[str]:
         forms = ", ".join(f"{form} ({n})" for form, n in sorted(state.dialect.forms.items()))
         lines.append(f"  forms    {forms}")
     return lines
+
+
+def _hints(state: ScanState, port: PortCounters) -> list[str]:
+    """What to look at where a port is open and nothing comes of it."""
+    hints = [keep_away(port.other_readers)] if keep_away(port.other_readers) else []
+    if not port.is_open:
+        return hints
+    if port.last_data_age_s is None or port.last_data_age_s > _QUIET_S:
+        hints.append("it says nothing: another device than --as says, its baud rate, or its cable")
+    elif not state.readings and port.bytes_in > _ENOUGH_BYTES:
+        hints.append("bytes come, but nothing that reads: another device, or another baud rate")
+    return hints
+
+
+def detection_row(detection: Detection) -> str:
+    """What and where first: a screen cuts the rest."""
+    what = f"{detection.level.value} {detection.kind.value.replace('_', ' ')}"
+    subject = " ".join(f"{name} {value}" for name, value in sorted(detection.subject.items()))
+    alert = "no alert" if detection.alert is None else detection.alert.value
+    rules = ", ".join(reason.rule for reason in detection.reasons)
+    return f"{what}: {subject}; {alert}; {rules}"
 
 
 def _others(state: ScanState, room: int) -> list[str]:

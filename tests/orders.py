@@ -21,13 +21,16 @@ from contract.orders import (
     Configuration,
     CrossAtmLink,
     CrossAtmLinkEnd,
+    EndNotice,
     Officer,
     Officers,
     Order,
     OrderBody,
     ReportHealth,
     RestartPart,
+    SealedKeys,
     SendVan,
+    ShowNotice,
 )
 from contract.words import OrderType, Signatory
 
@@ -98,6 +101,9 @@ def a_body(type_: OrderType) -> OrderBody:
         Configuration: Configuration(bundle=1, settings={"health.period_s": 7.0}),
         SendVan: SendVan(dispatch=b"\x05" * 16, case="C-1", lat=25.0, lon=102.7),
         CallVanOff: CallVanOff(dispatch=b"\x05" * 16),
+        SealedKeys: SealedKeys(bundle=1, sealed=b"sealed"),
+        ShowNotice: ShowNotice(notice=b"\x06" * 16, zh="谨防诈骗", en="Beware.", until=until),
+        EndNotice: EndNotice(notice=b"\x06" * 16),
     }
     return bodies[RULES[type_].body]
 

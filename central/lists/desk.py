@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 
@@ -18,33 +17,19 @@ from central.alert_work import NotCoveredError, StaleError, UnknownError, check_
 from central.audit import record
 from central.clocks import Law, Subject, day_of, end_of_years, midnight
 from central.lists.entries import Entry, ListWord, RefusedRow, read_entries
+from central.lists.twins import SEAL_ID_BYTES, TenantKey, twins
 from central.orders.platform import Sealed
 from central.orders.sealed import Vault
 from central.store import lists as stored
 from central.store.lists import ListChange, ListEntry
 from central.store.sql import SqlStore
 from contract.account_list import ListedFor
-from contract.accounts import CardRef, card_ref
+from contract.accounts import CardRef
 from contract.clock import Clock
 
 SHOWN_REFUSALS = 200
 ORDER = "order"
-_ID_BYTES = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TenantKey:
-    """The key under which this central knows accounts now."""
-
-    number: int
-    secret: bytes
-
-    def ref(self, number: str) -> CardRef:
-        """Return an account as messages name it; raises ValueError that quotes nothing."""
-        return card_ref(number, self.secret)
-
-    def __repr__(self) -> str:
-        return f"TenantKey({self.number})"
+_MAX_ROWS = 10_000_000
 
 
 class ListDesk:
@@ -57,16 +42,16 @@ class ListDesk:
         *,
         law: Law,
         vault: Callable[[], Vault],
-        key: Callable[[], TenantKey],
+        keys: Callable[[], Sequence[TenantKey]],
         area: str,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """``on_change`` wakes the keeper."""
+        """``keys``: what machines hold, the one in use first; ``on_change`` wakes the keeper."""
         self._store = store
         self._clock = clock
         self._law = law
         self._vault = vault
-        self._key = key
+        self._keys = keys
         self._area = area
         self._on_change = on_change
 
@@ -78,7 +63,7 @@ class ListDesk:
         Raises RuleError where no row could be taken.
         """
         self._check(actor)
-        now, key = int(self._clock.wall()), self._key()
+        now, keys = int(self._clock.wall()), self._keys()
         refused: list[RefusedRow] = []
         with self._store.transaction() as tx:
             connection = sql_of(tx)._connection
@@ -89,9 +74,10 @@ class ListDesk:
                     if isinstance(row, RefusedRow):
                         refused.append(row)
                     else:
-                        yield self._listed(connection, row, change_id, name, key)
+                        for key in keys:
+                            yield self._listed(connection, row, change_id, name, key)
 
-            count = stored.add_entries(connection, taken())
+            count = stored.add_entries(connection, taken()) // len(keys)
             if count == 0:
                 first = refused[0] if refused else RefusedRow(0, "it is empty")
                 raise RuleError(f"no row can be taken; line {first.line}: {first.reason}")
@@ -108,19 +94,21 @@ class ListDesk:
     ) -> int:
         """Propose to take an account off for some reasons; raises RuleError, UnknownError."""
         self._check(actor)
-        ref = self._ref(number)
+        refs = self._refs(number)
         flags = {int(word.flag) for word in words}
         now = int(self._clock.wall())
         with self._store.transaction() as tx:
             connection = sql_of(tx)._connection
             found = [
                 entry
-                for entry in stored.entries_of(connection, [ref.hmac])
+                for entry in stored.entries_of(connection, [ref.hmac for ref in refs])
                 if entry.listed_for in flags and entry.source != ORDER
             ]
             if not found:
                 raise UnknownError("this account is not listed so, or only by an order")
-            change = self._change("remove", f"**** {ref.last4}", note, actor, now, taken=len(found))
+            change = self._change(
+                "remove", f"**** {refs[0].last4}", note, actor, now, taken=len(found)
+            )
             change_id = stored.add_change(connection, change)
             stored.add_targets(connection, change_id, (entry.id for entry in found))
             detail = {"entries": [entry.id for entry in found]}
@@ -134,6 +122,8 @@ class ListDesk:
         with self._store.transaction() as tx:
             connection = sql_of(tx)._connection
             newest = stored.newest_version(connection)
+            if stored.has_key_change(connection, version):
+                raise RuleError("the tenant's key was changed since: older rows are under it")
             if newest is None or not 0 < version < newest.version:
                 raise UnknownError(f"there is no earlier version {version}")
             change = self._change("rollback", str(version), note, actor, now, back_to=version)
@@ -164,20 +154,37 @@ class ListDesk:
                 )  # fmt: skip
             if change.proposed_by == actor.name:
                 raise RuleError("two different people decide: somebody else has to approve this")
+            if is_approved:
+                self._add_twins(connection, change_id)
             stored.set_counts(
                 connection, change_id, state=state, decided_by=actor.name, decided_at=now
             )
             record(tx, now, actor, f"list.{state}", str(change_id), detail={"kind": change.kind})
         self._on_change()
 
+    def _add_twins(self, connection: sa.Connection, change_id: int) -> None:
+        """A key may have come since the rows were proposed: they stand under that one too."""
+        rows = [
+            row
+            for row in stored.entries_of_change(connection, change_id, limit=_MAX_ROWS)
+            if row.change_id == change_id and row.sealed is not None
+        ]
+        present = {row.key_number for row in rows}
+        for key in self._keys() if rows else ():
+            if key.number not in present:
+                some = [row for row in rows if row.key_number == rows[0].key_number]
+                stored.add_entries(connection, twins(some, key, self._vault(), change_id))
+
     # -- looking -----------------------------------------------------------------------------------
 
     def find(self, actor: Actor, number: str) -> Sequence[ListEntry]:
         """Everything in the newest list about an account; audited, without its number."""
         self._check(actor)
-        ref = self._ref(number)
+        refs = self._refs(number)
+        ref = refs[0]
         with self._store.transaction() as tx:
-            found = stored.entries_of(sql_of(tx)._connection, [ref.hmac])
+            every = stored.entries_of(sql_of(tx)._connection, [one.hmac for one in refs])
+            found = list({(e.source_ref, e.listed_for): e for e in reversed(every)}.values())
             detail = {"last4": ref.last4, "found": len(found)}
             record(tx, int(self._clock.wall()), actor, "list.find", ref.last4, detail=detail)
         return found
@@ -186,9 +193,10 @@ class ListDesk:
         if not actor.covers(self._area):
             raise NotCoveredError(f"the lists are those of {self._area}, which is none of yours")
 
-    def _ref(self, number: str) -> CardRef:
+    def _refs(self, number: str) -> list[CardRef]:
+        plain = number.replace(" ", "").replace("-", "")
         try:
-            return self._key().ref(number.replace(" ", "").replace("-", ""))
+            return [key.ref(plain) for key in self._keys()]
         except ValueError as error:
             raise RuleError(str(error)) from None
 
@@ -210,7 +218,7 @@ class ListDesk:
     def _listed(
         self, connection: sa.Connection, row: Entry, change_id: int, name: str, key: TenantKey
     ) -> ListEntry:
-        ref, seal_id = key.ref(row.number), secrets.token_bytes(_ID_BYTES)
+        ref, seal_id = key.ref(row.number), secrets.token_bytes(SEAL_ID_BYTES)
         sealed = Sealed(number=row.number, name="", payer_number="", payer_name="")
         return ListEntry(
             account=ref.hmac,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from central.lists.entries import over_on
@@ -76,9 +77,7 @@ class ListFiles:
                     changed = stored.changed_since(connection, older)
             if newest is None or changed is None:
                 count = stored.count_accounts(connection)
-                sha256 = build_sorted(
-                    path, version, count, (packed(p) for p in stored.whole_list(connection))
-                )
+                sha256 = build_sorted(path, version, count, packed(stored.whole_list(connection)))
             else:
                 way = self._delta(newest.manifest.version, version)
                 build_packed_delta(way, newest.manifest.version, version, records(changed))
@@ -137,10 +136,37 @@ class ListFiles:
 def records(accounts: Sequence[Merged]) -> Iterator[bytes]:
     """Return accounts as records of a file."""
     for one in accounts:
-        day = day_number(over_on(one.until_at))
+        day = _day(_NEVER if one.until_at is None else one.until_at)
         yield pack(one.account, one.listed_for, one.regime, day)
 
 
-def packed(accounts: Sequence[Merged]) -> bytes:
-    """Return a piece of a whole list."""
-    return b"".join(records(accounts))
+def packed(parts: Iterable[Sequence[stored.Reason]]) -> Iterator[bytes]:
+    """Return a whole list in pieces; reasons of one account, which come together, are one record.
+
+    Says of an account what :class:`central.store.lists.Merged` says: all reasons, the strictest
+    regime, the last end, or none.
+    """
+    account, listed_for, regime, until_at = b"", 0, 0, _NEVER
+    for part in parts:
+        done: list[bytes] = []
+        for found, reason, strict, ends in part:
+            end = _NEVER if ends is None else ends
+            if found == account:
+                listed_for |= reason
+                regime = min(regime, strict) if regime and strict else regime or strict
+                until_at = max(until_at, end)
+                continue
+            if listed_for:
+                done.append(pack(account, listed_for, regime, _day(until_at)))
+            account, listed_for, regime, until_at = found, reason, strict, end
+        yield b"".join(done)
+    if listed_for:
+        yield pack(account, listed_for, regime, _day(until_at))
+
+
+_NEVER = 2**63
+
+
+@functools.lru_cache(maxsize=65_536)
+def _day(until_at: int) -> int:
+    return 0 if until_at == _NEVER else day_number(over_on(until_at))

@@ -27,6 +27,8 @@ class LiveHold:
     account: CardRef
     listed_for: ListedFor
     until: int
+    since: int = 0
+    """When it was drawn up: tells which of the tenant's keys its account is named under."""
 
     @property
     def regime(self) -> Regime:
@@ -94,7 +96,11 @@ class WireHolds:
         order, body = read_order(raw), read_body(raw)
         if isinstance(body, AccountHold):
             self._holds[order.order_id] = LiveHold(
-                order.order_id, body.account, _LISTED_FOR[order.type], int(body.until)
+                order.order_id,
+                body.account,
+                _LISTED_FOR[order.type],
+                int(body.until),
+                int(order.issued_at),
             )
         elif isinstance(body, AccountRelease):  # it ends only holds on its own account
             self._ended |= {(ended, body.account.hmac) for ended in body.releases}

@@ -165,7 +165,9 @@ class ListKeeper:
             return False
         why = "again" if ahead else "orders" if is_moved else "term" if is_over else "change"
         if waiting:
-            why = "rollback" if waiting[-1].kind == "rollback" else "change"
+            why = {"rollback": "rollback", "key": "key", "key_off": "key"}.get(
+                waiting[-1].kind, "change"
+            )
         with self._store.transaction() as tx:
             connection = sql_of(tx)._connection
             version = stored.begin_version(connection, why, now, ahead)
@@ -194,10 +196,14 @@ class ListKeeper:
         self, connection: sa.Connection, change: ListChange, version: int, now: int
     ) -> None:
 
-        if change.kind == "add":
+        if change.kind in {"add", "key"}:
             stored.bring_in(connection, change.id, version)
         elif change.kind == "remove":
             stored.take_off(connection, version, stored.targets_of(change.id))
+        elif change.kind == "key_off":
+            e = t.list_entries.c
+            is_file = e.source != ORDER
+            stored.take_off(connection, version, sa.and_(is_file, e.key_number == change.back_to))
         elif change.kind == "rollback":
             assert change.back_to is not None
             stored.go_back(connection, change.back_to, version, now)

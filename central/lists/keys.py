@@ -10,7 +10,9 @@ from pathlib import Path
 
 from central.clocks import load_law
 from central.config import CentralSettings
-from central.lists.desk import ListDesk, TenantKey
+from central.lists.desk import ListDesk
+from central.lists.key_steps import state_of
+from central.lists.twins import TenantKey
 from central.orders.sealed import Vault
 from central.store.sql import SqlStore
 from contract.accounts import MIN_KEY_BYTES
@@ -79,6 +81,13 @@ def tenant_keys_of(settings: CentralSettings) -> TenantKeys:
     return TenantKeys(settings.folder / "tenant-keys", first)
 
 
+def keys_in_force(settings: CentralSettings, store: SqlStore) -> list[TenantKey]:
+    """Return the keys that machines hold, the one in use first."""
+    keys = tenant_keys_of(settings)
+    with store.reading() as connection:
+        return [keys.key(number) for number in state_of(connection).numbers]
+
+
 def desk_in(
     settings: CentralSettings,
     store: SqlStore,
@@ -91,7 +100,7 @@ def desk_in(
         clock,
         law=load_law(),
         vault=functools.cache(lambda: Vault.at(settings.folder / "sealed.key")),
-        key=lambda: tenant_keys_of(settings).newest,
+        keys=lambda: keys_in_force(settings, store),
         area=settings.area,
         on_change=on_change,
     )

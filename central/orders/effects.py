@@ -25,6 +25,7 @@ class Flag:
     account: CardRef
     hold: Hold
     until: UnixMicros
+    since: UnixMicros
 
 
 def flagged(orders: Iterable[OrderRecord], now: UnixMicros | int) -> Iterator[Flag]:
@@ -35,4 +36,10 @@ def flagged(orders: Iterable[OrderRecord], now: UnixMicros | int) -> Iterator[Fl
         if hold not in THROUGH_THE_LIST or not record.is_live(now):
             continue
         if application.account is not None and application.until is not None:
-            yield Flag(application.order_id, application.account, hold, application.until)
+            yield Flag(
+                application.order_id,
+                application.account,
+                hold,
+                application.until,
+                application.drafted_at,
+            )

@@ -59,6 +59,21 @@ class Permission(StrEnum):
     REFUNDS_DECIDE = "refunds.decide"
     """The second name on a refund."""
     """Approve what another person proposed."""
+    NUMBERS_READ = "numbers.read"
+    NUMBERS_ANSWER = "numbers.answer"
+    """A block was done, was wrong, or is answered."""
+    UNITS_READ = "units.read"
+    UNITS_FEED = "units.feed"
+    """Send what a member unit reports."""
+    UNITS_EDIT = "units.edit"
+    OUTREACH_READ = "outreach.read"
+    OUTREACH_ACT = "outreach.act"
+    """Warn people, and write down what came of it."""
+    NOTICES_EDIT = "notices.edit"
+    """Texts on the machines' idle screens."""
+    KEYS_READ = "keys.read"
+    KEYS_ROTATE = "keys.rotate"
+    """Go over to another key under which accounts are known."""
     STATISTICS_READ = "statistics.read"
     STATISTICS_KEEP = "statistics.keep"
     """Keep a report as a version, state a figure that no event knows."""
@@ -119,6 +134,16 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.LISTS_REVIEW: _roles(_REVIEWER, _COMMANDER),
         P.REFUNDS_PROPOSE: _CENTRE,
         P.REFUNDS_DECIDE: _roles(_REVIEWER, _COMMANDER),
+        P.NUMBERS_READ: _CENTRE | {_AUDITOR, _CARRIER},
+        P.NUMBERS_ANSWER: _CENTRE | {_CARRIER},
+        P.UNITS_READ: _CENTRE | {_AUDITOR},
+        P.UNITS_FEED: _CENTRE | {_BANK, _CARRIER, _REGULATOR},
+        P.UNITS_EDIT: _roles(_COMMANDER, _ADMINISTRATOR),
+        P.OUTREACH_READ: _CENTRE | {_AUDITOR},
+        P.OUTREACH_ACT: _CENTRE,
+        P.NOTICES_EDIT: _roles(_REVIEWER, _COMMANDER),
+        P.KEYS_READ: _roles(_AUDITOR, _ADMINISTRATOR),
+        P.KEYS_ROTATE: _roles(_ADMINISTRATOR),
         P.STATISTICS_READ: _CENTRE | {_AUDITOR, _REGULATOR},
         P.STATISTICS_KEEP: _roles(_REVIEWER, _COMMANDER, _REGULATOR),
         P.EXPORT: _CENTRE | {_AUDITOR},

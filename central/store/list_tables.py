@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from central.store.tables import Json, _may, _need, _table
+from central.store.tables import Json, _device, _may, _need, _table
 
 list_changes = _table(
     "list_changes",
@@ -54,10 +54,16 @@ sa.Index(
     list_entries.c.listed_for,
     list_entries.c.regime,
     list_entries.c.until_at,
+    list_entries.c.added_version,
+    list_entries.c.removed_version,
     sqlite_where=IS_LIVE,
 )
 sa.Index("list_entries_added", list_entries.c.added_version)
-sa.Index("list_entries_removed", list_entries.c.removed_version)
+sa.Index(
+    "list_entries_removed",
+    list_entries.c.removed_version,
+    sqlite_where=list_entries.c.removed_version.is_not(None),
+)
 sa.Index("list_entries_by_change", list_entries.c.change_id)
 sa.Index(
     "list_entries_until",
@@ -80,4 +86,20 @@ list_versions = _table(
     _need("removed", sa.BigInteger),
     _may("sha256", sa.LargeBinary),
     _need("made_at", sa.BigInteger),
+)
+
+device_boxes = _table(
+    "device_boxes",
+    _device(primary_key=True),
+    _need("public", sa.LargeBinary),
+    _need("at", sa.BigInteger),
+)
+
+tenant_key_steps = _table(
+    "tenant_key_steps",
+    _need("id", sa.Integer, primary_key=True, autoincrement=True),
+    _need("step", sa.Text),
+    _need("number", sa.BigInteger),
+    _need("actor", sa.Text),
+    _need("at", sa.BigInteger),
 )

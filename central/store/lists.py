@@ -189,6 +189,29 @@ def first_sanction(connection: sa.Connection, account: bytes, regime: int) -> in
     return None if found is None else int(found)
 
 
+def has_key_change(connection: sa.Connection, since: int) -> bool:
+    """Whether the tenant's key was changed after a version."""
+    c = t.list_changes.c
+    query = sa.select(c.id).where(c.kind.in_(("key", "key_off")), c.version > since).limit(1)
+    return connection.execute(query).one_or_none() is not None
+
+
+def live_sealed(connection: sa.Connection, key_number: int) -> Iterator[ListEntry]:
+    """Rows in the newest list under one key whose number is sealed here, in pieces."""
+    e, last = t.list_entries.c, 0
+    while True:
+        rows = connection.execute(
+            sa.select(t.list_entries)
+            .where(t.IS_LIVE, e.id > last, e.key_number == key_number, e.sealed.is_not(None))
+            .order_by(e.id)
+            .limit(_AT_ONCE)
+        ).all()
+        if not rows:
+            return
+        yield from (ListEntry(**row._mapping) for row in rows)
+        last = rows[-1].id
+
+
 def live_orders(connection: sa.Connection) -> dict[str, int]:
     """Entries of orders in the newest list: the order's id to the entry's number."""
     e = t.list_entries.c
@@ -308,7 +331,10 @@ SELECT account, SUM(DISTINCT listed_for) AS listed_for, MIN(NULLIF(regime, 0)) A
 FROM list_entries
 WHERE added_version IS NOT NULL AND removed_version IS NULL
 """
-_WHOLE = sa.text(_MERGED + "GROUP BY account ORDER BY account")
+_WHOLE = sa.text(
+    "SELECT account, listed_for, regime, until_at FROM list_entries"
+    " WHERE added_version IS NOT NULL AND removed_version IS NULL ORDER BY account"
+)
 _TOUCHED = """
 SELECT account FROM list_entries WHERE added_version > :older
 UNION SELECT account FROM list_entries WHERE removed_version > :older
@@ -325,11 +351,14 @@ def count_accounts(connection: sa.Connection) -> int:
     return int(connection.execute(_COUNT).scalar() or 0)
 
 
-def whole_list(connection: sa.Connection) -> Iterator[Sequence[Merged]]:
-    """Accounts of the newest list in order, in pieces: a list of any length costs no memory."""
+Reason = tuple[bytes, int, int, int | None]
+"""Account, one bit of what it is listed for, regime, end."""
+
+
+def whole_list(connection: sa.Connection) -> Iterator[Sequence[Reason]]:
+    """Single reasons of the newest list by account, in pieces: any length costs no memory."""
     rows = connection.execution_options(yield_per=_AT_ONCE).execute(_WHOLE)
-    for part in rows.partitions():
-        yield [_merged(row) for row in part]
+    yield from rows.partitions()
 
 
 def changed_since(connection: sa.Connection, older: int) -> list[Merged]:

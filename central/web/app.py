@@ -20,10 +20,12 @@ from central.hub import Hub
 from central.ingest import IngestStatus
 from central.lists import ListDesk
 from central.lists.keys import desk_in
+from central.lists.rotation import KeyDesk, key_desk_in
 from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk
 from central.store.interface import StoreUnavailableError
 from central.store.sql import SqlStore
+from central.units.outreach import OutreachDesk, outreach_in
 from central.web import (
     account,
     alerts,
@@ -37,16 +39,21 @@ from central.web import (
     features,
     fleet,
     intake,
+    key_pages,
     list_pages,
+    number_pages,
     office,
     officers,
     order,
     orders,
+    outreach_pages,
+    outside,
     pages,
     refunds,
     reports,
     stream,
     told,
+    unit_pages,
 )
 from central.web.access import NotSignedInError, rules
 from central.web.counts import Counts
@@ -69,6 +76,8 @@ def create_app(
     couriers: tuple[Courier, ...] = (),
     tell_van: Tell | None = None,
     lists: ListDesk | None = None,
+    keys: KeyDesk | None = None,
+    outreach: OutreachDesk | None = None,
     order_office: OrderOffice | None = None,
 ) -> FastAPI:
     """Return the application; raises UndeclaredRouteError for a route without a permission."""
@@ -85,6 +94,8 @@ def create_app(
     audit = AuditLog(store, clock, signer)
     sign_ins = Limiter(clock, burst=20, per_minute=20)
     lists = lists or desk_in(settings, store, clock)
+    keys = keys or key_desk_in(settings, store, clock)
+    outreach = outreach or outreach_in(settings, store, clock)
     site = Site(
         store=store,
         hub=hub,
@@ -96,15 +107,17 @@ def create_app(
         sign_ins=sign_ins,
         counts=Counts(store, clock),
         lists=lists,
+        keys=keys,
+        outreach=outreach,
         couriers=couriers,
         tell_van=tell_van,
         orders=order_office,
     )
     app.state.site = site
     for module in (
-        *(pages, alerts, allow, intake, cases, clocks, dispatch, refunds, fleet, chart),
-        *(reports, office, account, orders, order, officers),
-        list_pages,
+        *(pages, alerts, allow, intake, cases, clocks, outside, dispatch, refunds, fleet),
+        *(chart, reports, office, account, orders, order, officers),
+        *(list_pages, key_pages, number_pages, unit_pages, outreach_pages),
         *(api, features, exports, stream),
     ):
         app.include_router(module.router)

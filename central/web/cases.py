@@ -1,4 +1,4 @@
-"""The pages of cases: the list, one case, the questions to units, what people told. Plain forms."""
+"""The pages of cases: the list, one case, what is done with it. Plain forms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from central.actor import Actor, Role
 from central.alert_states import SECOND_US, RuleError
 from central.alert_work import Seen
-from central.case_desk import PART_KINDS, SOURCES, CaseDesk
+from central.case_desk import PART_KINDS, CaseDesk
 from central.case_states import (
     ENDED,
     OPEN,
@@ -25,7 +25,7 @@ from central.case_states import (
 from central.case_transfer import problem_of
 from central.case_work import SeenCase
 from central.people.permissions import Permission
-from central.store.cases import CaseFilter, CaseRow, TipOff
+from central.store.cases import CaseFilter, CaseRow
 from central.views import alert_json, time_or_none
 from central.web.access import needs
 from central.web.intake import alarm_panels
@@ -64,7 +64,8 @@ def desk_of(site: Site) -> CaseDesk:
     return CaseDesk(site.store, site.clock, site.hub.publish, signer=site.audit.signer)
 
 
-def _to(case: CaseRow) -> RedirectResponse:
+def to_case(case: CaseRow) -> RedirectResponse:
+    """Go back to the page of a case."""
     return RedirectResponse(f"/cases/{case.id}", 303)
 
 
@@ -113,7 +114,7 @@ def open_lead(
     if kind not in LEAD_KINDS:
         raise RuleError("this form does not know that kind")
     case = desk_of(site).open_lead(actor, kind, area, {"about": about}, note, place_of(lat, lon))
-    return _to(case)
+    return to_case(case)
 
 
 def case_view(presenter: Presenter, row: CaseRow) -> dict[str, Any]:
@@ -212,7 +213,7 @@ def open_from_alert(
     site: SiteOf, actor: Officer, alert_id: RowId, version: Version, note: Text = ""
 ) -> Response:
     """Open a case about an alert."""
-    return _to(desk_of(site).open_from_alert(actor, Seen(alert_id, version), note))
+    return to_case(desk_of(site).open_from_alert(actor, Seen(alert_id, version), note))
 
 
 @router.post("/cases/{case_id}/act")
@@ -221,7 +222,7 @@ def act(
 ) -> Response:
     """Note, report the strike, or say that the emitter went off the air or is back."""
     chosen = _one_of(action, ACTS)
-    return _to(desk_of(site).act(actor, SeenCase(case_id, version), chosen, note=note))
+    return to_case(desk_of(site).act(actor, SeenCase(case_id, version), chosen, note=note))
 
 
 def _one_of(action: str, allowed: frozenset[CaseAction]) -> CaseAction:
@@ -233,7 +234,7 @@ def _one_of(action: str, allowed: frozenset[CaseAction]) -> CaseAction:
 @router.post("/cases/{case_id}/owner")
 def own(site: SiteOf, actor: Officer, case_id: RowId, version: Version, owner: Line) -> Response:
     """Give the case another owner."""
-    return _to(desk_of(site).own(actor, SeenCase(case_id, version), owner))
+    return to_case(desk_of(site).own(actor, SeenCase(case_id, version), owner))
 
 
 @router.post("/cases/{case_id}/link")
@@ -244,7 +245,7 @@ def link(
     """Let a further alert belong to the case, as it stands now."""
     alert = site.store.alert(alert_id)
     seen = Seen(alert_id, 0 if alert is None else alert.version)
-    return _to(desk_of(site).link(actor, SeenCase(case_id, version), seen))
+    return to_case(desk_of(site).link(actor, SeenCase(case_id, version), seen))
 
 
 @router.post("/cases/{case_id}/parts")
@@ -254,7 +255,7 @@ def add_part(
 ) -> Response:  # fmt: skip
     """Add a member, a task or a seized thing."""
     data = {"detail": detail} if detail else {}
-    return _to(desk_of(site).add_part(actor, SeenCase(case_id, version), kind, text, data))
+    return to_case(desk_of(site).add_part(actor, SeenCase(case_id, version), kind, text, data))
 
 
 @router.post("/cases/{case_id}/parts/{part_id}/end")
@@ -263,7 +264,7 @@ def end_part(
     outcome: Text = "",
 ) -> Response:  # fmt: skip
     """End a part; it stays listed."""
-    return _to(desk_of(site).end_part(actor, SeenCase(case_id, version), part_id, outcome))
+    return to_case(desk_of(site).end_part(actor, SeenCase(case_id, version), part_id, outcome))
 
 
 @router.post("/cases/{case_id}/ask")
@@ -282,12 +283,13 @@ def write_down_answer(
     note: Text = "",
 ) -> Response:  # fmt: skip
     """Write down what a unit's person said by telephone."""
-    return _to(
-        desk_of(site).answer(actor, inquiry_id, is_ours=_is_ours(answer), person=person, note=note)
+    return to_case(
+        desk_of(site).answer(actor, inquiry_id, is_ours=is_ours(answer), person=person, note=note)
     )
 
 
-def _is_ours(answer: str) -> bool:
+def is_ours(answer: str) -> bool:
+    """Read the answer of a form; raises RuleError."""
     if answer not in {"OURS", "NOT_OURS"}:
         raise RuleError("an answer is OURS or NOT_OURS")
     return answer == "OURS"
@@ -299,7 +301,7 @@ def clear(
 ) -> Response:
     """Say that it was nothing, before the police were notified."""
     seen = SeenCase(case_id, version)
-    return _to(desk_of(site).act(actor, seen, CaseAction.CLEAR, reason=reason, note=note))
+    return to_case(desk_of(site).act(actor, seen, CaseAction.CLEAR, reason=reason, note=note))
 
 
 @router.post("/cases/{case_id}/notify")
@@ -307,7 +309,9 @@ def notify(
     site: SiteOf, actor: Notifier, case_id: RowId, version: Version, note: Text = ""
 ) -> Response:
     """Confirm with one's name: the police are notified."""
-    return _to(desk_of(site).act(actor, SeenCase(case_id, version), CaseAction.NOTIFY, note=note))
+    return to_case(
+        desk_of(site).act(actor, SeenCase(case_id, version), CaseAction.NOTIFY, note=note)
+    )
 
 
 @router.post("/cases/{case_id}/end")
@@ -318,13 +322,13 @@ def end(
     """Close a solved case, or dismiss one that was nothing after all."""
     chosen = _one_of(action, ENDS)
     seen = SeenCase(case_id, version)
-    return _to(desk_of(site).act(actor, seen, chosen, reason=reason, note=note))
+    return to_case(desk_of(site).act(actor, seen, chosen, reason=reason, note=note))
 
 
 @router.post("/cases/{case_id}/offer")
 def offer(site: SiteOf, actor: Closer, case_id: RowId, version: Version, unit: Line) -> Response:
     """Ask another unit to take the case over."""
-    return _to(desk_of(site).offer(actor, SeenCase(case_id, version), unit))
+    return to_case(desk_of(site).offer(actor, SeenCase(case_id, version), unit))
 
 
 @router.post("/cases/{case_id}/accept")
@@ -332,7 +336,7 @@ def accept(
     site: SiteOf, actor: Notifier, case_id: RowId, version: Version, unit: Line, note: Text = ""
 ) -> Response:
     """Accept a case for the unit that was asked, naming it; a second name."""
-    return _to(desk_of(site).transfer(actor, SeenCase(case_id, version), unit, note))
+    return to_case(desk_of(site).transfer(actor, SeenCase(case_id, version), unit, note))
 
 
 @router.get("/cases/{case_id}/transfer")
@@ -356,83 +360,3 @@ def _transfer(site: Site, row: CaseRow) -> dict[str, Any] | None:
         return None
     problem = problem_of(found, events, signer)
     return {**found, "public_pem": public_pem(signer.public), "problem": problem}
-
-
-# -- what people told -----------------------------------------------------------------------------
-
-
-@router.get("/tips")
-def tips(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
-    """Tip-offs of one's areas."""
-    presenter = site.presenter(request)
-    rows = [
-        (tip, presenter.time(time_or_none(tip.taken_at)))
-        for tip in site.store.tip_offs(actor.areas)
-    ]
-    return site.page(
-        request, "tips.html", tips=rows, sources=SOURCES, area=min(actor.areas, default="")
-    )
-
-
-@router.post("/tips")
-def take_tip(
-    site: SiteOf, actor: Officer, source: Line, text: Text, area: Area,
-    lat: Annotated[str, Form(max_length=20)] = "", lon: Annotated[str, Form(max_length=20)] = "",
-) -> Response:  # fmt: skip
-    """Write down what somebody told."""
-    place = place_of(lat, lon)
-    tip = TipOff(
-        source=source, text=text, area=area, taken_by=actor.name, taken_at=0,
-        lat=None if place is None else place[0], lon=None if place is None else place[1],
-    )  # fmt: skip
-    desk_of(site).take_tip(actor, tip)
-    return RedirectResponse("/tips", 303)
-
-
-@router.post("/cases/{case_id}/tips")
-def link_tip(
-    site: SiteOf, actor: Officer, case_id: RowId, version: Version,
-    tip_id: Annotated[int, Form(ge=1, le=_MAX_ID)],
-) -> Response:  # fmt: skip
-    """Let a tip-off belong to the case."""
-    return _to(desk_of(site).link_tip(actor, SeenCase(case_id, version), tip_id))
-
-
-@router.post("/tips/{tip_id}/award")
-def award(
-    site: SiteOf, actor: Closer, tip_id: RowId, yuan: Annotated[int, Form(ge=0, le=10**6)]
-) -> Response:
-    """Award a reward, in its range and only after verification."""
-    return _to(desk_of(site).award(actor, tip_id, yuan * 100))
-
-
-# -- the units' own page --------------------------------------------------------------------------
-
-
-@router.get("/inquiries")
-def inquiries(request: Request, site: SiteOf, actor: Unit) -> HTMLResponse:
-    """What the operator or regulator is asked: identities only, nothing of the case besides."""
-    presenter = site.presenter(request)
-    rows = [
-        {
-            "id": inquiry.id,
-            "unit": inquiry.unit,
-            "question": inquiry.question,
-            "asked_text": presenter.time(time_or_none(inquiry.asked_at)),
-            "kind_text": presenter.words.word("case_kind", case.kind),
-            "subject": presenter.pairs(case.subject),
-        }
-        for inquiry, case in site.store.open_inquiries(actor.areas, actor.roles)
-    ]
-    return site.page(request, "inquiries.html", inquiries=rows)
-
-
-@router.post("/inquiries/{inquiry_id}")
-def answer(
-    site: SiteOf, actor: Unit, inquiry_id: RowId, answer: Line, person: Line, note: Text = ""
-) -> Response:
-    """Answer for one's unit, with the name of who says so."""
-    desk_of(site).answer(
-        actor, inquiry_id, is_ours=_is_ours(answer), person=person, note=note, is_liaison=True
-    )
-    return RedirectResponse("/inquiries", 303)

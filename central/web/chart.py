@@ -26,6 +26,8 @@ from contract.words import AlertKind, Presence, Severity
 router = APIRouter(include_in_schema=False)
 
 _SHOWN_ALERTS = 500
+_TRACK_POINTS = 50
+"""The newest of an alert's detections that its track goes through."""
 _TILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}\.pmtiles")
 _LIBRARY = (
     "maplibre-gl.mjs",
@@ -162,7 +164,7 @@ def _device(presenter: Presenter, row: Device, place: Place) -> Json:
 
 def _tracks(site: Site, rows: Sequence[AlertRow]) -> list[Json]:
     """Where alerts moved; all are asked for at once, for a map has hundreds."""
-    found = site.store.detections_of_each([row.id for row in rows])
+    found = site.store.detections_of_each([row.id for row in rows], _TRACK_POINTS)
     tracks = ((row, _track(found.get(row.id, ()))) for row in rows)
     return [
         {"id": row.id, "severity": row.severity.value, "points": points}

@@ -24,7 +24,7 @@ from contract.account_list import ListedFor, Regime
 SHOWN_CHANGES, SHOWN_VERSIONS, SHOWN_ROWS = 50, 20, 100
 WHY = ("change", "orders", "term", "rollback", "again", "key")
 STATES = ("proposed", "approved", "declined")
-KINDS = ("add", "remove", "rollback")
+KINDS = ("add", "remove", "rollback", "key", "key_off")
 _MAX_ID = 2**63 - 1
 
 router = APIRouter(include_in_schema=False)

@@ -147,7 +147,7 @@ def _facts(office: OrderOffice, presenter: Presenter, record: OrderRecord) -> li
     if rule.term is not None or rule.ends is not None:
         subject = rule.term or Subject.STOP_PAYMENT
         row = office.law.row(subject, day_of(application.drafted_at))
-        law = f"{row.id} {row.source}"
+        law = f"{row.id} {row.source.partition(':')[0]}"
     limit, moved_at = application.limit_fen, application.transfer_at
     pairs = [
         ("kind", words.word("order_kind", application.kind)),

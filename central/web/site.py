@@ -19,10 +19,12 @@ from central.dispatch_desk import Tell
 from central.hub import Hub
 from central.ingest import IngestStatus
 from central.lists import ListDesk
+from central.lists.rotation import KeyDesk
 from central.orders.office import OrderOffice
 from central.people.desk import PeopleDesk, Visitor
 from central.people.permissions import Permission, may
 from central.store.sql import SqlStore
+from central.units.outreach import OutreachDesk
 from central.web.counts import Called, Counts
 from central.web.limits import Limiter
 from central.web.navigation import ENTRIES, Entry
@@ -64,6 +66,8 @@ class Site:
     sign_ins: Limiter
     counts: Counts
     lists: ListDesk
+    keys: KeyDesk
+    outreach: OutreachDesk
     couriers: tuple[Courier, ...] = ()
     tell_van: Tell | None = None
     """Gives a van an order; None: there is no broker."""

@@ -173,7 +173,8 @@ class AssertionDesk:
         device: str,
         tenant: str,
         terminal: str,
-        tenant_key: bytes,
+        tenant_key: bytes | None = None,
+        card_of: Callable[[str], CardRef] | None = None,
         signer: Signer,
         examiner: OpensVisits,
         clock: Clock,
@@ -186,7 +187,9 @@ class AssertionDesk:
         on_face: Callable[[CardVerdict], None] = lambda verdict: None,
         problem: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """``state_of`` says what holds the account and how fresh that knowledge is; ``is_listed``
+        """``card_of`` names a card by its number; with ``tenant_key`` it is that one key's HMAC.
+
+        ``state_of`` says what holds the account and how fresh that knowledge is; ``is_listed``
         whether nobody may send money to an account.
 
         ``on_decision`` is given each decision as the message for the central and may raise
@@ -198,7 +201,7 @@ class AssertionDesk:
         self._on_face = on_face
         self._problem = problem
         self._device, self._tenant, self._terminal = device, tenant, terminal
-        self._tenant_key = tenant_key
+        self._card_of = card_of or (lambda pan: card_ref(pan, tenant_key or b""))
         self._signer = signer
         self._examiner = examiner
         self._clock = clock
@@ -214,7 +217,7 @@ class AssertionDesk:
         if (problem := self._problem()) is not None:
             raise CallRefusedError(Refusal.CLOSED, problem)
         try:
-            card = card_ref(pan, self._tenant_key)
+            card = self._card_of(pan)
         except ValueError:
             raise CallRefusedError(Refusal.BAD_VALUE, "pan has 12 to 19 digits") from None
         now = self._clock.mono()
@@ -344,7 +347,7 @@ class AssertionDesk:
         if not asked.payee:
             return None
         try:
-            return card_ref(asked.payee, self._tenant_key)
+            return self._card_of(asked.payee)
         except ValueError:
             raise CallRefusedError(Refusal.BAD_VALUE, "payee has 12 to 19 digits") from None
 

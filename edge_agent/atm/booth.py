@@ -31,11 +31,11 @@ from contract.clock import Clock
 from contract.settings import ConfigError, Problem
 from contract.words import PartState
 from edge_agent.atm.examiner import Examiner
+from edge_agent.atm.key_ring import KeyRing
 from edge_agent.atm.script import ScriptedVisit, VisitScript, load_script
 from edge_agent.atm.stage import Stage
 from edge_agent.atm_config import XFS_CAMERA, AtmConfig, BankTemplatesConfig, FaceConfig
 from edge_agent.health import HealthBook
-from edge_agent.identity import read_tenant_key
 from hardware.atm.discovery import SIMULATED_VENDOR, ServiceKind, discover, standard_publishers
 from hardware.atm.xfs_client import XfsClient
 from hardware.cameras.interface import TURNS, Camera, CameraError, ChallengeKind
@@ -69,12 +69,12 @@ class Booth:
         self._clock = clock
         self._book = book
         self._make_day = make_day
-        self.tenant_key = read_tenant_key(config.tenant_key_file)
+        self.keys = KeyRing(config.tenant_key_file)
         self.script: VisitScript | None = None
         self._stage: Stage | None = None
         if config.script is not None:
             self.script = load_script(config.script)
-            self._stage = Stage(self.script, self.tenant_key, clock)
+            self._stage = Stage(self.script, self.keys.all_refs, clock)
         self._source = self._make_source()
         self._lock = threading.Lock()
         self._factor: FaceFactor | None = None

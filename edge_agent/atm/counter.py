@@ -10,7 +10,7 @@ import structlog
 
 from atm_face.factor import FaceFactor
 from atm_face.policy import Policy, Visit, decide, list_mode
-from contract.accounts import CardRef, card_ref
+from contract.accounts import CardRef
 from contract.clock import Clock
 from contract.files import replace_durably
 from contract.messages import WithdrawalDecision
@@ -97,7 +97,7 @@ class AtmCounter:
     ) -> WithdrawalDecision:
         """Run one visit to its decision; blocking, off the event loop."""
         started = self._clock.wall()
-        card = card_ref(scripted.pan, self._booth.tenant_key)
+        card = self._booth.keys.ref(scripted.pan)
         face = self._booth.check(factor, card, scripted)
         seen, hold = face.examination, self._hold_on(card)
         visit = Visit(

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -19,12 +20,15 @@ from typing import Any, Final
 
 from atm_face.screens import PROMPTS, Prompt, Text
 from atm_face.withdrawal import State, Withdrawal
-from atm_face.withdrawal_screens import Screen, screen_of
+from atm_face.withdrawal_screens import TEXTS, Screen, screen_of
 from edge_agent.atm.dialog import AmountRange
 from edge_agent.atm.kiosk_page import PAGE
 
 LOOPBACK: Final = "127.0.0.1"
 REQUEST_S: Final = 2.0
+LOOK_S: Final = 1.0
+IDLE_AFTER_S: Final = 10.0
+"""So long the last screen of a visit stays up."""
 MAX_ANSWER_BYTES: Final = 1024
 ANSWER_S: Final = 60.0
 """A customer who has not answered by then has left."""
@@ -52,7 +56,10 @@ class _Form:
 class Kiosk:
     """Shows what the machine is at; as many screens as connect."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle: Callable[[], Text | None] = lambda: None) -> None:
+        """``idle``: what the centre says to whoever passes, while nobody is served."""
+        self._idle = idle
+        self._put_at = 0.0
         self._shown: dict[str, Any] | None = None
         self._changed = asyncio.Condition()
         self._number = 0
@@ -74,6 +81,27 @@ class Kiosk:
             asks_for_card=shown.asks_for_card,
             is_end=withdrawal.state is State.ENDED,
         )
+
+    async def look(self) -> None:
+        """While nobody is served, show what the centre says, and no longer than it holds."""
+        text, shown = self._idle(), self._shown
+        if shown is None:
+            is_free = text is not None  # the page itself says welcome
+        elif shown["screen"] == Screen.IDLE.value:
+            is_free = True
+        else:
+            rest_s = asyncio.get_running_loop().time() - self._put_at
+            is_free = shown["is_end"] and rest_s >= IDLE_AFTER_S
+        wanted = text or TEXTS[Screen.IDLE]
+        is_there = shown is not None and (shown["zh"], shown["en"]) == (wanted.zh, wanted.en)
+        if is_free and not is_there:
+            await self._put(Screen.IDLE.value, wanted)
+
+    async def watch(self) -> None:
+        """Look once a second for ever."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_S)
 
     async def prompt(self, prompt: Prompt) -> None:
         """Put one thing up that the customer can do."""
@@ -104,6 +132,7 @@ class Kiosk:
                 self.drop()
             defaults = {"asks_for_card": False, "is_end": False, "form": None}
             self._shown = {"screen": screen, "zh": text.zh, "en": text.en, **defaults, **more}
+            self._put_at = asyncio.get_running_loop().time()
             self._number += 1
             self._changed.notify_all()
 

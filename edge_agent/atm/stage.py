@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -18,7 +19,7 @@ from atm_face.images import ImageError, load_image
 from atm_face.rotation import Rotation, rotated_dimensions
 from atm_face.simulated import made_up_template
 from atm_face.templates import KEY_BYTES, Consent, NotEnrolledError, Reference
-from contract.accounts import card_ref
+from contract.accounts import CardRef
 from contract.clock import Clock
 from edge_agent.atm.script import ScriptedVisit, VisitScript
 from hardware.cameras.interface import (
@@ -39,16 +40,17 @@ log = structlog.get_logger("atm")
 class Stage:
     """A simulated camera and the references of a script; one visit at a time."""
 
-    def __init__(self, script: VisitScript, tenant_key: bytes, clock: Clock) -> None:
+    def __init__(
+        self, script: VisitScript, refs_of: Callable[[str], tuple[CardRef, ...]], clock: Clock
+    ) -> None:
+        """``refs_of``: a card under each key that it is known by now."""
         self._clock = clock
         self._visit: ScriptedVisit | None = None
         self._camera: SimulatedCamera | None = None
         self._references: dict[Path, Template] = {}
         self._rotation_key = secrets.token_bytes(KEY_BYTES)
-        self._by_card = {
-            card_ref(visit.pan, tenant_key).hmac: visit
-            for visit in reversed(script.visits)  # the first visit of a card counts
-        }
+        self._visits = script.visits
+        self._refs_of = refs_of
 
     def expect(self, visit: ScriptedVisit) -> None:
         """Let this visit's customer come."""
@@ -56,7 +58,10 @@ class Stage:
 
     def expect_card(self, card: bytes) -> None:
         """Let the customer come whom the script has for a card; nobody where it has none."""
-        self._visit, self._camera = self._by_card.get(card), None
+        self._camera = None
+        self._visit = next(
+            (v for v in self._visits if card in {ref.hmac for ref in self._refs_of(v.pan)}), None
+        )
 
     # -- the camera --------------------------------------------------------------------------------
 

@@ -22,14 +22,17 @@ from atm_face.day_visits import DayVisits, Retention
 from atm_face.device_key import DeviceKeyError, file_key
 from atm_face.engines.interface import FaceEngine
 from atm_face.policy import ListMode, Policy, list_mode
-from atm_face.sanctions import Holds, holds_of, is_listed_payee
+from atm_face.sanctions import Holds, holds_of, is_listed_payee, merged
 from atm_face.templates import StoreError
 from contract.account_list import ListError
 from contract.accounts import CardRef
 from contract.clock import Clock
 from contract.cosign import FindOrderKey
+from contract.keyfiles import KeyFileError
 from contract.keys import FindKey, Signer
 from contract.messages import WithdrawalDecision
+from contract.orders import EndNotice, SealedKeys, ShowNotice
+from contract.tenant_keys import KeyBundleError, box_key, open_bundle
 from contract.words import DecisionReason, MachineAlarmKind, PartState
 from edge_agent.atm.alarms import Alarms
 from edge_agent.atm.assertion_service import AssertionService
@@ -39,8 +42,10 @@ from edge_agent.atm.clock_watch import ClockWatch
 from edge_agent.atm.closure import Closure
 from edge_agent.atm.counter import AtmCounter
 from edge_agent.atm.gate import XfsGate
+from edge_agent.atm.key_ring import BOX_FILE
 from edge_agent.atm.kiosk import Kiosk, KioskDialog
 from edge_agent.atm.lists import AccountLists
+from edge_agent.atm.notices import Notices
 from edge_agent.atm.runner import AtmRunner
 from edge_agent.atm.spent import FILE_NAME as SPENT_FILE
 from edge_agent.atm.spent import SpentToday
@@ -48,6 +53,7 @@ from edge_agent.atm_config import AssertionConfig, AtmConfig, GateConfig, Machin
 from edge_agent.central_time import CentralTime
 from edge_agent.desk import Desk
 from edge_agent.health import HealthBook
+from edge_agent.orders import CannotApplyError
 from edge_agent.supervision import Part
 
 REPORT_S = 1.0
@@ -122,7 +128,8 @@ class AtmStation:
         self._spent = SpentToday(state_dir / SPENT_FILE)
         self.closure = Closure(state_dir)
         self.booth = Booth(config, clock=clock, book=book, make_day=self._make_day)
-        self.kiosk = Kiosk()
+        self.notices = Notices(state_dir / "notices.json", now=time.now)
+        self.kiosk = Kiosk(idle=self.notices.current)
         self._dialog = KioskDialog(self.kiosk)
         self._watch = ClockWatch(clock, time)
         self._gate: XfsGate | None = None
@@ -152,9 +159,20 @@ class AtmStation:
                 clock=self._clock,
                 desk=self._desk,
                 book=self._book,
-                hold_on=self._hold_on,
+                hold_on=self._held,
             )
             yield Part("atm", counter.run)
+
+    def act(self, body: SealedKeys | ShowNotice | EndNotice) -> None:
+        """Carry out what the central says to an ATM; raises CannotApplyError. In any thread."""
+        try:
+            if isinstance(body, SealedKeys):
+                own = box_key(self._state_dir / BOX_FILE)
+                self.booth.keys.take(open_bundle(body.sealed, own, self._tenant, self._device))
+            else:
+                self.notices.take(body)
+        except (KeyBundleError, KeyFileError, OSError) as error:
+            raise CannotApplyError(str(error)) from error
 
     def _runner(self, machine: MachineConfig) -> AtmRunner:
         return AtmRunner(
@@ -241,9 +259,12 @@ class AtmStation:
             raise _no_port(self._config.screen_port, error) from None
         async with server:
             self._book.report("screen", PartState.OK, f"port {self._config.screen_port}")
+            watch = asyncio.create_task(self.kiosk.watch())
             try:
                 await server.serve_forever()
             finally:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
                 await self.kiosk.close()
 
     # -- the gate ----------------------------------------------------------------------------------
@@ -288,7 +309,7 @@ class AtmStation:
             device=self._device,
             tenant=self._tenant,
             terminal=config.terminal,
-            tenant_key=self.booth.tenant_key,
+            card_of=self.booth.keys.ref,
             signer=self._signer,
             examiner=self.booth.examiner(factor),
             clock=self._clock,
@@ -323,18 +344,30 @@ class AtmStation:
 
     def _state_of(self, card: CardRef) -> AccountState:
         """What orders and the list say of a card at this moment; either is enough to hold it."""
-        hold, holds = self._hold_on(card), Holds()
+        hold, holds = self._held(card), Holds()
         if self.lists is not None:
-            holds = holds_of(self.lists.find(card), self._today())
+            found, today = [self.lists.find(ref) for ref in self._refs(card)], self._today()
+            holds = merged(holds_of(listed, today) for listed in found)
         return AccountState(hold=hold, holds=holds, list_mode=self.list_mode())
 
     def _is_listed(self, payee: CardRef) -> bool:
         """Whether nobody may send money there: an order holds it, or the list names it."""
-        if self._hold_on(payee) is not None:
+        if self._held(payee) is not None:
             return True
         if self.lists is None:
             return False
-        return is_listed_payee(self.lists.find(payee), self._today())
+        today = self._today()
+        return any(is_listed_payee(self.lists.find(ref), today) for ref in self._refs(payee))
+
+    def _refs(self, card: CardRef) -> tuple[CardRef, ...]:
+        """A card under each of the tenant's keys, for as long as there are two."""
+        return self.booth.keys.refs(card)
+
+    def _held(self, card: CardRef) -> DecisionReason | None:
+        """What orders say of a card under each key that it is known by; a stop before a freeze."""
+        found = {self._hold_on(ref) for ref in self._refs(card)} - {None}
+        stop = DecisionReason.STOP_PAYMENT
+        return stop if stop in found else next(iter(found), None)
 
     def _today(self) -> dt.date:
         return dt.datetime.fromtimestamp(self._time.now() / 1e6, CHINA).date()

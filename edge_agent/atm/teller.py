@@ -19,7 +19,7 @@ from atm_face.factor import CardVerdict, FaceFactor
 from atm_face.policy import Business, Policy, Verdict, Visit, decide
 from atm_face.screens import CANCELLED, COUNTER, Prompt
 from atm_face.withdrawal import Factors, Outcome
-from contract.accounts import CardRef, card_ref
+from contract.accounts import CardRef
 from contract.clock import Clock, UnixMicros
 from contract.messages import WithdrawalDecision
 from contract.words import Decision, DecisionReason, Pad, PartState, PinVerdict
@@ -121,7 +121,7 @@ class Teller:
             started=started,
             amount_fen=amount_fen,
             card=card,
-            ref=card_ref(card.pan, self._booth.tenant_key),
+            ref=self._booth.keys.ref(card.pan),
             block=block,
             # Where the bank tells only with the withdrawal, a complete entry is all that is known.
             pin=judged or PinVerdict.OK,

@@ -29,6 +29,7 @@ from edge_agent.rf.broadcast import (
 )
 from hardware.board.poller import BoardPoller
 from hardware.captures.reader import CaptureReader
+from hardware.devices import keep_away
 from hardware.gnss import FixTracker
 from hardware.modems import DIALECTS
 from hardware.modems.diag import DiagLink, DiagReader
@@ -268,7 +269,9 @@ class Survey:
             state, detail = PartState.DEGRADED, "the port is open but says nothing"
         elif counters.other_readers:
             names = ", ".join(counters.other_readers)
-            state, detail = PartState.DEGRADED, f"another program reads the port too: {names}"
+            hint = keep_away(counters.other_readers)
+            detail = f"another program reads the port too: {names}{'. ' if hint else ''}{hint}"
+            state = PartState.DEGRADED
         gauges: Values = {
             name: round(value, 1) if isinstance(value, float) else value
             for name, value in asdict(counters).items()

@@ -6,14 +6,20 @@ here from their descriptions; each sends the same records through the same kind 
 
 from __future__ import annotations
 
+import json
 import random
+import re
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hardware.board.frames import FrameReader, encode
+from hardware.captures.diag_framing import FrameDecoder
+from hardware.captures.diag_framing import encode as encode_diag
 
 _RECORD = struct.Struct("<IHBhH")  # 11 bytes, as a level with its frequency and time
+_NAMES = ("number", "channel", "level", "offset", "time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +81,54 @@ def _read_length(stream: bytes) -> list[bytes]:
     return found
 
 
+def _json_line(_: int, record: bytes) -> bytes:
+    """A line of JSON, as many boards of hobbyists print: no check."""
+    return json.dumps(dict(zip(_NAMES, _RECORD.unpack(record), strict=True))).encode() + b"\n"
+
+
+def _read_json_line(stream: bytes) -> list[bytes]:
+    found = []
+    for line in stream.split(b"\n"):
+        with suppress(ValueError, KeyError, struct.error, TypeError, AttributeError):
+            said = json.loads(line)
+            found.append(_RECORD.pack(*(said[name] for name in _NAMES)))
+    return found
+
+
+def _hdlc(_: int, record: bytes) -> bytes:
+    """HDLC with CRC-16/X-25, as Qualcomm's DIAG."""
+    return encode_diag(record)
+
+
+def _read_hdlc(stream: bytes) -> list[bytes]:
+    frames = FrameDecoder().feed(stream)
+    return [f.payload for f in frames if f.problem is None and len(f.payload) == _RECORD.size]
+
+
+def _hex_sum(_: int, record: bytes) -> bytes:
+    """Hexadecimal digits and an 8 bit sum, as GDB's remote serial protocol."""
+    text = record.hex().encode()
+    return b"$" + text + b"#%02x" % (sum(text) & 0xFF)
+
+
+_HEX_SUM = re.compile(rb"\$([0-9a-f]+)#([0-9a-f]{2})")
+
+
+def _read_hex_sum(stream: bytes) -> list[bytes]:
+    found = []
+    for text, check in _HEX_SUM.findall(stream):
+        if sum(text) & 0xFF == int(check, 16) and len(text) == 2 * _RECORD.size:
+            found.append(bytes.fromhex(text.decode()))
+    return found
+
+
 FRAMINGS: dict[str, tuple[Encoder, Decoder]] = {
     "COBS + CRC-32 (ours)": (_ours, _read_ours),
-    "start bytes + length, no check": (_length, _read_length),
-    "SLIP, no check": (_slip, _read_slip),
+    "start bytes + length, no check (Meshtastic's stream)": (_length, _read_length),
+    "SLIP, no check (RFC 1055)": (_slip, _read_slip),
+    "JSON lines, no check": (_json_line, _read_json_line),
+    "hexadecimal + 8 bit sum (GDB's remote protocol)": (_hex_sum, _read_hex_sum),
+    "HDLC + CRC-16 (Qualcomm's DIAG)": (_hdlc, _read_hdlc),
 }
 
 

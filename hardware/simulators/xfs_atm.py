@@ -42,22 +42,17 @@ from hardware.atm.xfs4iot import (
 from hardware.simulators.biometric import SimulatedBiometric
 from hardware.simulators.cash import SimulatedCardSlot, SimulatedDispenser
 from hardware.simulators.epp import PinPadProcess
+from hardware.simulators.xfs_services import (
+    BIOMETRIC,
+    CAMERA,
+    COMPLETION_VERSIONS,
+    DISPENSER,
+    PIN_PAD,
+    READER,
+    capabilities,
+)
 
 ROOT = "/xfs4iot/v1.0"
-DISPENSER, READER, PIN_PAD = "SimCashDispenser", "SimCardReader", "SimPinPad"
-CAMERA, BIOMETRIC = "SimCamera", "SimBiometric"
-
-COMPLETION_VERSIONS = {
-    "Biometric.Match": "3.0",
-    "Biometric.Read": "3.0",
-    "Camera.TakePicture": "3.0",
-    "CardReader.ReadRawData": "3.0",
-    "CashDispenser.Dispense": "3.0",
-    "CashDispenser.GetPresentStatus": "3.0",
-    "Common.Capabilities": "3.0",
-    "Common.Status": "3.0",
-}
-"""Completions whose version differs from 2.0 in the current set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,7 +238,7 @@ class XfsAtm:
             services = [{"serviceURI": self.url(one)} for one in self._services]
             return "success", {"vendorName": SIMULATED_VENDOR, "services": services}, []
         if name == "Common.Capabilities":
-            return "success", self._capabilities(service), []
+            return "success", capabilities(service, self._has_security_element), []
         if name == "Common.Status":
             return "success", {"common": {"device": "online"}}, []
         if name == "Common.SetVersions":
@@ -265,33 +260,6 @@ class XfsAtm:
         if handler is None and service == BIOMETRIC and self._biometric is not None:
             return self._of_biometric(self._biometric, asked)
         return ("unsupportedCommand", {}, []) if handler is None else handler(asked)
-
-    def _capabilities(self, service: str) -> Payload:
-        common: dict[str, Any] = {}
-        if service == DISPENSER:
-            common["endToEndSecurity"] = {
-                "required": "always",
-                "hardwareSecurityElement": self._has_security_element,
-                "responseSecurityEnabled": "always",
-                "commands": ["CashDispenser.Dispense"],
-                "commandNonceTimeout": 3600,
-            }
-            return {"common": common, "cashDispenser": {"type": "selfServiceBill"}}
-        if service == PIN_PAD:
-            return {"common": common, "pinPad": {"pinFormats": {"iso4": True, "iso0": True}}}
-        blocks: dict[str, Payload] = {
-            READER: {"cardReader": {"type": "motor"}},
-            CAMERA: {"camera": {"cameras": {"person": True}, "camData": {"autoAdd": False}}},
-            BIOMETRIC: {
-                "biometric": {
-                    "type": {"facialFeatures": True},
-                    "maxCapture": 1,
-                    "matchSupported": "storedMatch",
-                    "persistenceModes": {"persist": False, "clear": True},
-                }
-            },
-        }
-        return {"common": common, **blocks[service]} if service in blocks else {}
 
     def _set_versions(self, asked: XfsMessage) -> Reply:
         """Take major versions that are spoken here; whoever asks for another is refused."""

@@ -7,7 +7,6 @@ last hundred levels, 64 episodes and 8 KiB of raw sweeps are kept.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from contract.messages import Detection
@@ -22,15 +21,16 @@ from hardware.readings import (
 )
 from rf_watch.bearings import BearingBook
 from rf_watch.broadcast.aviation import AviationWatch
-from rf_watch.broadcast.cases import EVALUATE_US, CaseDesk
+from rf_watch.broadcast.cases import CaseDesk
 from rf_watch.broadcast.findings import Judge
+from rf_watch.broadcast.following import BandEvent, Following
 from rf_watch.broadcast.licences import Licence, LicenceList
 from rf_watch.broadcast.licensed import Licensed
 from rf_watch.broadcast.listening import CLIP_MAX_BYTES, Listener, take_texts
 from rf_watch.broadcast.roster import Roster
 from rf_watch.broadcast.schedule import hour_of_week
 from rf_watch.broadcast.settings import BroadcastSettings
-from rf_watch.broadcast.tracks import CaseState, Track, TrackEvent, Watching
+from rf_watch.broadcast.tracks import CaseState, Track, Watching
 from rf_watch.dossier import Blobs
 
 if TYPE_CHECKING:
@@ -41,17 +41,6 @@ TUNER_LEVEL_MIN_DBF = 25.0
 """Below this a tuner hears noise; 25 dBf is about the level of mono reception."""
 DBF_0_DBM = -120.0
 OVERLOAD_RISE_DB = 6.0
-EVENTS_MAX = 256
-
-
-@dataclass(frozen=True, slots=True)
-class BandEvent:
-    """Something a crew wants to see at once."""
-
-    at_us: int
-    event: TrackEvent
-    mhz: float
-    is_listed: bool
 
 
 class BroadcastWatch:
@@ -72,7 +61,6 @@ class BroadcastWatch:
         """
         self._device = device
         self.settings = settings or BroadcastSettings()
-        self._evaluate_us = min(EVALUATE_US, self.settings.continuous_s * 0.5e6)
         self._watching: dict[str, Watching] = {}
         self._blobs: Blobs = {}
         self._roster = Roster(self._blobs, self.settings.tracks_max)
@@ -92,9 +80,10 @@ class BroadcastWatch:
             self._listener,
             self.watching,
         )
+        self._following = Following(
+            self.settings, self._judge, self._licensed, self._roster, self._desk, self.watching
+        )
         self._aviation = AviationWatch(device, self.settings, self._blobs)
-        self.events: list[BandEvent] = []
-        """The newest EVENTS_MAX, oldest first."""
 
     # -- what others ask -------------------------------------------------------------------------
 
@@ -116,7 +105,7 @@ class BroadcastWatch:
     def advance(self, sensor: str, now_us: int) -> list[Detection]:
         """Let time pass for a sensor that hears nothing: what it no longer hears goes quiet."""
         self._blobs.clear()
-        return self._sweep_out(sensor, now_us, self._silence_gap(sensor))
+        return self._following.sweep_out(sensor, now_us, self._silence_gap(sensor))
 
     def close(self) -> list[Detection]:
         """End everything that is open and return the last revisions."""
@@ -132,6 +121,11 @@ class BroadcastWatch:
     def raw_evidence(self, detection: Detection) -> list[bytes]:
         """The bytes whose hashes a detection of the last feed() or close() names."""
         return [self._blobs[e.sha256] for e in detection.evidence if e.sha256 in self._blobs]
+
+    @property
+    def events(self) -> list[BandEvent]:
+        """What a crew wants to see at once, the newest last."""
+        return self._following.events
 
     def tracks(self) -> list[Track]:
         """Carriers that are or were on the air, by frequency."""
@@ -203,7 +197,7 @@ class BroadcastWatch:
                 continue
             track.look(is_seen=peak is not None, keep=keep)
             if peak is None:
-                out += self._absent(track, stamp.at_us, gap_us)
+                out += self._following.absent(track, stamp.at_us, gap_us)
             else:
                 track.on_looks[hour] += 1
                 out += self._present(track, peak, reading, spectrum, watching, gap_us)
@@ -236,7 +230,7 @@ class BroadcastWatch:
         if reading.attenuation_db is not None:
             now_us = reading.stamp.at_us
             track.note_attenuation(now_us, reading.attenuation_db, peak.level_db)
-        event = self._see(
+        event = self._following.see(
             track,
             reading.stamp,
             peak.mhz,
@@ -246,65 +240,9 @@ class BroadcastWatch:
             is_resolved=spectrum.is_raster_resolved,
         )
         is_known = track.recent.bit_count() >= self.settings.seen_min
-        return self._known(track, reading.stamp, reading.raw, event, is_candidate=is_known)
-
-    def _see(
-        self,
-        track: Track,
-        stamp: Stamp,
-        mhz: float,
-        level_db: float | None,
-        above_db: float,
-        gap_us: float,
-        *,
-        is_resolved: bool,
-    ) -> TrackEvent | None:
-        if not track.sightings:
-            track.sensor, track.first = stamp.sensor, stamp
-            first_us = self.watching(stamp.sensor).first_us
-            track.began_watched = first_us is not None and stamp.at_us - first_us > gap_us
-        return track.see(stamp, mhz, level_db, above_db, gap_us, is_resolved=is_resolved)
-
-    def _known(
-        self,
-        track: Track,
-        stamp: Stamp,
-        raw: bytes,
-        event: TrackEvent | None,
-        *,
-        is_candidate: bool,
-    ) -> list[Detection]:
-        """A sighting was counted: becomes it a candidate, and is it time to judge it?"""
-        case = self._roster.cases[track]
-        is_new = is_candidate and not track.is_candidate
-        if is_new:
-            track.is_candidate = True
-            event = TrackEvent.NEW
-        if not track.is_candidate:
-            return []
-        if event is not None:
-            self._tell(stamp.at_us, event, track)
-        is_due = event is not None or abs(stamp.at_us - case.evaluated_us) >= self._evaluate_us
-        if is_due:
-            case.is_quiet = self._judge.is_quiet(track, case.step_khz)
-        if not case.is_quiet:
-            case.raw.add(raw)
-        return self._desk.evaluate(track, stamp) if is_due else []
-
-    def _absent(self, track: Track, now_us: int, gap_us: float) -> list[Detection]:
-        event = track.silence(now_us, gap_us, self.settings.dormant_after_s * 1e6)
-        if event is None or not track.is_candidate:
-            return []
-        self._tell(now_us, event, track)
-        case = self._roster.cases[track]
-        if case.dossier is None or event is not TrackEvent.QUIETED:
-            return []
-        case.dossier.note_state(CaseState.DORMANT.value)
-        return self._desk.issue(case)
-
-    def _tell(self, now_us: int, event: TrackEvent, track: Track) -> None:
-        self.events.append(BandEvent(now_us, event, round(track.mhz, 3), self.is_listed(track)))
-        del self.events[:-EVENTS_MAX]
+        return self._following.known(
+            track, reading.stamp, reading.raw, event, is_candidate=is_known
+        )
 
     # -- single carriers, tuners, RDS ------------------------------------------------------------
 
@@ -320,7 +258,7 @@ class BroadcastWatch:
             track.width_khz = reading.width_khz
         if case.clip is None and reading.clip and len(reading.clip) <= CLIP_MAX_BYTES:
             case.clip, track.has_clip = reading.clip, True
-        event = self._see(
+        event = self._following.see(
             track, stamp, reading.mhz, reading.level_dbm, 30.0, gap_us, is_resolved=True
         )
         track.look(is_seen=True, keep=int(self.settings.seen_of))
@@ -329,8 +267,8 @@ class BroadcastWatch:
             self._listener.note_bearing(
                 reading.mhz, stamp, reading.bearing_deg, reading.bearing_sigma_deg
             )
-        out = self._known(track, stamp, reading.raw, event, is_candidate=True)
-        out += self._sweep_out(stamp.sensor, stamp.at_us, gap_us)
+        out = self._following.known(track, stamp, reading.raw, event, is_candidate=True)
+        out += self._following.sweep_out(stamp.sensor, stamp.at_us, gap_us)
         if reading.audio is not None:
             out += self._aviation.programme(track)
         case.step_khz = min(case.step_khz, 10.0)
@@ -365,14 +303,6 @@ class BroadcastWatch:
             watching = self._look(stamp)
         return watching.gap_us(self.settings.lost_after_s)
 
-    def _sweep_out(self, sensor: str, now_us: int, gap_us: float) -> list[Detection]:
-        """Carriers measured one by one fall silent without a sweep that misses them."""
-        out: list[Detection] = []
-        for track in self._roster.groups.get(sensor, []):
-            if not track.is_dormant and now_us - track.last.at_us > gap_us:
-                out += self._absent(track, now_us, gap_us)
-        return out
-
     def _tuner(self, reading: TunerReading) -> list[Detection]:
         stamp = reading.stamp
         if reading.pi is not None and reading.pi_doubt == 0:
@@ -388,7 +318,7 @@ class BroadcastWatch:
         track = self._roster.at(stamp.sensor, reading.mhz)
         if reading.is_stereo is not None:
             track.is_pilot = reading.is_stereo
-        event = self._see(
+        event = self._following.see(
             track,
             stamp,
             reading.mhz,
@@ -399,7 +329,7 @@ class BroadcastWatch:
         )
         track.look(is_seen=True, keep=int(self.settings.seen_of))
         is_known = track.recent.bit_count() >= self.settings.seen_min
-        return self._known(track, stamp, reading.raw, event, is_candidate=is_known)
+        return self._following.known(track, stamp, reading.raw, event, is_candidate=is_known)
 
     def _rds(self, reading: RdsReading) -> list[Detection]:
         stamp = reading.stamp

@@ -20,6 +20,7 @@ from central.alert_work import Seen
 from central.case_desk import PART_KINDS, CaseDesk
 from central.case_work import SeenCase
 from central.dispatch_desk import DispatchDesk
+from central.dissuasion import Outcome, Risk, Step
 from central.hub import Hub
 from central.intake import IntakeDesk
 from central.lists import ListKeeper, WireHolds
@@ -28,6 +29,8 @@ from central.places import Place
 from central.refund_desk import RefundDesk
 from central.refunds import Claim
 from central.store.cases import TipOff
+from central.units import FeedDesk, NumberDesk, OutreachDesk
+from central.units.feeds import FeedKind, UnitKind
 from central.web import WebServer, create_app
 from central.web.access import rules
 from central.web.site import VENDOR, Site
@@ -171,6 +174,31 @@ def draw_up_lists(central: Central, site: Site) -> None:
         tx.update_device("atm-1", health={"parts": [part], "uptime_s": 1}, health_at=START)
 
 
+def fill_units(central: Central, site: Site) -> None:
+    """A unit that fell silent, refused rows, a block to answer, a person refused thrice, a text."""
+    officer = Actor("lin", frozenset(Role), frozenset({"000000"}))
+    feeds = FeedDesk(central.store, central.clock, lambda actor, lead: None)
+    feeds.add_unit(officer, "mobile", "移动", "Mobile", UnitKind.OPERATOR, 1)
+    numbers = "number\n13800138000\n13800138001\n95588\n<img src=x>\n"
+    feeds.take(officer, "mobile", FeedKind.NUMBERS, EVIL, numbers)
+    figures = 'name,period,value\n"<b>calls</b>",2026-01,143\n'
+    feeds.take(officer, "mobile", FeedKind.INDICATORS, "f", figures)
+    desk = NumberDesk(central.store, central.clock)
+    desk.candidates(10)
+    desk.approve(officer, ["13800138000"], EVIL, "R1")
+    desk.note(officer, "13800138000", "back")
+    desk.propose_rule(officer, "CRO_EXTREME", EVIL)
+    outreach = OutreachDesk(
+        central.store, central.clock, vault=lambda: Vault(bytes(32)), tenant=TENANT,
+        signer=KeySigner(CENTRAL_KEY), publish=lambda raw: None,
+    )  # fmt: skip
+    outreach.show(officer, "谨防冒充公检法", EVIL, 24)
+    made = outreach.open(officer, "13800138000", Risk.HIGH, "530102", EVIL)
+    for step in Step:
+        outreach.note_step(officer, made, step, Outcome.REFUSED, "")
+    outreach.open(officer, "13800138001", Risk.LOW, "530102", "")
+
+
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     central = Central(tmp_path_factory.mktemp("central"))
@@ -202,6 +230,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     )
     NAMES["{order}"] = office.desk.records()[-1].application.order_id.hex()
     draw_up_lists(central, site_of_app(made))
+    fill_units(central, site_of_app(made))
     yield made
     central.store.close()
 

@@ -69,7 +69,7 @@ class Kit:
             self.central.clock,
             law=LAW,
             vault=lambda: Vault(b"v" * 32),
-            key=lambda: KEY,
+            keys=lambda: [KEY],
             area="000000",
         )
 

@@ -22,6 +22,7 @@ from central.case_desk import PART_KINDS, SOURCES
 from central.case_states import CaseAction, CaseReason, CaseState
 from central.clocks import ClockState, Subject
 from central.dispatch import DispatchState
+from central.dissuasion import Outcome, Risk, Step
 from central.intake.alarm import Wrong
 from central.intake.desk import KIND as ALARM_CASE
 from central.orders.entry import MISTAKES
@@ -34,7 +35,7 @@ from central.refunds import Method
 from central.reports import INDICATORS, STATED
 from central.statistics import Form, Verdict
 from central.technical import RULES as TECHNICAL
-from central.web import list_pages
+from central.web import key_pages, list_pages, number_pages, unit_pages
 from central.web import words as words_module
 from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
 from central.web.cases import GROUPS as GROUPS_OF_CASES
@@ -140,6 +141,15 @@ GROUPS: dict[str, list[str]] = (
         "list_change": list(list_pages.STATES),
         "list_source": ["file", "order"],
         "listed": list_pages.LISTED,
+        "number_state": list(number_pages.NUMBER_STATES),
+        "push": list(number_pages.PUSH_STATES),
+        "unit": list(unit_pages.KINDS),
+        "feed": list(unit_pages.FEEDS),
+        "risk": [risk.value for risk in Risk],
+        "step": [step.value for step in Step],
+        "step_outcome": [outcome.value for outcome in Outcome],
+        "key_state": list(key_pages.STATES),
+        "key_receipt": list(key_pages.RECEIPTS),
     }
 )
 

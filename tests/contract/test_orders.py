@@ -184,6 +184,9 @@ def test_the_list_of_types_is_closed_and_holds_nothing_that_pays_or_relaxes() ->
         "configuration",
         "send_van",
         "call_van_off",
+        "tenant_keys",
+        "show_notice",
+        "end_notice",
     }
     assert set(RULES) == set(OrderType)
     assert set(SETTINGS) == {"health.period_s"}

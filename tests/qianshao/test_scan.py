@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
 
 from contract.clock import SystemClock
+from hardware.serial.port import PortCounters
 from hardware.serial.ports import AttachedPort
 from hardware.simulators.diag import SimulatedDiag, nas_messages
 from hardware.simulators.instruments import (
@@ -167,3 +169,15 @@ def test_the_screen_fits_and_shows_the_serving_cell_first() -> None:
     assert not any(
         row.startswith("*") for row in render(state, 120, 40, AT_NOON.at_us + 61_000_000)
     )
+
+
+def test_the_screen_says_what_to_look_at_when_nothing_comes() -> None:
+    counters = PortCounters(is_open=True, opens=1)
+    state = ScanState(port="/dev/ttyUSB2", counters=lambda: counters)
+    assert any("it says nothing" in row for row in render(state, 120, 40, 0))
+    counters = PortCounters(is_open=True, opens=1, bytes_in=5000, last_data_age_s=0.1)
+    assert any("nothing that reads" in row for row in render(state, 120, 40, 0))
+    state.readings = 3
+    assert not any("hint" in row for row in render(state, 120, 40, 0))
+    counters = replace(counters, other_readers=("ModemManager (pid 812)",))
+    assert any("60-qianshao.rules" in row for row in render(state, 120, 40, 0))

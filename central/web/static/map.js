@@ -147,6 +147,7 @@ function card(alert) {
 function bounds(data, tiles) {
   const box = new maplibregl.LngLatBounds();
   for (const item of [...data.alerts, ...data.devices]) box.extend([item.lon, item.lat]);
+  for (const track of data.tracks) for (const place of track.points) box.extend(place);
   if (box.isEmpty() && tiles.length) {
     const { minLon, minLat, maxLon, maxLat } = tiles[0].header;
     box.extend([minLon, minLat]).extend([maxLon, maxLat]);

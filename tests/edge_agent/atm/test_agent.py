@@ -40,7 +40,7 @@ from edge_agent.identity import TLS_KEY_FILE
 from hardware.atm.xfs4iot import Dialect
 from hardware.atm.xfs_client import XfsClient
 from hardware.simulators import portraits
-from hardware.simulators.xfs_atm import DISPENSER
+from hardware.simulators.xfs_services import DISPENSER
 from tests.central.kit import Central
 from tests.mqtt_bridge.doubles import Site, eventually, make_broker, running
 from tests.orders import CENTRAL_KEY, HOUR_US, TENANT, officers, signed
@@ -331,8 +331,9 @@ def test_face_card_and_pin_over_the_real_lines(tmp_path: Path, site: Site) -> No
     desk = Officers(central, site)
     with simulated_machine(tmp_path / "machine") as (atm, host), desk.at_work():
         config = prepare(tmp_path, site, MACHINE.format(atm=atm, host=host, screen=free_port()))
-        wrong, locked = VISITS.replace('"ok"', '"wrong"'), VISITS.replace('"ok"', '"blocked"')
         stranger = VISITS.replace('reference = "reference.png"', 'stranger = "another"')
+        # A stranger with a wrong PIN is told as a wrong PIN: the order of the scenario format.
+        wrong, locked = stranger.replace('"ok"', '"wrong"'), VISITS.replace('"ok"', '"blocked"')
         script = f"pause_s = 0.1\n{VISITS}{wrong}{locked}{stranger}"
         (tmp_path / "visits.toml").write_text(script, encoding="utf-8")
         enrol(central, tmp_path)

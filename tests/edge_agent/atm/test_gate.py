@@ -20,7 +20,8 @@ from hardware.atm.token import seal_dispense
 from hardware.atm.xfs4iot import Dialect
 from hardware.atm.xfs_client import XfsClient, XfsDispenser
 from hardware.simulators.cash import CashFaults, SimulatedCardSlot, SimulatedDispenser
-from hardware.simulators.xfs_atm import DISPENSER, READER, ROOT, XfsAtm
+from hardware.simulators.xfs_atm import ROOT, XfsAtm
+from hardware.simulators.xfs_services import DISPENSER, READER
 
 KEY = bytes(range(32))
 AMOUNT = 300_000

@@ -6,15 +6,20 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from playwright.async_api import async_playwright
 
-from atm_face.screens import Prompt
+from atm_face.screens import Prompt, Text
 from atm_face.withdrawal import Outcome, State, Withdrawal
 from atm_face.withdrawal_screens import screen_of
+from contract.clock import UnixMicros
+from contract.orders import EndNotice, ShowNotice
 from edge_agent.atm.dialog import AmountRange
-from edge_agent.atm.kiosk import CHOOSE_AMOUNT, Kiosk, KioskDialog
+from edge_agent.atm.kiosk import CHOOSE_AMOUNT, IDLE_AFTER_S, Kiosk, KioskDialog
+from edge_agent.atm.notices import Notices
 
 PRESENTED = Withdrawal(id="w", stan="000001", terminal="T", amount_fen=1, state=State.PRESENTED)
 CLOSING = Withdrawal(
@@ -237,3 +242,48 @@ def test_a_browser_shows_each_screen(chromium: str) -> None:
             await kiosk.close()
 
     asyncio.run(run())
+
+
+def test_the_idle_screen_says_what_the_centre_says_until_its_end(tmp_path: Path) -> None:
+    now = [1_000]
+    notices = Notices(tmp_path / "notices.json", now=lambda: UnixMicros(now[0]))
+    until = UnixMicros(2_000)
+    notices.take(ShowNotice(notice=b"n" * 16, zh="谨防诈骗", en="Beware.", until=until))
+
+    async def run() -> None:
+        kiosk = Kiosk(idle=notices.current)
+
+        def shown() -> str:
+            assert kiosk._shown is not None
+            return str(kiosk._shown["zh"])
+
+        await kiosk.look()
+        assert shown() == "谨防诈骗"
+        await kiosk.show(PRESENTED)
+        await kiosk.look()
+        assert shown() == screen_of(PRESENTED).text.zh  # a customer is being served
+        await kiosk.show(replace(CLOSING, state=State.ENDED))
+        await kiosk.look()
+        assert shown() != "谨防诈骗"  # the last screen stays up for a while
+        kiosk._put_at -= IDLE_AFTER_S
+        await kiosk.look()
+        assert shown() == "谨防诈骗"
+        now[0] = 2_000  # over, without a word of the central
+        await kiosk.look()
+        assert shown() == "欢迎使用"
+
+    asyncio.run(run())
+
+
+def test_notices_outlive_a_restart_and_end_by_order(tmp_path: Path) -> None:
+    path = tmp_path / "notices.json"
+    notices = Notices(path, now=lambda: UnixMicros(1))
+    notices.take(ShowNotice(notice=b"a" * 16, zh="一", en="one", until=UnixMicros(9)))
+    notices.take(ShowNotice(notice=b"b" * 16, zh="二", en="two", until=UnixMicros(9)))
+    again = Notices(path, now=lambda: UnixMicros(1))
+    assert again.current() == Text("two", "二")
+    again.take(EndNotice(notice=b"b" * 16))
+    assert again.current() == Text("one", "一")
+    for torn in (b"", b"{}", b"[1]", b"[{}]", b"\xff"):
+        path.write_bytes(torn)
+        assert Notices(path, now=lambda: UnixMicros(1)).current() is None

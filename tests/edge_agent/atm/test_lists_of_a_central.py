@@ -21,6 +21,8 @@ from central.actor import Actor, Role
 from central.clocks import load_law
 from central.enrolment import EnrolmentDesk
 from central.lists import ListDesk, ListKeeper, TenantKey, WireHolds
+from central.lists.keys import TenantKeys
+from central.lists.rotation import KeyDesk
 from central.lists.staleness import atm_lists
 from central.orders.sealed import Vault
 from central.store import lists as stored
@@ -28,10 +30,13 @@ from central.store.identities import IssuedCertificate
 from central.web.enrol import EnrolmentServer
 from central.web.list_files import ListRoutes
 from contract.account_list import open_manifest
+from contract.accounts import card_ref
 from contract.clock import SystemClock, UnixMicros
 from contract.keys import CENTRAL, KeySigner, KnownKey, public_pem
 from contract.orders import AccountHold, AccountRelease
+from contract.tenant_keys import box_key
 from contract.words import DeviceKind, OrderType
+from edge_agent.atm.key_ring import BOX_FILE, take_sealed
 from mqtt_bridge.tls import tls_context
 from tests.central.kit import Central, Station
 from tests.edge_agent.atm.test_agent import (
@@ -90,7 +95,7 @@ class Lists:
             clock,
             law=load_law(),
             vault=lambda: Vault(bytes(32)),
-            key=lambda: TenantKey(number=1, secret=KEY),
+            keys=lambda: [TenantKey(number=1, secret=KEY)],
             area="000000",
             on_change=self.keeper.wake,
         )
@@ -243,6 +248,68 @@ def test_a_list_that_nobody_confirms_grows_stale(tmp_path: Path, site: Site) -> 
                 assert eventually(lambda: reasons(central)[0] == "LIST_STALE", 10)
                 lists.keeper._clock = SystemClock()  # the central's word is fresh again
                 ask(bank, "ALLOW")
+
+
+def test_a_machine_goes_over_to_another_key_and_refuses_all_the_same(
+    tmp_path: Path, site: Site
+) -> None:
+    (tmp_path / "central").mkdir()
+    central = Central(tmp_path / "central")
+    bank, officers = Bank(tmp_path / "run" / "assertion.sock"), Officers(central, site)
+    lists = Lists(central, site, tmp_path)
+    keys = TenantKeys(tmp_path / "tenant-keys", write_key(tmp_path / "first.key"))
+    desk = KeyDesk(
+        central.store, SystemClock(), lambda: keys, vault=lambda: Vault(bytes(32)),
+        tenant=TENANT, signer=SIGNER, publish=officers.dispatcher.publish,
+        holds=WireHolds(central.store), on_change=lists.keeper.wake,
+    )  # fmt: skip
+    lists.desk._keys = lambda: [keys.key(n) for n in desk.state().numbers]
+    with officers.at_work(), lists.at_work():
+        config = prepare(tmp_path, site, ATM.format(port=lists.server.port, age=60))
+        enrol(central, tmp_path)
+        lists.know(tmp_path / "atm-1" / "device.pem", "atm-1")
+        own = box_key(tmp_path / "state" / BOX_FILE)
+        sealed = desk.sealed_for("atm-1", own.public_key().public_bytes_raw())
+        take_sealed(sealed, tmp_path / "card.key", tmp_path / "state", TENANT, "atm-1")
+        officers.appoint()
+        lists.approve(lists.desk.propose_file(LI, "s.csv", sanctioned(), "police"))
+
+        def has_it() -> bool:
+            return [one.state for one in desk.receipts()] == ["has"]
+
+        def named_under(number: int) -> bool:
+            bank.decide(bank.open_visit())
+            rows = central.store.snapshot(1, 1).decisions
+            wanted = card_ref(PAN, keys.key(number).secret).hmac
+            return bool(rows and bytes.fromhex(rows[0].body["card"]["hmac"]) == wanted)
+
+        for _ in range(10):
+            central.store.take_order_counter()  # the officers above number theirs by hand
+        with agent(config):
+            assert eventually(bank.path.exists, 30)
+            ask(bank, "DENY")
+            assert eventually(lambda: named_under(1), 10)
+            desk.begin("root")
+            assert eventually(has_it, 20)
+            ask(bank, "DENY")
+            desk.switch("root")
+            assert eventually(has_it, 20)
+            assert eventually(lambda: named_under(2), 20)
+            ask(bank, "DENY")
+            desk.retire("root", 1)
+            assert eventually(has_it, 20)
+            assert eventually(lambda: lists.counts()[-1] == 1, 10)
+            ask(bank, "DENY")
+            assert eventually(lambda: reasons(central)[0] == "NONCOUNTER_OUTFLOW_SUSPENDED", 10)
+    log = (tmp_path / "agent.log").read_bytes()
+    for number in (1, 2):
+        assert keys.key(number).secret.hex().encode() not in log
+
+
+def write_key(path: Path) -> Path:
+    path.write_bytes(KEY)
+    path.chmod(0o600)
+    return path
 
 
 class _Behind(SystemClock):

@@ -31,7 +31,8 @@ from hardware.simulators.cash import (
     TakeFault,
 )
 from hardware.simulators.host import HostAct, HostFault, SimulatedHost
-from hardware.simulators.xfs_atm import DISPENSER, READER, XfsAtm
+from hardware.simulators.xfs_atm import XfsAtm
+from hardware.simulators.xfs_services import DISPENSER, READER
 from qianshao.atm_scenarios import GOOD
 
 TOKEN_KEY = bytes(range(32))

@@ -14,7 +14,8 @@ from websockets.sync.server import ServerConnection, serve
 from hardware.atm.discovery import ROOT, ServiceKind, discover, standard_publishers
 from hardware.atm.xfs4iot import Dialect
 from hardware.simulators.cash import CashFaults, SimulatedCardSlot, SimulatedDispenser
-from hardware.simulators.xfs_atm import DISPENSER, READER, XfsAtm
+from hardware.simulators.xfs_atm import XfsAtm
+from hardware.simulators.xfs_services import DISPENSER, READER
 
 
 def quiet(name: str) -> None:

@@ -17,7 +17,8 @@ from hardware.cameras.reopened import ReopenedCamera
 from hardware.cameras.xfs import CHALLENGE_FRAMES, XfsCamera
 from hardware.simulators.biometric import SimulatedBiometric
 from hardware.simulators.cash import CashFaults, SimulatedCardSlot, SimulatedDispenser
-from hardware.simulators.xfs_atm import BIOMETRIC, CAMERA, DISPENSER, XfsAtm, XfsFault
+from hardware.simulators.xfs_atm import XfsAtm, XfsFault
+from hardware.simulators.xfs_services import BIOMETRIC, CAMERA, DISPENSER
 
 CLOCK = VirtualClock(UnixMicros(1_000_000))
 NONCE = b"n" * 16

@@ -21,7 +21,8 @@ from hardware.atm.xfs_client import XfsClient
 from hardware.simulators import pin_crypto as crypto
 from hardware.simulators.cash import CashFaults, SimulatedCardSlot, SimulatedDispenser
 from hardware.simulators.epp import PinPad, PinPadProcess
-from hardware.simulators.xfs_atm import PIN_PAD, XfsAtm
+from hardware.simulators.xfs_atm import XfsAtm
+from hardware.simulators.xfs_services import PIN_PAD
 
 KBPK = bytes(range(32))
 PIN_KEY = bytes.fromhex("3F419E1CB7079442AA37474C2EFBF8B8")

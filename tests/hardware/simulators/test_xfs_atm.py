@@ -32,7 +32,8 @@ from hardware.simulators.cash import (
     StatusFault,
     TakeFault,
 )
-from hardware.simulators.xfs_atm import DISPENSER, READER, XfsAtm, XfsFault
+from hardware.simulators.xfs_atm import XfsAtm, XfsFault
+from hardware.simulators.xfs_services import DISPENSER, READER
 
 KEY = bytes(range(32))
 AMOUNT = 300_000

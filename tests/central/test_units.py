@@ -1,0 +1,267 @@
+"""Feeds with receipts, numbers from many sources to a carrier and back, people warned in order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from central.actor import Actor, Role
+from central.alert_states import RuleError
+from central.alert_work import NotCoveredError, UnknownError
+from central.dissuasion import Outcome, Risk, Step
+from central.orders.sealed import Vault
+from central.units import FeedDesk, NumberDesk, OutreachDesk
+from central.units.feeds import FeedKind, UnitKind
+from contract.cosign import open_order
+from contract.keys import KeySigner
+from contract.orders import EndNotice, ShowNotice
+from tests.central.kit import CENTRAL_KEY, START, TENANT, Central
+from tests.orders import FIND
+
+LI = Actor("li", frozenset({Role.DUTY_OFFICER}), frozenset({"000000"}))
+WANG = Actor("wang", frozenset({Role.REVIEWER}), frozenset({"000000"}))
+HOUR_US = 3_600_000_000
+LEADS: list[Mapping[str, str]] = []
+
+
+def take_lead(actor: Actor, lead: Mapping[str, str]) -> None:
+    if lead["area"] == "999999":
+        raise NotCoveredError("the area 999999 is not one of yours")
+    LEADS.append(lead)
+
+
+@pytest.fixture
+def feeds(either: Central) -> FeedDesk:
+    made = FeedDesk(either.store, either.clock, take_lead)
+    made.add_unit(LI, "mobile", "移动", "Mobile", UnitKind.OPERATOR, 24)
+    return made
+
+
+def test_rows_are_taken_and_refused_by_line_and_the_receipt_stays(feeds: FeedDesk) -> None:
+    text = "number\n+86 138-0013-8000\nabc\n\n13800138000\n１３８００１３８００１\n1,2\n"
+    receipt = feeds.take(LI, "mobile", FeedKind.NUMBERS, "may.csv", text)
+    assert (receipt.taken, receipt.refused) == (3, 2)
+    assert [line for line, _ in receipt.refusals] == [3, 7]
+    assert feeds.receipts(1) == [receipt]
+    with pytest.raises(UnknownError):
+        feeds.take(LI, "nobody", FeedKind.NUMBERS, "x", text)
+    wrong = feeds.take(LI, "mobile", FeedKind.NUMBERS, "x", "telephone\n1\n")
+    assert (wrong.taken, wrong.refusals) == (0, [[1, "the header is number"]])
+
+
+def test_leads_become_cases_and_figures_keep_their_source(feeds: FeedDesk) -> None:
+    LEADS.clear()
+    text = (
+        "numbers,area,lat,lon,radius_m,note\n40,530102,25.0,102.7,500,in step\n"
+        "0,530102,25.0,102.7,500,\n40,999999,25.0,102.7,500,\n40,530102,91,102.7,500,\n"
+    )
+    receipt = feeds.take(LI, "mobile", FeedKind.LEADS, "x", text)
+    assert (receipt.taken, [line for line, _ in receipt.refusals]) == (1, [3, 4, 5])
+    assert [(lead["unit"], lead["numbers"]) for lead in LEADS] == [("mobile", "40")]
+    figures = "name,period,value\nblocked,2026-01,143\nblocked,2026-13-1,1\n"
+    receipt = feeds.take(LI, "mobile", FeedKind.INDICATORS, "x", figures)
+    assert (receipt.taken, receipt.refused) == (1, 1)
+    feeds.take(LI, "mobile", FeedKind.INDICATORS, "x", "name,period,value\nblocked,2026-01,144\n")
+    [figure] = feeds.indicators(10)
+    assert (figure["unit"], figure["value"]) == ("mobile", "144")  # as sent last, nothing computed
+
+
+def test_a_unit_that_says_nothing_is_silent(feeds: FeedDesk, either: Central) -> None:
+    feeds.add_unit(LI, "bank", "银行", "Bank", UnitKind.BANK, 0)
+    either.clock.advance(25 * HOUR_US)
+    assert {u.unit: u.is_silent for u in feeds.units()} == {"mobile": True, "bank": False}
+    feeds.take(LI, "mobile", FeedKind.NUMBERS, "x", "number\n10\n")  # even a refused row is a word
+    assert not any(unit.is_silent for unit in feeds.units())
+    with pytest.raises(RuleError):
+        feeds.add_unit(LI, "Bad Name", "x", "x", UnitKind.BANK, 0)
+
+
+def test_from_many_sources_to_a_carrier_and_back(feeds: FeedDesk, either: Central) -> None:
+    desk = NumberDesk(either.store, either.clock)
+    rows = "".join(f"1380013800{n}\n" for n in range(10))
+    feeds.take(LI, "mobile", FeedKind.NUMBERS, "a", "number\n" + rows + "95588\n")
+    feeds.take(LI, "mobile", FeedKind.NUMBERS, "b", "number\n+86 138 0013 8001\n")
+    found = {one.number: one.sources for one in desk.candidates(100)}
+    assert len(found) == 10  # the bank's hotline was never put forward
+    assert found["13800138001"] == ("mobile a:3", "mobile b:2")
+    [hotline] = desk.rejected(10)
+    assert (hotline["number"], hotline["reason"]) == ("95588", "IMPERSONATED_NOT_FRAUD")
+    with pytest.raises(RuleError, match="may not be blocked"):
+        desk.approve(WANG, ["13800138000", "95588"], "mobile", "R1")
+    with pytest.raises(RuleError, match="carrier"):
+        desk.approve(WANG, ["13800138000"], "", "R1")
+    desk.reject(WANG, ["13800138009"], "a shop")
+    pushed = [n for n in found if n != "13800138009"][:8]
+    assert len(desk.approve(WANG, pushed, "mobile", "R1")) == 8
+    assert desk.counts() == {"candidate": 1, "rejected": 2, "pushed": 8}
+    either.clock.advance(25 * HOUR_US)
+    for number in pushed[:4]:
+        desk.note(LI, number, "done")
+    desk.note(LI, pushed[7], "wrong")
+    either.clock.advance(2 * HOUR_US)
+    sightings = (
+        f"number,seen_at\n{pushed[0]},2026-01-03T13:00:00+08:00\n"
+        f"{pushed[1]},2026-01-03T10:00:00+08:00\n{pushed[2]},2026-01-03\n110,2026-01-03T13:00:00Z\n"
+    )
+    receipt = feeds.take(LI, "mobile", FeedKind.SIGHTINGS, "s", sightings)
+    assert (receipt.taken, [line for line, _ in receipt.refusals]) == (2, [4, 5])
+    found_all = desk.evaluation()
+    for group in ("all", "carrier mobile", "rule R1"):
+        one = found_all[group]
+        assert (one.pushed, one.missed, one.wrong, one.late) == (8, (pushed[0],), 1, 4)
+        assert one.missed_rate == Fraction(1, 8)  # the call before its block was done is none
+    assert desk.push_back_missed(WANG) == 1
+    assert desk.push_back_missed(WANG) == 0
+    with pytest.raises(UnknownError):
+        desk.note(LI, pushed[1], "answered", "?")
+    assert desk.pushes(10)[0]["state"] == "due"
+    either.clock.advance(80 * HOUR_US)
+    assert desk.pushes(10)[0]["state"] == "overdue"
+    desk.note(LI, pushed[0], "answered", "blocked now")
+    assert {row["state"] for row in desk.pushes(10)} == {"answered", ""}
+
+
+def test_a_threshold_is_changed_by_two(either: Central) -> None:
+    desk = NumberDesk(either.store, either.clock)
+    desk.propose_rule(LI, "CRO_EXTREME", "60 to 70 dB: 3 of 4 dismissed")
+    [change] = desk.rule_changes(10)
+    with pytest.raises(RuleError, match="two different people"):
+        desk.decide_rule(LI, change["id"], is_approved=True)
+    desk.decide_rule(WANG, change["id"], is_approved=True)
+    assert desk.rule_changes(10)[0]["state"] == "approved"
+    with pytest.raises(UnknownError):
+        desk.decide_rule(WANG, 99, is_approved=True)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(kind=st.sampled_from(list(FeedKind)), text=st.text(max_size=200))
+def test_any_text_gets_a_receipt(
+    tmp_path_factory: pytest.TempPathFactory, kind: FeedKind, text: str
+) -> None:
+    central = Central(tmp_path_factory.mktemp("any"))
+    desk = FeedDesk(central.store, central.clock, take_lead)
+    desk.add_unit(LI, "mobile", "移动", "Mobile", UnitKind.OPERATOR, 24)
+    receipt = desk.take(LI, "mobile", kind, "x", text)
+    assert receipt.taken + receipt.refused <= len(text.splitlines()) + 1
+    central.store.close()
+
+
+# -- people and notices ----------------------------------------------------------------------------
+
+
+def outreach(central: Central, sent: list[bytes] | None = None) -> OutreachDesk:
+    return OutreachDesk(
+        central.store,
+        central.clock,
+        vault=lambda: Vault(b"v" * 32),
+        tenant=TENANT,
+        signer=KeySigner(CENTRAL_KEY),
+        publish=None if sent is None else sent.append,
+    )
+
+
+def test_message_call_visit_each_after_the_former_failed(either: Central) -> None:
+    desk = outreach(either)
+    made = desk.open(LI, "138 0013 8000", Risk.HIGH, "530102", "transfers to strangers")
+    with pytest.raises(RuleError, match="not the step that is due"):
+        desk.note_step(LI, made, Step.CALL_96110, Outcome.FAILED, "")
+    with pytest.raises(RuleError, match="no link"):
+        desk.note_step(LI, made, Step.SMS, Outcome.OK, "see http://x.cn")
+    for step in (Step.SMS, Step.CALL_96110, Step.FACE_TO_FACE):
+        [one] = desk.dissuasions(LI, 10)
+        assert one.next.step is step
+        desk.note_step(LI, made, step, Outcome.REFUSED, "")
+    [one] = desk.dissuasions(LI, 10)
+    assert (one.next.step, one.next.is_escalated, one.last4) == (None, True, "8000")
+    assert [row["step"] for row in one.tried] == ["SMS", "CALL_96110", "FACE_TO_FACE"]
+    low = desk.open(LI, "13800138001", Risk.LOW, "530102", "")
+    desk.note_step(LI, low, Step.SMS, Outcome.FAILED, "")
+    with pytest.raises(RuleError):
+        desk.note_step(LI, low, Step.CALL_96110, Outcome.OK, "")
+    elsewhere = Actor("he", frozenset(Role), frozenset({"110000"}))
+    assert desk.dissuasions(elsewhere, 10) == []
+    with pytest.raises(NotCoveredError):
+        desk.open_number(elsewhere, made)
+    assert desk.open_number(WANG, made) == "13800138000"
+    assert "dissuasion.open_number" in [row.action for row in either.store.audit_chain()]
+
+
+def test_a_persons_number_is_sealed(central: Central) -> None:
+    outreach(central).open(LI, "13800138000", Risk.LOW, "530102", "")
+    assert b"13800138000" not in b"".join(
+        path.read_bytes() for path in central.path.parent.glob("central.sqlite3*")
+    )
+    with pytest.raises(RuleError):
+        outreach(central).open(LI, "nobody", Risk.LOW, "530102", "")
+
+
+def test_a_notice_is_a_signed_order_with_its_end(either: Central) -> None:
+    sent: list[bytes] = []
+    desk = outreach(either, sent)
+    notice = desk.show(WANG, "谨防冒充公检法", "Police never ask you to transfer money.", 24)
+    body = open_order(sent[0], tenant=TENANT, find_key=FIND).body
+    assert isinstance(body, ShowNotice)
+    assert (body.notice, body.until) == (notice, START + 24 * HOUR_US)
+    desk.end(WANG, notice)
+    assert isinstance(open_order(sent[1], tenant=TENANT, find_key=FIND).body, EndNotice)
+    with pytest.raises(UnknownError):
+        desk.end(WANG, notice)
+    with pytest.raises(RuleError):
+        desk.show(WANG, "", "x", 1)
+    with pytest.raises(RuleError, match="no broker"):
+        outreach(either).show(WANG, "谨防诈骗", "Beware.", 1)
+    assert desk.notices(10)[0]["is_over"]
+
+
+def test_pages_by_plain_forms(central: Central, tmp_path: Path) -> None:
+    from central.hub import Hub
+    from central.web import create_app
+    from tests.central.kit import settings as settings_in
+    from tests.central.signing import client_as
+
+    app = create_app(central.store, Hub(), settings_in(tmp_path), clock=central.clock)
+    with (
+        client_as(app, "sun", [Role.COMMANDER]) as sun,
+        client_as(app, "lin", [Role.DUTY_OFFICER]) as lin,
+        client_as(app, "he", [Role.CARRIER]) as he,
+    ):
+        unit = {"unit": "mobile", "zh": "移动", "en": "Mobile", "kind": "operator", "every": 24}
+        assert lin.post("/units", data=unit).status_code == 403
+        assert sun.post("/units", data=unit).status_code == 303
+        csv = "number\n13800138000\n110\nx\n"
+        answer = he.post(
+            "/api/feeds/mobile/numbers", content=csv, headers={"content-type": "text/csv"}
+        )
+        assert answer.status_code == 200, answer.text
+        receipt = answer.json()
+        assert (receipt["taken"], receipt["refused"]) == (2, 1)
+        assert receipt["refusals"][0]["line"] == 4
+        assert he.get("/units").status_code == 403
+        leads = "numbers,area,lat,lon,radius_m,note\n40,530102,25.0,102.7,500,x\n"
+        form = {"unit": "mobile", "kind": "leads", "rows": leads}
+        assert lin.post("/units/feed", data=form).status_code == 303
+        found = central.store.case(1)
+        assert found is not None
+        assert found.subject["numbers"] == 40
+        page = lin.get("/numbers").text
+        assert 'data-candidate="13800138000"' in page
+        assert 'data-rejected="110"' in page
+        push = {"answer": "push", "numbers": ["13800138000"], "carrier": "mobile", "rule": "R1"}
+        assert lin.post("/numbers/review", data=push).status_code == 403
+        assert sun.post("/numbers/review", data=push).status_code == 303
+        done = {"number": "13800138000", "what": "done"}
+        assert he.post("/numbers/note", data=done).status_code == 303
+        person = {"number": "13900139000", "risk": "high", "area": "530102"}
+        assert lin.post("/outreach", data=person).status_code == 303
+        said = {"step": "SMS", "outcome": "FAILED", "text": "谨防诈骗"}
+        assert lin.post("/outreach/1/step", data=said).status_code == 303
+        page = lin.get("/outreach").text
+        assert 'data-due="CALL_96110"' in page
+        assert "13900139000" not in page
+        assert "13900139000" in sun.post("/outreach/1/number").text
+        assert lin.post("/outreach/1/number").status_code == 403
