@@ -54,11 +54,11 @@ class Permission(StrEnum):
     """The ATMs' lists of accounts."""
     LISTS_EDIT = "lists.edit"
     LISTS_REVIEW = "lists.review"
-    """Approve what another person proposed."""
     REFUNDS_PROPOSE = "refunds.propose"
     """Propose shares, and note that the bank has paid them."""
     REFUNDS_DECIDE = "refunds.decide"
     """The second name on a refund."""
+    """Approve what another person proposed."""
     NUMBERS_READ = "numbers.read"
     NUMBERS_ANSWER = "numbers.answer"
     """A block was done, was wrong, or is answered."""
@@ -132,6 +132,8 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.LISTS_READ: _CENTRE | {_AUDITOR},
         P.LISTS_EDIT: _CENTRE,
         P.LISTS_REVIEW: _roles(_REVIEWER, _COMMANDER),
+        P.REFUNDS_PROPOSE: _CENTRE,
+        P.REFUNDS_DECIDE: _roles(_REVIEWER, _COMMANDER),
         P.NUMBERS_READ: _CENTRE | {_AUDITOR, _CARRIER},
         P.NUMBERS_ANSWER: _CENTRE | {_CARRIER},
         P.UNITS_READ: _CENTRE | {_AUDITOR},
@@ -142,8 +144,6 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.NOTICES_EDIT: _roles(_REVIEWER, _COMMANDER),
         P.KEYS_READ: _roles(_AUDITOR, _ADMINISTRATOR),
         P.KEYS_ROTATE: _roles(_ADMINISTRATOR),
-        P.REFUNDS_PROPOSE: _CENTRE,
-        P.REFUNDS_DECIDE: _roles(_REVIEWER, _COMMANDER),
         P.STATISTICS_READ: _CENTRE | {_AUDITOR, _REGULATOR},
         P.STATISTICS_KEEP: _roles(_REVIEWER, _COMMANDER, _REGULATOR),
         P.EXPORT: _CENTRE | {_AUDITOR},

@@ -115,8 +115,8 @@ def create_app(
     )
     app.state.site = site
     for module in (
-        *(pages, alerts, allow, intake, cases, clocks, outside, dispatch, refunds, fleet, chart),
-        *(reports, office, account, orders, order, officers),
+        *(pages, alerts, allow, intake, cases, clocks, outside, dispatch, refunds, fleet),
+        *(chart, reports, office, account, orders, order, officers),
         *(list_pages, key_pages, number_pages, unit_pages, outreach_pages),
         *(api, features, exports, stream),
     ):
