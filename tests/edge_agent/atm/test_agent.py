@@ -379,7 +379,7 @@ class Customer:
             page = line.getresponse().read().decode()
         key = page.partition('kiosk-key" content="')[2][:32]
         seen: list[str] = []
-        stream = http.client.HTTPConnection("127.0.0.1", self._screen, timeout=10)
+        stream = http.client.HTTPConnection("127.0.0.1", self._screen, timeout=40)
         stream.request("GET", "/events")
         answer = stream.getresponse()
         while not (self.shown and self.shown[-1]["is_end"]):
