@@ -452,9 +452,7 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default="all",
         choices=[
             *("outbox", "ingest", "envelope", "face", "rf", "spectrum", "board", "size"),
-            *("central", "stream", "atm", "lists", "all"),
-            *("central", "stream", "intake", "atm", "all"),
-            *("central", "stream", "atm", "orders", "all"),
+            *("central", "stream", "intake", "orders", "lists", "atm", "all"),
         ],
     )
     bench.add_argument("--json", action="store_true", help="print the rows as JSON")
