@@ -110,6 +110,12 @@ async def listened_items(kind: SensorKind, name: str, port: SerialPort) -> Async
             yield item
 
 
+def load_analysis() -> None:
+    """Load what only spectra and audio need; takes a second or more on a small machine."""
+    import rf_watch.broadcast
+    import rf_watch.broadcast.spectrum  # noqa: F401
+
+
 async def audio_items(config: SensorConfig, file: str, port: SerialPort) -> AsyncIterator[Item]:
     """Read the loudspeaker of a receiver that stands on one frequency."""
     from hardware.spectrum.pcm import PcmReader

@@ -26,6 +26,7 @@ from edge_agent.rf.broadcast import (
     audio_items,
     broadcast_maker,
     listened_items,
+    load_analysis,
 )
 from hardware.board.poller import BoardPoller
 from hardware.captures.reader import CaptureReader
@@ -106,8 +107,11 @@ class Survey:
 
     async def run(self) -> None:
         """Read, watch and report; returns at the end of a recording."""
+        # Before the port opens: what it says while a library is loaded might not fit its queue.
+        items = self._items()
+        if self._config.kind in {*SPECTRUM_KINDS, SensorKind.AUDIO}:
+            load_analysis()
         async with self._port:
-            items = self._items()
             timer = asyncio.create_task(self._ask_for_surveys())
             try:
                 async for item in items:

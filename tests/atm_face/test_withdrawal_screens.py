@@ -23,7 +23,9 @@ def withdrawals() -> list[Withdrawal]:
 
 
 def test_every_state_has_a_screen_and_every_screen_a_state() -> None:
-    assert {screen_of(one).screen for one in withdrawals()} == set(Screen) == set(TEXTS)
+    shown = {screen_of(one).screen for one in withdrawals()}
+    assert shown | {Screen.IDLE} == set(Screen) == set(TEXTS)
+    assert Screen.IDLE not in shown  # nobody is served
 
 
 @pytest.mark.parametrize("screen", Screen)

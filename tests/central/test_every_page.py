@@ -64,6 +64,10 @@ WATCH = (
     "document.addEventListener('securitypolicyviolation',"
     " (event) => window.violations.push(event.violatedDirective + ' ' + event.blockedURI));"
 )
+TOO_WIDE = """() => [...document.querySelectorAll("body *")]
+  .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1
+    && !one.closest(".scroll"))
+  .slice(0, 3).map((one) => one.outerHTML.slice(0, 120))"""
 EVIL = "<img src=x onerror=alert(1)>'\"; DROP TABLE alerts; --"
 NAMES = {
     "{alert_id}": "1",
@@ -310,7 +314,7 @@ def test_every_page_is_accessible_and_keeps_to_its_policy(
         assert page.evaluate("document.documentElement.lang") == lang
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         if page.evaluate(overflow) > 0:
-            wrong.append(f"{path}: wider than the screen")
+            wrong.append(f"{path}: wider than the screen: {page.evaluate(TOO_WIDE)}")
         found = page.evaluate(f"async () => {{ {axe}; return await axe.run(); }}")
         wrong += [
             f"{path}: {v['id']} {json.dumps([n['target'] for n in v['nodes']][:3])}"

@@ -31,7 +31,7 @@ def test_a_live_device_is_shown_with_its_carriers_and_the_suspected_one(
     link = tmp_path / "sa0"
     with SimulatedInstrument(TinySaPeer(scene, lambda: NOON_US), link):
         words = ["rf", "watch", str(link), "--kind", "tinysa", "--licences", str(licences)]
-        words += ["--set", "fm.continuous_s=1", "--seconds", "3", "--plain"]
+        words += ["--set", "fm.continuous_s=1", "--seconds", "8", "--plain"]
         assert main(words) == 0
     shown = capsys.readouterr().out
     assert "87.0 MHz" in shown
