@@ -150,6 +150,7 @@ def loudspeaker(samples: bytes, *, block: int, every_s: float) -> Iterator[str]:
         def serve() -> None:
             peer, _ = server.accept()
             with peer, contextlib.suppress(OSError):
+                time.sleep(0.5)  # pyserial throws away what came before it was ready
                 for at in range(0, len(samples), block):
                     peer.sendall(samples[at : at + block])
                     time.sleep(every_s)
@@ -171,7 +172,7 @@ def test_what_a_loudspeaker_says_is_an_alert_with_its_clip_unless_it_is_licensed
     config = BroadcastConfig(licences=tmp_path / "list.csv", continuous_s=1.0)
     samples = syllables(1, 80).tobytes()
     with loudspeaker(samples, block=320_000, every_s=0.3) as url:
-        run(outbox, url, SensorKind.AUDIO, seconds=3.5, broadcast=config, mhz=mhz)
+        run(outbox, url, SensorKind.AUDIO, seconds=4.5, broadcast=config, mhz=mhz)
     found = detections(outbox)
     assert (AlertKind.BLACK_BROADCAST_SUSPECTED in {d.alert for d in found}) is alert
     if not alert:
