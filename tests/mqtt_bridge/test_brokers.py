@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -168,11 +169,12 @@ def test_a_process_that_is_not_the_broker_is_never_touched(
 
 def test_everything_listens_on_the_loopback_only(site: Site) -> None:
     pid = site.broker.pid
-    inodes = {
-        str(link.readlink()).removeprefix("socket:[").rstrip("]")
-        for link in Path(f"/proc/{pid}/fd").iterdir()
-        if str(link.readlink()).startswith("socket:")
-    }
+    inodes = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            name = str(link.readlink())
+            if name.startswith("socket:["):
+                inodes.add(name.removeprefix("socket:[").rstrip("]"))
     listening = [
         words[1]
         for name in ("tcp", "tcp6")

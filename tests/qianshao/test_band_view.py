@@ -23,15 +23,17 @@ def main(words: list[str]) -> int:
 
 
 def test_a_live_device_is_shown_with_its_carriers_and_the_suspected_one(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "100")  # whatever the terminal of this run has
+    monkeypatch.setenv("LINES", "40")
     scene = example_scene(0.0, NOON_US)
     licences = tmp_path / "licences.csv"
     licences.write_text(licence_csv(scene))
     link = tmp_path / "sa0"
     with SimulatedInstrument(TinySaPeer(scene, lambda: NOON_US), link):
         words = ["rf", "watch", str(link), "--kind", "tinysa", "--licences", str(licences)]
-        words += ["--set", "fm.continuous_s=1", "--seconds", "8", "--plain"]
+        words += ["--set", "fm.continuous_s=1", "--seconds", "5", "--plain"]
         assert main(words) == 0
     shown = capsys.readouterr().out
     assert "87.0 MHz" in shown
