@@ -26,6 +26,14 @@ class DeviceKeyError(Exception):
     """A template key that cannot be had: file, token or seal, in plain words."""
 
 
+def require_key_beside(store: Path, key: Path) -> None:
+    """Refuse to make a new key for templates that were sealed under another; DeviceKeyError."""
+    if store.exists() and not key.exists():
+        raise DeviceKeyError(
+            f"{key}: no such key, but {store.name} exists: a new one opens nothing"
+        )
+
+
 def file_key(path: Path) -> bytes:
     """Read the key's file, or make one; raises DeviceKeyError."""
     try:

@@ -235,10 +235,17 @@ def _template(
 
 def device_key(args: argparse.Namespace) -> bytes:
     """The device's template key, from its file or through the token that seals it."""
-    from atm_face.device_key import DeviceKeyError, TokenSlot, file_key, token_key
+    from atm_face.device_key import (
+        DeviceKeyError,
+        TokenSlot,
+        file_key,
+        require_key_beside,
+        token_key,
+    )
     from contract.keyfiles import KeyFileError, check_private, read_file
 
     path: Path = args.key
+    require_key_beside(args.store, path)
     if args.token is None:
         return file_key(path)
     if args.library is None or args.pin_file is None:

@@ -33,7 +33,7 @@ def main_serve(args: argparse.Namespace) -> int:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 
     from atm_face.bank_templates import PATH
-    from atm_face.device_key import DeviceKeyError, file_key
+    from atm_face.device_key import DeviceKeyError, file_key, require_key_beside
     from atm_face.templates import TemplateError, TemplateStore
     from qianshao.template_service import TemplateService
 
@@ -46,6 +46,7 @@ def main_serve(args: argparse.Namespace) -> int:
             name: X25519PublicKey.from_public_bytes(bytes.fromhex(key))
             for name, key in json.loads(args.devices.read_text("utf-8")).items()
         }
+        require_key_beside(args.store, args.key)
         store = TemplateStore(args.store, file_key(args.key))
         service = TemplateService((args.host, args.port), tls, store, devices)
     except (OSError, ValueError, AttributeError, TypeError, DeviceKeyError, TemplateError) as error:

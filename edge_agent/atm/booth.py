@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from atm_face.bank_templates import BankTemplates
 from atm_face.day_visits import DayVisits
-from atm_face.device_key import DeviceKeyError, file_key
+from atm_face.device_key import DeviceKeyError, file_key, require_key_beside
 from atm_face.engines.interface import EngineError, FaceEngine, deciding_threshold
 from atm_face.engines.table import open_engine
 from atm_face.factor import CardVerdict, FaceFactor
@@ -199,6 +199,7 @@ class Booth:
             return self._stage
         try:
             if not isinstance(templates, BankTemplatesConfig):
+                require_key_beside(templates.file, templates.key_file)
                 return TemplateStore(templates.file, file_key(templates.key_file))
             own = X25519PrivateKey.from_private_bytes(file_key(templates.device_key_file))
             tls = ssl.create_default_context(cafile=str(templates.ca))

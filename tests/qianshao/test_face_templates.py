@@ -94,3 +94,12 @@ def test_an_unknown_card_and_a_missing_store_are_errors(
     assert "no face is stored" in capsys.readouterr().err
     assert run(tmp_path / "elsewhere") == 2
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_no_new_key_is_made_for_templates_of_another(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "key").unlink()
+    assert run(folder) == 2
+    assert "a new one opens nothing" in capsys.readouterr().err
+    assert not (folder / "key").exists()
