@@ -215,7 +215,8 @@ stop 5 ms, its release 3 ms; freeze 2 ms, its release 3 ms |
 
 A whole decision, our part, took 128 ms at its 95th percentile on a quiet machine (`qianshao bench
 atm`; 400 asked), and 630 ms beside a test run that had both cores.
-Over a real broker a stop and its release are each enforced within a second of being sent (`tests/edge_agent/atm/test_agent.py`).
+Over a real broker a stop and its release are each enforced within a second of being sent
+(`tests/edge_agent/atm/test_agent.py`).
 """
 
 _REASONS = """
