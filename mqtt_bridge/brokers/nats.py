@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +49,13 @@ ACK_WAIT_S = 10
 """A restarted central waits this long for what the former one had not acknowledged; one that needs
 longer to commit gets duplicates."""
 
+_LIMITS_CONSUMERS = (2, 15)
+"""From this version on a stream has a limited number of consumers, and each subscription with
+QoS 1 is one: with some 250 devices the central itself could subscribe to nothing any more. Older
+versions have no limit and refuse the setting."""
+
 _LOG_BYTES = 10 * 1024**2
+VERSION_S = 5.0
 _REMEMBER_SESSION = "$MQTT.sub.>"
 
 
@@ -63,7 +71,9 @@ class NatsBroker(ManagedBroker):
         store_bytes: int = STORE_BYTES,
         ack_wait_s: int = ACK_WAIT_S,
     ) -> None:
-        super().__init__(folder, find_nats(binary), "nats.conf", listener)
+        program = find_nats(binary)
+        super().__init__(folder, program, "nats.conf", listener)
+        self._version = nats_version(program)
         self._log = self._folder / "nats.log"
         self._tail = LogTail(self._log, self._folder / "violations.read")
         self._store_bytes = store_bytes
@@ -104,6 +114,8 @@ class NatsBroker(ManagedBroker):
                 "max_ack_pending": MAX_UNACKED,
             },
         }
+        if self._version >= _LIMITS_CONSUMERS:
+            config["jetstream"]["limits"] = {"default_max_consumers": -1}
         if self._tls is not None:
             tls = {
                 "cert_file": str(self._tls.certificate.resolve()),
@@ -155,6 +167,18 @@ def find_nats(binary: Path | None = None) -> Path:
             "nats-server", "install the extra qianshao[central], or name the path of your own"
         )
     return Path(found)
+
+
+def nats_version(program: Path) -> tuple[int, int]:
+    """Major and minor version that a program says of itself; (0, 0) where it says none."""
+    try:
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, timeout=VERSION_S, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
+        return 0, 0
+    found = re.search(r"\bv(\d+)\.(\d+)\.", said)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _subjects(mqtt_filter: str) -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import queue
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
 
 from central.authority import Authority
@@ -119,6 +122,53 @@ def test_what_was_puback_ed_survives_kill_9_of_the_embedded_broker(
     with running(intake):
         assert [d.payload for d in take(intake, 20)] == [b"%d" % n for n in range(20)]
     broker.stop()
+
+
+@pytest.mark.parametrize(
+    ("says", "limit"),
+    [
+        ("nats-server: v2.15.0", {"default_max_consumers": -1}),
+        ("nats-server: v3.0.1-RC.1", {"default_max_consumers": -1}),
+        ("nats-server: v2.14.9", None),
+        ("something else", None),
+    ],
+)
+def test_the_embedded_broker_limits_no_fleet_where_its_version_would(
+    says: str, limit: dict[str, int] | None, tmp_path: Path
+) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    broker = NatsBroker(tmp_path / "broker", OPEN, binary=program)
+    with pytest.raises(BrokerFailedError):
+        broker.start()
+    written = json.loads((tmp_path / "broker" / "nats.conf").read_text())
+    assert written["jetstream"].get("limits") == limit
+
+
+def test_the_embedded_broker_takes_the_subscriptions_of_a_large_fleet(tmp_path: Path) -> None:
+    """1,200 with QoS 1; by itself a server of version 2.15 stops at a thousand."""
+    broker = make_broker("nats", tmp_path, None)
+    answers: queue.Queue[int] = queue.Queue()
+    clients = []
+    broker.start()
+    try:
+        for session in range(24):
+            name = f"session-{session}"
+            client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, name, clean_session=False)
+            client.on_subscribe = lambda *heard: answers.put(
+                sum(not reason.is_failure for reason in heard[3])
+            )
+            clients.append(client)
+            client.connect("127.0.0.1", broker.port)
+            client.loop_start()
+            client.subscribe([(f"{TENANT}/down/{name}-{n}/order", 1) for n in range(50)])
+        assert [answers.get(timeout=20) for _ in clients] == [50] * len(clients)
+    finally:
+        for client in clients:
+            client.disconnect()
+            client.loop_stop()
+        broker.stop()
 
 
 def test_a_taken_port_is_said_clearly(broker_kind: str, tmp_path: Path) -> None:
