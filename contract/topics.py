@@ -106,6 +106,15 @@ def down(tenant: str, device: str, channel: Channel) -> str:
     return f"{VERSION}/{tenant}/down/{device}/{channel.value}"
 
 
+def down_filter(tenant: str, device: str) -> str:
+    """Filter of everything that a device is told.
+
+    One filter, not one for each channel: to nats-server each is a consumer that it keeps on disk,
+    and a thousand devices that come back at once wait for them all.
+    """
+    return f"{VERSION}/{tenant}/down/{device}/+"
+
+
 def parse_down(topic: str) -> DownTopic:
     """Take a downward topic apart; raises TopicError."""
     parts = topic.split("/")

@@ -103,6 +103,7 @@ class Outbox:
         self._changed = threading.Condition()  # guards what follows
         self._jobs: collections.deque[Put | _Task] = collections.deque()
         self._is_closing = False
+        self._tell: Callable[[], None] | None = None
         self._usage, self._chain = writer.usage, writer.chain
         self._enqueued = self._known = self._receipts_refused = self._mismatches = 0
         self._refused = dict.fromkeys(Lane, 0)
@@ -218,16 +219,13 @@ class Outbox:
         """Those of some sequence numbers that no receipt covers yet."""
         return self._read(lambda reader: reader.held(seqs))
 
-    def wait_for_rows(self, after_seq: int, timeout_s: float) -> bool:
-        """Block until a waiting row with seq > after_seq is durable; False when time is over.
+    def tell_of_rows(self, tell: Callable[[], None] | None) -> None:
+        """Call ``tell`` whenever newer rows are durable, from the writer's thread; None: nobody.
 
-        Returns False at once when the outbox is being closed.
+        It must neither wait nor raise. Rows that were there before are not told of.
         """
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._is_closing or self._usage.top_seq > after_seq, timeout_s
-            )
-            return self._usage.top_seq > after_seq and not self._is_closing
+            self._tell = tell
 
     def apply_receipt(self, raw: bytes) -> int:
         """Verify a signed receipt, delete what it covers; returns how many rows went.
@@ -448,8 +446,11 @@ class Outbox:
             if writer.dropped != self._dropped:
                 self._note(Trouble.DROPPED)
             self._dropped, self._aside = dict(writer.dropped), writer.aside
+            is_newer = writer.usage.top_seq > self._usage.top_seq
             self._usage, self._chain = writer.usage, writer.chain
-            self._changed.notify_all()
+            tell = self._tell
+        if is_newer and tell is not None:
+            tell()
 
     def _settle_task(self, task: _Task) -> None:
         try:

@@ -24,6 +24,7 @@ class Downlink:
 
     def __init__(self, tenant: str, device: str, sink: DownlinkSink) -> None:
         self._sink = sink
+        self.filter = topics.down_filter(tenant, device)
         self._channels = {
             topics.down(tenant, device, channel): channel
             for channel in Channel
@@ -31,11 +32,6 @@ class Downlink:
         }
         self.arrived = 0
         self.not_taken = 0
-
-    @property
-    def filters(self) -> tuple[str, ...]:
-        """Topics to subscribe to."""
-        return tuple(self._channels)
 
     def deliver(self, topic: str, payload: bytes) -> bool:
         """Hand a message to the sink; False: it stays the broker's, which sends it again."""

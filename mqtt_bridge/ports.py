@@ -57,8 +57,8 @@ class OutboxPort(Protocol):
     def put_aside(self, seq: int, why: str) -> bool:
         """Send a message no more that is refused again and again; False if it goes on waiting."""
 
-    def wait_for_rows(self, after_seq: int, timeout_s: float) -> bool:
-        """Block until a row with seq > after_seq is durable, or the time is over."""
+    def tell_of_rows(self, tell: Callable[[], None] | None) -> None:
+        """Call ``tell``, which does not wait, whenever newer rows are durable; None: nobody."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import Empty
@@ -41,8 +39,8 @@ from mqtt_bridge.suspects import Suspects
 from mqtt_bridge.window import Window
 
 _GOODBYE_S = 1.0
-_WATCH_S = 0.5
-_REST_S = 0.05
+_LOOK_S = 5.0
+"""New rows and receipts announce themselves; this only bounds a mistake."""
 _RETRY_HANDOVER_S = 0.2
 _SHORTEST_TURN_S = 0.01
 _SHORT_S = 10.0
@@ -148,6 +146,7 @@ class Uplink(Link):
         self._client_id = f"{device}-{secrets.token_hex(8)}"
         self._state_topic = topics.state(tenant, device)
         self._receipts_topic = topics.receipts(tenant, device)
+        self._filter = self._receipts_topic if downlink is None else downlink.filter
         self._topics = {
             (lane, is_replay): topics.up(tenant, device, lane, is_replay=is_replay)
             for lane in Lane
@@ -170,17 +169,16 @@ class Uplink(Link):
         self._suspects = Suspects()
         self._mids: dict[int, int] = {}
         self._counts = _Counts()
-        self._watch = _RowWatch(outbox, self._poke)
 
     def start(self) -> None:
         """Begin; an unreachable broker is no error here, only a problem that is tried again."""
-        self._watch.start()
+        self._outbox.tell_of_rows(self._poke)
         super().start()
 
     def stop(self, timeout_s: float = 5.0) -> bool:
-        """Say goodbye and end; False if a thread is still busy after ``timeout_s`` seconds."""
-        self._watch.stop()
-        return super().stop(timeout_s) and self._watch.join(_WATCH_S + 1.0)
+        """Say goodbye and end; False if the thread is still busy after ``timeout_s`` seconds."""
+        self._outbox.tell_of_rows(None)
+        return super().stop(timeout_s)
 
     def status(self) -> UplinkStatus:
         """Return the state of the link and its counters."""
@@ -226,8 +224,7 @@ class Uplink(Link):
         self._opened_us = self._clock.mono()
         self._has_to_look = True
         self._progress_us = self._clock.mono()
-        down = self._downlink.filters if self._downlink is not None else ()
-        connection.subscribe([self._receipts_topic, *down])
+        connection.subscribe([self._filter])
         birth = self._make_state(Presence.ONLINE)
         connection.publish(self._state_topic, birth, is_retained=True)
 
@@ -250,7 +247,7 @@ class Uplink(Link):
             case Granted(refusals=refusals) if refusals:
                 self._problem = ConnectionProblem(
                     ProblemKind.NOT_AUTHORISED,
-                    f"the broker refuses to deliver {self._receipts_topic}: {refusals[0]}",
+                    f"the broker refuses to deliver {self._filter}: {refusals[0]}",
                 )
             case Poked():
                 self._has_to_look = True
@@ -270,7 +267,7 @@ class Uplink(Link):
             self._has_to_look = not self._send_new(connection)
         if self._has_to_look:
             return _RETRY_HANDOVER_S
-        waits = [_WATCH_S, self._window.next_due_s(), self._next_token_s()]
+        waits = [_LOOK_S, self._window.next_due_s(), self._next_token_s()]
         return max(_SHORTEST_TURN_S, min(wait for wait in waits if wait is not None))
 
     def _next_token_s(self) -> float | None:
@@ -285,8 +282,6 @@ class Uplink(Link):
             if not self._send(connection, row):
                 return False
             self._counts.published += 1
-        if not self._window.is_full:
-            self._watch.ask(self._feed.newest_seq)
         return True
 
     def _send(self, connection: Connection, row: OutboxRow) -> bool:
@@ -402,65 +397,3 @@ class Uplink(Link):
         connection = self._connection
         if connection is not None:
             connection.poke()
-
-
-class _RowWatch:
-    """Waits for new rows in the outbox, in a thread of its own, and calls back."""
-
-    def __init__(self, outbox: OutboxPort, notify: Callable[[], None]) -> None:
-        self._outbox = outbox
-        self._notify = notify
-        self._changed = threading.Condition()
-        self._after_seq: int | None = None
-        self._answered_seq: int | None = None
-        self._is_stopping = False
-        self._thread = threading.Thread(target=self._run, name="uplink-rows", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def ask(self, after_seq: int) -> None:
-        """Call back once when there is a row beyond ``after_seq``."""
-        with self._changed:
-            self._after_seq = after_seq
-            self._changed.notify()
-
-    def stop(self) -> None:
-        with self._changed:
-            self._is_stopping = True
-            self._changed.notify()
-
-    def join(self, timeout_s: float) -> bool:
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        while (after_seq := self._next_question()) is not None:
-            if self._is_there_more(after_seq):
-                with self._changed:
-                    self._answered_seq = after_seq
-                    if self._after_seq == after_seq:
-                        self._after_seq = None
-                self._notify()
-            else:
-                # An outbox that is being closed says no at once.
-                time.sleep(_REST_S)
-
-    def _next_question(self) -> int | None:
-        """The sequence number asked about, None when it is time to stop."""
-        with self._changed:
-            while self._after_seq is None and not self._is_stopping:
-                self._changed.wait()
-            if self._after_seq == self._answered_seq and not self._is_stopping:
-                # The row was gone before anyone looked; asking at once would spin.
-                self._changed.wait(_WATCH_S)
-            return None if self._is_stopping else self._after_seq
-
-    def _is_there_more(self, after_seq: int) -> bool:
-        try:
-            return self._outbox.wait_for_rows(after_seq, _WATCH_S)
-        except Exception:
-            # The link's own look at the outbox fails as well and makes a problem of it.
-            log.exception("outbox_watch_failed")
-            return True

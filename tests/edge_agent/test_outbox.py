@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,35 +178,23 @@ def test_closing_writes_what_was_handed_over_and_refuses_what_comes_later(bench:
         outbox.apply_receipt(receipt_bytes())
 
 
-# -- waiting -----------------------------------------------------------------------------------
+# -- being told --------------------------------------------------------------------------------
 
 
-def test_waiting_ends_when_a_row_is_durable(bench: Bench) -> None:
+def test_who_asked_is_told_once_a_row_can_be_read(bench: Bench) -> None:
+    told: queue.Queue[int] = queue.Queue()
     with bench.open() as outbox:
-        assert not outbox.wait_for_rows(0, 0.01)
-        timer = threading.Timer(0.05, fill, (outbox, 3))
-        timer.start()
-        assert outbox.wait_for_rows(0, 10)
-        timer.join()
-        assert outbox.wait_for_rows(2, 0)
-        assert not outbox.wait_for_rows(3, 0.01)
-
-
-def test_waiting_does_not_wake_for_rows_that_a_receipt_has_taken(bench: Bench) -> None:
-    with bench.open() as outbox:
-        fill(outbox, 3)
-        outbox.apply_receipt(receipt_bytes(3, message_digest(rows_of(outbox)[2].cose)))
-        assert not outbox.wait_for_rows(0, 0.01)
-
-
-def test_closing_wakes_whoever_waits(bench: Bench) -> None:
-    outbox = bench.open()
-    timer = threading.Timer(0.05, outbox.close)
-    timer.start()
-    began = time.monotonic()
-    assert not outbox.wait_for_rows(0, 30)
-    assert time.monotonic() - began < 10
-    timer.join()
+        fill(outbox, 1)
+        outbox.tell_of_rows(lambda: told.put(outbox.top_seq()))
+        fill(outbox, 1, first=1)
+        assert told.get(timeout=10) == 2
+        outbox.apply_receipt(receipt_bytes(2, message_digest(rows_of(outbox)[1].cose)))
+        assert told.empty()  # what is gone is no news
+        fill(outbox, 1, first=2)
+        assert told.get(timeout=10) == 3
+        outbox.tell_of_rows(None)
+        fill(outbox, 1, first=3)
+        assert told.empty()
 
 
 # -- receipts ----------------------------------------------------------------------------------

@@ -54,10 +54,11 @@ class MemoryOutbox:
 
     def __init__(self) -> None:
         self._rows: dict[int, OutboxRow] = {}
-        self._changed = threading.Condition()
+        self._changed = threading.Lock()
         self._top_seq = 0
         self.failures: list[Exception] = []
         self.aside: dict[int, str] = {}
+        self._tell: Callable[[], None] | None = None
 
     def put(self, count: int = 1, lane: Lane = Lane.EVIDENCE) -> None:
         with self._changed:
@@ -65,7 +66,8 @@ class MemoryOutbox:
                 self._top_seq += 1
                 row = OutboxRow(self._top_seq, lane, b"message %d" % self._top_seq)
                 self._rows[row.seq] = row
-            self._changed.notify_all()
+        if self._tell is not None:
+            self._tell()
 
     @property
     def seqs(self) -> list[int]:
@@ -114,11 +116,8 @@ class MemoryOutbox:
             self.aside[seq] = why
             return self._rows.pop(seq, None) is not None
 
-    def wait_for_rows(self, after_seq: int, timeout_s: float) -> bool:
-        with self._changed:
-            return self._changed.wait_for(
-                lambda: any(seq > after_seq for seq in self._rows), min(timeout_s, 0.1)
-            )
+    def tell_of_rows(self, tell: Callable[[], None] | None) -> None:
+        self._tell = tell
 
 
 def a_state(presence: Presence) -> bytes:

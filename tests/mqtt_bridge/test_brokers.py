@@ -14,6 +14,7 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from central.authority import Authority
 from contract.topics import Lane, up
@@ -155,7 +156,7 @@ def test_the_embedded_broker_takes_the_subscriptions_of_a_large_fleet(tmp_path: 
     try:
         for session in range(24):
             name = f"session-{session}"
-            client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, name, clean_session=False)
+            client = mqtt.Client(CallbackAPIVersion.VERSION2, name, clean_session=False)
             client.on_subscribe = lambda *heard: answers.put(
                 sum(not reason.is_failure for reason in heard[3])
             )
