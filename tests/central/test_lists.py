@@ -245,7 +245,7 @@ def test_an_account_goes_off_for_one_reason_and_stays_for_another(kit: Kit) -> N
 def test_a_visit_with_a_watched_account_is_told_to_the_central_alone(kit: Kit) -> None:
     """Judged by the list in force when it was decided, however late the machine could say so."""
     atm = kit.central.enrol(Station(device="atm-1", seed=5))
-    times = []
+    times: list[int] = []
 
     def visit(at: int, pan: str = PAN) -> None:
         card = card_ref(pan, KEY.secret)
