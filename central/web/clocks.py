@@ -64,22 +64,12 @@ def clock_view(presenter: Presenter, clock: LegalClock, now: int) -> dict[str, A
         "due_at": int(clock.due_at),
         "due_iso": rfc3339(clock.due_at),
         "due_text": presenter.moment(clock.due_at),
-        "left_text": duration(abs(left_us)) if is_open(clock, now) else "",
-        "took_text": "" if clock.stopped_at is None else duration(clock.elapsed_us(now)),
+        "left_text": presenter.lasted(abs(left_us)) if is_open(clock, now) else "",
+        "took_text": "" if clock.stopped_at is None else presenter.lasted(clock.elapsed_us(now)),
         "rule": clock.rule,
         "source": clock.source,
         "is_certain": clock.is_certain,
     }
-
-
-def duration(us: int) -> str:
-    """Write a duration: days and hours, or hours, minutes and seconds."""
-    seconds = us // 1_000_000
-    days, seconds = divmod(seconds, 86400)
-    hours, seconds = divmod(seconds, 3600)
-    minutes, seconds = divmod(seconds, 60)
-    clock = f"{hours}:{minutes:02}:{seconds:02}"
-    return f"{days} d {clock}" if days else clock
 
 
 def clock_panel(site: Site, presenter: Presenter, case: CaseRow) -> dict[str, Any]:
