@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import (
@@ -50,7 +50,10 @@ def public_pem(public: PublicKey) -> str:
 
 def load_public_pem(pem: str) -> PublicKey:
     """Read a public key; raises ValueError for anything but Ed25519 and P-256."""
-    key = serialization.load_pem_public_key(pem.encode("ascii"))
+    try:
+        key = serialization.load_pem_public_key(pem.encode("ascii"))
+    except UnsupportedAlgorithm as error:
+        raise ValueError(f"no key that signs messages: {error}") from error
     if isinstance(key, ed25519.Ed25519PublicKey):
         return key
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import cbor2
 import cwt
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 from pycose.headers import KID, Algorithm
@@ -17,7 +19,7 @@ from contract import Envelope, EnvelopeError, Refusal, UnixMicros, envelope, ope
 from contract.clock import ClockQuality, MonoMicros
 from contract.codec import encode, to_map
 from contract.envelope import MAX_SEQ, Payload, message_digest, message_id_of
-from contract.keys import FindKey, KeySigner, KnownKey, PrivateKey, verifies
+from contract.keys import FindKey, KeySigner, KnownKey, PrivateKey, load_public_pem, verifies
 from contract.messages import detection_id
 from tests.samples import ED25519, P256, a_detection, sealed
 
@@ -256,3 +258,13 @@ def test_the_quick_look_takes_every_usual_size(size: int) -> None:
 
 def _sealed_for_the_quick_look() -> bytes:
     return cbor2.dumps(cbor2.CBORTag(18, [bytes(40), {}, bytes(300), bytes(64)]), canonical=True)
+
+
+def test_a_key_of_an_unknown_kind_is_a_value_error() -> None:
+    """One changed byte in a key within a signed order ended whoever read it."""
+    der = ED25519.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    strange = base64.b64encode(der.replace(bytes.fromhex("2b6570"), bytes.fromhex("2b5570")))
+    with pytest.raises(ValueError, match="no key that signs messages"):
+        load_public_pem(
+            f"-----BEGIN PUBLIC KEY-----\n{strange.decode()}\n-----END PUBLIC KEY-----\n"
+        )
