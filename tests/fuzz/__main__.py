@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["contract", "central", "hardware", "mqtt_bridge"]):
+ROOMS = ["contract", "central", "edge_agent", "hardware", "mqtt_bridge"]
+with atheris.instrument_imports(include=ROOMS):
     from tests.fuzz.targets import TARGETS
 
 
 def main() -> None:
     """Write the seeds, then fuzz; a crash ends the process with a status other than 0."""
     target = TARGETS[sys.argv[1]]
+    tempfile.tempdir = sys.argv[2]  # libFuzzer ends the process without tidying up
     corpus = Path(sys.argv[2]) / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(target.seeds):

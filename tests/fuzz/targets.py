@@ -6,9 +6,13 @@ escapes is a crash.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import struct
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import cbor2
@@ -17,12 +21,13 @@ from central.admission import Admitted, admit
 from contract import envelope as sealing
 from contract.codec import DecodeError, decode, encode, to_map
 from contract.cosign import OrderError, assemble, open_order, read_order, sign_content
-from contract.envelope import EnvelopeError, open_envelope
+from contract.envelope import EnvelopeError, message_digest, open_envelope
 from contract.keys import KeySigner, KnownKey
 from contract.messages import Health, OrderResult, Receipt, SeqRange, State
 from contract.orders import RULES
 from contract.topics import TopicError, parse_down, parse_state, parse_up
 from contract.words import DeviceKind, OrderOutcome, OrderType, Presence
+from edge_agent.outbox import Outbox
 from hardware.board import messages as board
 from hardware.board.frames import FrameReader
 from hardware.board.frames import encode as encode_frame
@@ -45,6 +50,7 @@ from hardware.spectrum.dialects import SweepRange
 from hardware.spectrum.rds import RdsDecoder
 from mqtt_bridge.ports import Delivery
 from tests import orders, samples
+from tests.edge_agent import outboxes
 
 SIGNER = KeySigner(samples.ED25519)
 OWNER = KnownKey("van-1", SIGNER.public)
@@ -72,6 +78,11 @@ MESSAGES = (
     ),
 )
 ORDERS = tuple(orders.signed(type_) for type_ in OrderType if type_ in RULES)
+RECEIPTS = (
+    outboxes.receipt_bytes(ranges=[(2, 3)]),
+    outboxes.receipt_bytes(ranges=[(1, 1), (5, 6)]),
+    outboxes.receipt_bytes(),
+)
 
 
 def _find(kid: bytes) -> KnownKey | None:
@@ -96,8 +107,19 @@ def signed_payload(data: bytes) -> None:
         found = open_envelope(raw, tenant="demo", find_key=_find)
     except EnvelopeError:
         return
-    again = encode({**to_map(found.payload), sealing._BODY_KEY: to_map(found.body)})
-    assert again == data, "two encodings of one message were taken"
+    said = cbor2.loads(data)
+    assert encode(said) == data, "an encoding that is not the deterministic one was taken"
+    taken = {**to_map(found.payload), sealing._BODY_KEY: to_map(found.body)}
+    assert _agree(said, taken), "something else was taken than was said"
+
+
+def _agree(said: Any, taken: Any) -> bool:
+    """Whether all that was taken was said: newer fields are passed over, older ones absent."""
+    if isinstance(said, dict) and isinstance(taken, dict):
+        return all(_agree(said[key], taken[key]) for key in said.keys() & taken.keys())
+    if isinstance(said, list) and isinstance(taken, list):
+        return len(said) == len(taken) and all(map(_agree, said, taken))
+    return type(said) is type(taken) and bool(said == taken)
 
 
 def order(data: bytes) -> None:
@@ -123,6 +145,57 @@ def signed_order(data: bytes) -> None:
         return
     assert len(found.signers) == 2
     assert read_order(raw) == found.order
+
+
+@functools.cache
+def _custody() -> tuple[Outbox, dict[int, bytes]]:
+    """An outbox in a folder of its own, and the hash of each of its messages by number."""
+    folder = tempfile.TemporaryDirectory()
+    outbox = outboxes.Bench(Path(folder.name)).open()
+    atexit.register(folder.cleanup)
+    atexit.register(outbox.close)  # the last registered goes first
+    return outbox, {}
+
+
+def _waiting() -> tuple[Outbox, dict[int, bytes], set[int]]:
+    """The outbox with at least six messages that wait, all hashes, and what waits."""
+    outbox, digests = _custody()
+    if outbox.depth < 6:
+        outboxes.fill(outbox, 6, first=len(digests))
+    rows = outboxes.rows_of(outbox)
+    digests |= {row.seq: message_digest(row.cose) for row in rows}
+    return outbox, digests, {row.seq for row in rows}
+
+
+def receipt(data: bytes) -> None:
+    """Bytes on the topic of receipts: only what the central signed is applied."""
+    outbox, _, waiting = _waiting()
+    try:
+        outbox.apply_receipt(data)
+    except EnvelopeError:
+        assert {row.seq for row in outboxes.rows_of(outbox)} == waiting
+        return
+    assert data in RECEIPTS, "an altered receipt was taken"
+
+
+def signed_receipt(data: bytes) -> None:
+    """Content that the central's key signed: what goes is what it names, by the right hash."""
+    outbox, digests, waiting = _waiting()
+    signer = KeySigner(outboxes.CENTRAL_KEY)
+    protected = sealing._protected(int(signer.algorithm), signer.kid)
+    signature = signer.sign(sealing._to_be_signed(protected, outboxes.TENANT, data))
+    raw = encode(cbor2.CBORTag(18, [protected, {}, data, signature]))
+    try:
+        gone = outbox.apply_receipt(raw)
+    except EnvelopeError:
+        assert {row.seq for row in outboxes.rows_of(outbox)} == waiting
+        return
+    body = cbor2.loads(data)[sealing._BODY_KEY]
+    up_to, head, ranges = body[1], body[2], body.get(3, [])
+    covered = {seq for seq in waiting if seq <= up_to or any(r[0] <= seq <= r[1] for r in ranges)}
+    assert gone == len(covered)
+    assert {row.seq for row in outboxes.rows_of(outbox)} == waiting - covered
+    assert up_to not in waiting or head == digests[up_to], "a wrong hash was taken"
 
 
 def admission(data: bytes) -> None:
@@ -285,6 +358,8 @@ TARGETS = {
     "signed_payload": Target(signed_payload, [_payload_of(raw) for raw in MESSAGES]),
     "order": Target(order, ORDERS),
     "signed_order": Target(signed_order, [_payload_of(raw) for raw in ORDERS]),
+    "receipt": Target(receipt, RECEIPTS),
+    "signed_receipt": Target(signed_receipt, [_payload_of(raw) for raw in RECEIPTS]),
     "admission": Target(
         admission, [b"v1/demo/up/van-1/evt\0" + MESSAGES[0], b"v1/demo/state/van-1\0" + MESSAGES[2]]
     ),
