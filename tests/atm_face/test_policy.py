@@ -335,7 +335,12 @@ def test_a_list_is_stale_by_age_without_a_link_or_if_never_confirmed(
 
 
 def test_business_words_are_those_of_the_signed_message() -> None:
-    assert {business.word for business in Business} == {"withdraw", "deposit", "transfer"}
+    assert {business.word for business in Business} == {
+        "withdraw",
+        "deposit",
+        "transfer",
+        "revoke",
+    }
 
 
 def test_the_policy_does_not_load_the_face_engine() -> None:

@@ -18,7 +18,16 @@ from atm_face.withdrawal_screens import screen_of
 from contract.clock import UnixMicros
 from contract.orders import EndNotice, ShowNotice
 from edge_agent.atm.dialog import AmountRange
-from edge_agent.atm.kiosk import CHOOSE_AMOUNT, IDLE_AFTER_S, Kiosk, KioskDialog
+from edge_agent.atm.kiosk import (
+    CHOOSE_AMOUNT,
+    CHOOSE_SERVICE,
+    CHOOSE_TRANSFER,
+    ENTER_PAYEE,
+    IDLE_AFTER_S,
+    SERVICES,
+    Kiosk,
+    KioskDialog,
+)
 from edge_agent.atm.notices import Notices
 
 PRESENTED = Withdrawal(id="w", stan="000001", terminal="T", amount_fen=1, state=State.PRESENTED)
@@ -210,6 +219,48 @@ def test_a_browser_asks_by_touch_and_keyboard(chromium: str) -> None:
                 await page.click("#yes")
                 assert await asyncio.to_thread(answer.result, 5) is True
                 await page.close()
+            await browser.close()
+
+    asyncio.run(run())
+
+
+CHOICE = {"kind": "choice", "options": [{"zh": t.zh, "en": t.en} for t in SERVICES.values()]}
+PAYEE = {"kind": "payee", "least": 12, "most": 19}
+
+
+@pytest.mark.browser
+def test_a_transfer_is_entered_and_the_language_turned_by_touch_and_keyboard(chromium: str) -> None:
+    async def run() -> None:
+        async with serving() as (kiosk, port, _), async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox"]
+            )
+            page = await browser.new_page(viewport={"width": 1024, "height": 768})
+            await page.goto(f"http://127.0.0.1:{port}/")
+            leading = "['zh', 'en'].map(id => parseFloat(getComputedStyle("
+            leading += "document.getElementById(id)).fontSize)).reduce((zh, en) => zh > en)"
+            answer = await kiosk.ask("service", CHOOSE_SERVICE, CHOICE)
+            await page.wait_for_selector("#choice:not([hidden])")
+            assert await page.evaluate(leading)
+            await page.click("#lang")
+            assert not await page.evaluate(leading)
+            await page.keyboard.press("l")
+            assert await page.evaluate(leading)
+            await page.keyboard.press("2")
+            assert await asyncio.to_thread(answer.result, 5) == 1
+            answer = await kiosk.ask("payee", ENTER_PAYEE, PAYEE)
+            await page.wait_for_selector("#amount:not([hidden])")
+            await page.keyboard.press("0")
+            await page.keyboard.press("Enter")  # one digit is no account
+            await page.wait_for_selector("#hint.is-off")
+            for digit in "62280000000":
+                await page.keyboard.press(digit)
+            await page.click("#amount button.main")
+            assert await asyncio.to_thread(answer.result, 5) == "062280000000"
+            answer = await kiosk.ask("choose_transfer", CHOOSE_TRANSFER, CHOICE)
+            await page.wait_for_selector("#choice:not([hidden])")
+            await page.click("#choice [data-no]")
+            assert await asyncio.to_thread(answer.result, 5) is False
             await browser.close()
 
     asyncio.run(run())
