@@ -146,7 +146,7 @@ PAGE: Final = """<!doctype html>
    at("lang").lang = lang === "en" ? "zh-CN" : "en";
  };
  const turn = () => speak(document.body.dataset.lang === "en" ? "zh-CN" : "en");
- at("lang").onclick = turn;
+ at("lang").onclick = () => { turn(); at("lang").blur() };  // else Enter would turn it again
  speak("zh-CN");
  at("confirm").onsubmit = (event) => { event.preventDefault(); send(true) };
  for (const no of document.querySelectorAll("[data-no]")) no.onclick = () => send(false);

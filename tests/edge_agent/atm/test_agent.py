@@ -486,11 +486,9 @@ def test_people_are_served_with_the_machines_own_camera(tmp_path: Path, site: Si
     found = central.store.snapshot(0, 100).decisions
     assert {one.decision.value for one in found} >= {"ALLOW", "DENY"}
     assert any(one.reason is not None and one.reason.value == "PIN_INVALID" for one in found)
-    moved = {json.loads(one.body)["business"]: one for one in found}
+    moved = {one.body["business"]: one for one in found}
     assert moved["transfer"].decision.value == "ALLOW_DELAYED"
-    assert (
-        json.loads(moved["revoke"].body)["revokes"] == json.loads(moved["transfer"].body)["visit"]
-    )
+    assert moved["revoke"].body["revokes"] == moved["transfer"].body["visit"]
     for file in (tmp_path / "state").iterdir():
         if file.is_file():
             assert payee.encode() not in file.read_bytes(), file.name
