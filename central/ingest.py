@@ -20,7 +20,7 @@ from central.record import Recorded, Recorder, TakeAlarm
 from central.store.interface import Event, Store, StoreUnavailableError
 from contract import Clock
 from contract.clock import machine_boot_id
-from contract.keys import KnownKey, Signer
+from contract.keys import Signer
 from mqtt_bridge.brokers.violations import Violation
 from mqtt_bridge.ports import Delivery, IntakePort
 
@@ -189,11 +189,5 @@ class Ingest:
 
     def _admit_all(self, deliveries: Sequence[Delivery]) -> list[Admitted | Refused]:
         """Admit a batch. Each key is looked up once for it: a revocation counts from the next."""
-        keys: dict[bytes, KnownKey | None] = {}
-
-        def find(kid: bytes) -> KnownKey | None:
-            if kid not in keys:
-                keys[kid] = self._store.find_key(kid)
-            return keys[kid]
-
-        return [admit(d, tenant=self._tenant, find_key=find) for d in deliveries]
+        with self._store.finding_keys() as find:
+            return [admit(d, tenant=self._tenant, find_key=find) for d in deliveries]

@@ -565,8 +565,14 @@ def main_bench(args: argparse.Namespace) -> int:
     """Run the chosen comparisons and print them."""
     wanted = BENCHES if args.what == "all" else {args.what: BENCHES[args.what]}
     rows: list[Row] = []
+    failed: list[str] = []
     for name, bench in wanted.items():
         print(f"bench: {name} …", file=sys.stderr)
-        rows += _bench_central(args.store) if name == "central" else bench()
+        try:
+            rows += _bench_central(args.store) if name == "central" else bench()
+        except TimeoutError as error:  # the others have something to say all the same
+            failed.append(f"bench: {name} did not come to its end: {error}")
     print(json.dumps([asdict(r) for r in rows], indent=1) if args.json else _table(rows))
-    return 0
+    for words in failed:
+        print(words, file=sys.stderr)
+    return 1 if failed else 0

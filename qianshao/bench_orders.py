@@ -48,7 +48,9 @@ AWAY = 3
 OFFICERS = ("first", "second")
 _NUMBER, _NAME = "6217000000000000012", "Bench 张"
 _PATIENCE_S = 240.0
-_POLL_S = 0.02
+_POLL_S = 0.1
+_CONNECTS_PER_S = 8.0
+"""Of each process: the machines are there before anything is signed."""
 
 
 @dataclass
@@ -66,7 +68,7 @@ class Figures:
     away: tuple[str, ...] = ()
 
 
-def measure(atms: int = ATMS, away: int = AWAY, processes: int = 2) -> Figures:
+def measure(atms: int = ATMS, away: int = AWAY, processes: int = 4) -> Figures:
     """Run the whole; raises TimeoutError where a receipt does not come."""
     folder = Path(tempfile.mkdtemp(prefix="qianshao-bench-"))
     memory = None
@@ -109,6 +111,7 @@ def _town(
         "rate_per_s": 0.001,
         "arrivals": Arrivals.STEADY,
         "takes_orders": True,
+        "connects_per_s": _CONNECTS_PER_S,
     }
     plans = plans_of(there, processes, **traffic)
     run = FleetRun(there, plans)

@@ -9,6 +9,7 @@ then find it stale and send to the counter.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,6 +40,10 @@ REFRESH_S = 60.0
 """``atm.list_refresh_s``: how often machines are told that their list still holds."""
 MAX_NOTICE_DELTA_BYTES = 48 * 1024
 """A longer way is fetched: a message has 64 KiB at most, its envelope included."""
+_NOTICE_PAUSE_S = 0.01
+"""Between two machines: the order that changed the list is under way to the same ones, and holds
+without it."""
+
 IDLE_S = 1.0
 ORDER = "order"
 MAX_JUMP = 1_000_000
@@ -258,11 +263,15 @@ class ListKeeper:
             delta = way.read_bytes()
         notice = ListNotice(manifest=self._signed(newest.manifest), delta=delta)
         raw = self._sealed(notice)
-        return all(
-            intake.publish(down(self._tenant, device.device, Channel.LISTS), raw)
-            for device in self._store.devices()
-            if device.kind is DeviceKind.ATM and device.revoked_at is None
-        )
+        for device in self._store.devices():
+            if device.kind is not DeviceKind.ATM or device.revoked_at is not None:
+                continue
+            if not intake.publish(down(self._tenant, device.device, Channel.LISTS), raw):
+                return False
+            time.sleep(_NOTICE_PAUSE_S)
+            if self._is_stopping:
+                return False
+        return True
 
     def _signed(self, manifest: ListManifest) -> bytes:
         now = ListManifest(

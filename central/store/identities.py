@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
 from central.store import tables as t
-from contract.keys import CENTRAL, KnownKey, PublicKey, key_id, load_public_pem
+from contract.keys import CENTRAL, FindKey, KnownKey, PublicKey, key_id, load_public_pem
 from contract.topics import check_id
 from contract.words import DeviceKind
 
@@ -220,6 +220,19 @@ class IdentityQueries:
         """Return the key that may sign now; None if unknown or revoked."""
         return self._key(_VALID_KEY, kid)
 
+    @contextmanager
+    def finding_keys(self) -> Iterator[FindKey]:
+        """As :meth:`find_key`, for many messages: each key is looked up once, all at one moment."""
+        found: dict[bytes, KnownKey | None] = {}
+        with self._reading() as connection:
+
+            def find(kid: bytes) -> KnownKey | None:
+                if kid not in found:
+                    found[kid] = _known(connection, _VALID_KEY, kid)
+                return found[kid]
+
+            yield find
+
     def known_key(self, kid: bytes) -> KnownKey | None:
         """Return the key whether or not it was revoked since: for evidence already stored."""
         return self._key(_ANY_KEY, kid)
@@ -231,8 +244,12 @@ class IdentityQueries:
 
     def _key(self, query: sa.Select[Any], kid: bytes) -> KnownKey | None:
         with self._reading() as connection:
-            row = connection.execute(query, {"at_kid": kid}).one_or_none()
-        return None if row is None else KnownKey(row.device, _public(row.public_pem))
+            return _known(connection, query, kid)
+
+
+def _known(connection: sa.Connection, query: sa.Select[Any], kid: bytes) -> KnownKey | None:
+    row = connection.execute(query, {"at_kid": kid}).one_or_none()
+    return None if row is None else KnownKey(row.device, _public(row.public_pem))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from central.allow import Allowance
 from contract import Detection, Refusal
-from contract.keys import KnownKey
+from contract.keys import FindKey, KnownKey
 from contract.messages import CrewReport, OrderResult
 from contract.topics import Lane
 from contract.words import (
@@ -385,6 +385,9 @@ class Store(Protocol):
 
     def find_key(self, kid: bytes) -> KnownKey | None:
         """The key that may sign now; None if unknown or revoked."""
+
+    def finding_keys(self) -> AbstractContextManager[FindKey]:
+        """As :meth:`find_key`, for many messages: each key is looked up once, all at one moment."""
 
     def known_key(self, kid: bytes) -> KnownKey | None:
         """The key whether or not it was revoked since: for evidence already stored."""

@@ -54,6 +54,12 @@ _LIMITS_CONSUMERS = (2, 15)
 QoS 1 is one: with some 250 devices the central itself could subscribe to nothing any more. Older
 versions have no limit and refuse the setting."""
 
+_STORE_PATIENCE_S = 60
+"""A session whose message is not on disk so soon is ended. Its own five seconds ended hundreds at
+once when a fleet came back, and each came back again."""
+_HANDSHAKE_S = 10
+"""Its own two seconds are short for a machine that a thousand others call at the same moment."""
+
 _LOG_BYTES = 10 * 1024**2
 VERSION_S = 5.0
 _REMEMBER_SESSION = "$MQTT.sub.>"
@@ -116,12 +122,14 @@ class NatsBroker(ManagedBroker):
         }
         if self._version >= _LIMITS_CONSUMERS:
             config["jetstream"]["limits"] = {"default_max_consumers": -1}
+            config["mqtt"]["js_api_timeout"] = f"{_STORE_PATIENCE_S}s"
         if self._tls is not None:
             tls = {
                 "cert_file": str(self._tls.certificate.resolve()),
                 "key_file": str(self._tls.private_key.resolve()),
                 "ca_file": str(self._tls.ca.resolve()),
                 "min_version": "1.2",
+                "timeout": _HANDSHAKE_S,
                 "verify_and_map": True,
             }
             config["tls"] = tls

@@ -24,6 +24,9 @@ from qianshao.logs import configure_logs
 
 STATUS_S = 0.5
 _TICK_S = 0.002
+_SWITCH_S = 0.1
+"""A thread that waits for the interpreter looks again so often. With hundreds of them in one
+process, as no agent has, the usual 5 ms cost more than all that the stations do."""
 
 log = structlog.get_logger("fleet")
 
@@ -65,8 +68,7 @@ class Member:
             while self._plan.waits_for_go and not (self._go.is_set() or self._stopping.is_set()):
                 self._go.wait(0.1)
             threading.Thread(target=self._follow_orders, name="orders", daemon=True).start()
-            for station in self._stations:
-                station.connect()
+            self._connect_all()
             log.info("fleet_connecting")
             self._speak()
         finally:
@@ -74,6 +76,13 @@ class Member:
                 station.disconnect()
             for station in self._stations:
                 station.close()
+
+    def _connect_all(self) -> None:
+        pause_s = 1 / self._plan.connects_per_s if self._plan.connects_per_s else 0.0
+        for station in self._stations:
+            if self._stopping.wait(pause_s):
+                return
+            station.connect()
 
     def _speak(self) -> None:
         began = time.monotonic()
@@ -146,6 +155,7 @@ class Member:
 def main() -> None:
     """Run the member of a plan."""
     configure_logs()
+    sys.setswitchinterval(_SWITCH_S)
     Member(Plan.read(Path(sys.argv[1]))).run()
 
 

@@ -42,6 +42,9 @@ class Plan:
     outages: tuple[Outage, ...] = ()
     waits_for_go: bool = False
     """Connect only at SIGUSR1, so that all processes return at once."""
+    connects_per_s: float | None = None
+    """None: all at once. Real machines bring a processor each for their handshake; here thousands
+    share this machine's, so that what is to be measured begins only when all are there."""
     seed: int = 0
     takes_orders: bool = False
     """Stations are ATMs that take orders, each into a store of its own, as an agent does."""
