@@ -40,9 +40,8 @@ TRANSFER_AMOUNT: Final = Text("How much would you like to transfer?", "请输入
 CHOOSE_SERVICE: Final = Text("What would you like to do?", "请选择业务")
 ENTER_PAYEE: Final = Text("Account that gets the money", "请输入收款账号")
 CHOOSE_TRANSFER: Final = Text(
-    "Which transfer would you like to cancel? Only those made here are shown; for others, please"
-    " go to the counter.",
-    "请选择要撤销的转账。仅显示在本机办理的转账，其他转账请到柜台办理",
+    "Which transfer made at this machine would you like to cancel?",
+    "请选择要撤销的本机转账",
 )
 SERVICES: Final = {
     Service.CASH: Text("Withdraw cash", "取款"),

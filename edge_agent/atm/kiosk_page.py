@@ -21,6 +21,7 @@ PAGE: Final = """<!doctype html>
  #en { font-size: calc(3.6 * var(--u)); line-height: 1.35; color: #d7e6f5 }
  [data-lang=en] .texts { display: flex; flex-direction: column-reverse }
  [data-lang=en] #zh { font-size: calc(3.6 * var(--u)) !important; font-weight: 400; color: #d7e6f5 }
+ [data-lang=en] main:has(form:not([hidden])) #en { font-size: calc(4.4 * var(--u)) !important }
  [data-lang=en] #en { font-size: calc(5.4 * var(--u)) !important; font-weight: 600; color: #fff }
  [data-lang=en] button:has(small) { display: flex; flex-direction: column-reverse; font-size:
    calc(2.2 * var(--u)); font-weight: 400; align-items: center; justify-content: center }
@@ -30,7 +31,8 @@ PAGE: Final = """<!doctype html>
    color: #fff; padding: 0 1em }
  #detail { font-size: calc(3.4 * var(--u)); font-weight: 600; color: #ffd75e; max-width: none }
  #detail span { display: block }
- #options { display: grid; gap: calc(1.6 * var(--u)) }
+ #options { display: grid; gap: calc(1.3 * var(--u)); grid-template-columns: 1fr 1fr }
+ #options:has(> :nth-child(1):last-child, > :nth-child(3):last-child) { grid-template-columns: 1fr }
  #card { font-size: calc(3.9 * var(--u)); color: #ffd75e }
  #card:empty, [hidden] { display: none !important }
  #other { font-size: calc(2.9 * var(--u)); color: #d7e6f5; padding-top: calc(2 * var(--u));
@@ -54,14 +56,18 @@ PAGE: Final = """<!doctype html>
  #other { max-width: none } #other span, #hint span { display: block }
  body:has(#amount:not([hidden])) { padding: calc(1.5 * var(--u)) calc(3 * var(--u)) }
  main:has(#amount:not([hidden])) { gap: calc(1.2 * var(--u)); align-content: space-evenly }
+ main:has(#choice:not([hidden])) #zh { font-size: calc(5 * var(--u)) }
+ main:has(#choice:not([hidden])) #en { font-size: calc(3 * var(--u)) }
  main:has(#amount:not([hidden])) #zh { font-size: calc(4.6 * var(--u)) }
  main:has(#amount:not([hidden])) #en { font-size: calc(2.8 * var(--u)) }
  body:has(#amount:not([hidden])) #other { font-size: calc(2.5 * var(--u));
    padding-top: calc(1 * var(--u)) }
  @media (orientation: portrait) { :root { --u: min(1.12vw, 1vh) }
    .keys { grid-template-columns: repeat(3, 1fr) } button { min-height: calc(11 * var(--u)) }
+   #amount button { min-height: calc(9 * var(--u)) }
    body:has(#confirm:not([hidden])) #zh { font-size: calc(5.6 * var(--u)) }
-   #zh, main:has(#amount:not([hidden])) #zh { font-size: calc(6.6 * var(--u)) }
+   #zh { font-size: calc(6.6 * var(--u)) }
+   main:has(#amount:not([hidden])) #zh { font-size: calc(5 * var(--u)) }
    #en, main:has(#amount:not([hidden])) #en { font-size: calc(4.2 * var(--u)) } }
 </style>
 <main>
