@@ -89,6 +89,13 @@ _BROKERS: dict[BrokerKind, type[NatsBroker] | type[MosquittoBroker]] = {
 log = structlog.get_logger("central")
 
 
+def spare_the_collector() -> None:
+    """Look for cycles rarely, and never again among what stays for as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLD)
+
+
 def central_signer(settings: CentralSettings) -> KeySigner:
     """Return the key that signs receipts, born here on first use."""
     return evidence_signer(settings.folder / "evidence.key.pem")
@@ -307,7 +314,7 @@ class Central:
 
     def run(self) -> None:
         """Run until a signal asks to stop."""
-        gc.set_threshold(*GC_THRESHOLD)
+        spare_the_collector()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stopping.set())
         ingest = threading.Thread(target=self._ingest.run, name="ingest", daemon=True)

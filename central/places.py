@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -60,6 +60,12 @@ def place_of_device(row: Device, places: Places) -> Place | None:
     return places.get(row.device) if fix is None else fix.place
 
 
+def places_of(rows: Iterable[Device], places: Places) -> Places:
+    """Return where each device is, of those of which it is known: thousands of alerts ask."""
+    found = ((row.device, place_of_device(row, places)) for row in rows)
+    return {device: place for device, place in found if place is not None}
+
+
 @dataclass(frozen=True, slots=True)
 class Fix:
     """Where a device says that it is."""
@@ -109,13 +115,10 @@ def stated_place(row: HasPlace) -> Place | None:
     return _stated(row.summary) or _stated(row.subject)
 
 
-def place_of_alert(
-    row: HasPlace, devices: Mapping[str, Device], places: Places
-) -> tuple[Place, Basis] | None:
+def place_of_alert(row: HasPlace, stations: Places) -> tuple[Place, Basis] | None:
     """Position of an alert's subject; without one that of the station, and it says so."""
     stated = stated_place(row)
     if stated is not None:
         return stated, Basis.EMITTER
-    device = devices.get(row.device)
-    station = None if device is None else place_of_device(device, places)
+    station = stations.get(row.device)
     return None if station is None else (station, Basis.STATION)

@@ -122,6 +122,33 @@ class ReportQueries:
         )
         return [row.case_id for row in self._all(query)]
 
+    def alarmed_cases(
+        self, areas: frozenset[str], first: int, end: int
+    ) -> Sequence[tuple[int, str]]:
+        """Return the cases whose alarm was raised in [first, end), and the division of each."""
+        a = it.alarms.c
+        query = sa.select(a.case_id, a.area).where(
+            a.alarm_at >= first, a.alarm_at < end, within(a.area, areas)
+        )
+        return [(row.case_id, row.area) for row in self._all(query)]
+
+    def case_histories(
+        self, areas: frozenset[str], since: int
+    ) -> Sequence[tuple[int, list[tuple[int, str]]]]:
+        """Return when each case that moved since then was first seen, and all its steps."""
+        e = case_events.c
+        moved = sa.select(e.case_id).where(e.at >= since).distinct()
+        query = (
+            sa.select(cases.c.id, cases.c.first_seen, e.at, e.to_state)
+            .join(cases, cases.c.id == e.case_id)
+            .where(e.case_id.in_(moved), within(cases.c.area, areas))
+            .order_by(e.id)
+        )
+        found: dict[int, tuple[int, list[tuple[int, str]]]] = {}
+        for row in self._all(query):
+            found.setdefault(row.id, (row.first_seen, []))[1].append((row.at, row.to_state))
+        return list(found.values())
+
     def count_refunds(self, area: str, first: int, end: int) -> tuple[int, int]:
         """Return how many refunds the bank carried out, and the fen of their shares."""
         r = it.refunds.c

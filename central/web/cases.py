@@ -9,7 +9,7 @@ from fastapi import APIRouter, Form, HTTPException, Path, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from central.actor import Actor, Role
-from central.alert_states import SECOND_US, RuleError
+from central.alert_states import RuleError
 from central.alert_work import Seen
 from central.case_desk import PART_KINDS, CaseDesk
 from central.case_states import (
@@ -161,8 +161,8 @@ def case(request: Request, site: SiteOf, actor: Reader, case_id: RowId) -> HTMLR
     clocks = [
         {
             "state_text": words.word("case_state", leg.state.value),
-            "lasted_text": _lasted(leg.lasted_us(now)),
-            "target_text": _lasted(leg.target_us),
+            "lasted_text": presenter.lasted(leg.lasted_us(now)),
+            "target_text": presenter.lasted(leg.target_us),
             "is_over": leg.is_over(now),
             "is_running": leg.ended_at is None and row.ended_at is None,
         }
@@ -200,12 +200,6 @@ def case(request: Request, site: SiteOf, actor: Reader, case_id: RowId) -> HTMLR
             for event in events
         ],
     )
-
-
-def _lasted(us: int) -> str:
-    minutes, seconds = divmod(us // SECOND_US, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
 
 
 @router.post("/cases/from-alert/{alert_id}")

@@ -15,8 +15,9 @@ from central.actor import Actor
 from central.alert_states import OPEN
 from central.alerts import where_of
 from central.people.permissions import Permission
-from central.places import Basis, Place, place_of_alert, place_of_device
+from central.places import Basis, Place, place_of_alert, places_of
 from central.store.interface import AlertRow, DetectionRow, Device, Json
+from central.store.triage import AlertFilter
 from central.views import alert_json, device_json
 from central.web.access import needs
 from central.web.present import Presenter
@@ -25,7 +26,8 @@ from contract.words import AlertKind, Presence, Severity
 
 router = APIRouter(include_in_schema=False)
 
-_SHOWN_ALERTS = 500
+_SHOWN_ALERTS = 250
+"""Open ones, those that rose last; the page says where there are more."""
 _TRACK_POINTS = 50
 """The newest of an alert's detections that its track goes through."""
 _TILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,60}\.pmtiles")
@@ -36,7 +38,6 @@ _LIBRARY = (
     "pmtiles.js",
     "land.json",
 )
-_OVER = frozenset({"DISMISSED", "CLOSED", "CLEARED"})
 Counts = Mapping[tuple[AlertKind, Severity], int]
 MapReader = Annotated[Actor, needs(Permission.MAP_READ)]
 
@@ -105,15 +106,16 @@ def data(request: Request, site: SiteOf, actor: MapReader) -> Json:
 
 
 def _shown(site: Site, presenter: Presenter, actor: Actor) -> Json:
-    devices = {row.device: row for row in site.store.devices()}
+    devices = site.store.devices()
+    stations = places_of(devices, site.settings.places)
     reach = site.reach(actor)
     alerts: list[Json] = []
     unplaced = 0
     located: list[AlertRow] = []
-    for row in site.store.alerts(_SHOWN_ALERTS, areas=actor.areas):
-        if row.state in _OVER:
-            continue
-        found = place_of_alert(row, devices, site.settings.places)
+    open_ones = AlertFilter(areas=actor.areas, states=tuple(state.value for state in OPEN))
+    page = site.store.alert_page(open_ones, _SHOWN_ALERTS)
+    for row in page.rows:
+        found = place_of_alert(row, stations)
         if found is None:
             unplaced += 1
             continue
@@ -136,13 +138,14 @@ def _shown(site: Site, presenter: Presenter, actor: Actor) -> Json:
     return {
         "alerts": alerts,
         "unplaced": unplaced,
+        "most": None if page.after is None else _SHOWN_ALERTS,
         "tracks": _tracks(site, located),
         "devices": [
             _device(presenter, row, where)
-            for row in devices.values()
+            for row in devices
             if row.revoked_at is None
             and reach.covers_device(row)
-            and (where := place_of_device(row, site.settings.places)) is not None
+            and (where := stations.get(row.device)) is not None
         ],
     }
 

@@ -15,6 +15,7 @@ from central.clock_work import ClockWork, clocks_of, is_open
 from central.clocks import ClockState, Happening, LegalClock, Subject
 from central.intake.alarm import FUTURE_US, read_time
 from central.people.permissions import Permission
+from central.reports.pace import Pace, entry_to_stop, legs_left
 from central.store import intake as stored
 from central.store.cases import CaseRow
 from central.store.intake import NoticeRow
@@ -29,6 +30,7 @@ from contract.codec import rfc3339
 SHOWN_CASES = 400
 SHOWN_NOTICES = 50
 DESK_NOTICES = 5
+PACE_DAYS = 30
 TRANSFER_US = 24 * 3600 * 1_000_000
 _MAX_ID = 2**63 - 1
 BY_HAND = (
@@ -64,22 +66,12 @@ def clock_view(presenter: Presenter, clock: LegalClock, now: int) -> dict[str, A
         "due_at": int(clock.due_at),
         "due_iso": rfc3339(clock.due_at),
         "due_text": presenter.moment(clock.due_at),
-        "left_text": duration(abs(left_us)) if is_open(clock, now) else "",
-        "took_text": "" if clock.stopped_at is None else duration(clock.elapsed_us(now)),
+        "left_text": presenter.lasted(abs(left_us)) if is_open(clock, now) else "",
+        "took_text": "" if clock.stopped_at is None else presenter.lasted(clock.elapsed_us(now)),
         "rule": clock.rule,
         "source": clock.source,
         "is_certain": clock.is_certain,
     }
-
-
-def duration(us: int) -> str:
-    """Write a duration: days and hours, or hours, minutes and seconds."""
-    seconds = us // 1_000_000
-    days, seconds = divmod(seconds, 86400)
-    hours, seconds = divmod(seconds, 3600)
-    minutes, seconds = divmod(seconds, 60)
-    clock = f"{hours}:{minutes:02}:{seconds:02}"
-    return f"{days} d {clock}" if days else clock
 
 
 def clock_panel(site: Site, presenter: Presenter, case: CaseRow) -> dict[str, Any]:
@@ -132,6 +124,28 @@ def _delayed_transfers(site: Site, presenter: Presenter, now: int) -> list[dict[
     return [clock_view(presenter, c, now) for c in clocks_of(rows).clocks if is_open(c, now)]
 
 
+def _pace(presenter: Presenter, row: Pace, name: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "number": row.number,
+        "p50_text": presenter.lasted(row.p50_us),
+        "p90_text": presenter.lasted(row.p90_us),
+        "late": row.late,
+    }
+
+
+def _paces(site: Site, presenter: Presenter, actor: Actor, now: int) -> dict[str, Any]:
+    """How long steps took in the last thirty days."""
+    first, words = now - PACE_DAYS * 24 * 3600 * 1_000_000, presenter.words
+    stops = entry_to_stop(site.store, actor.areas, first, now + 1, now)
+    left = legs_left(site.store, actor.areas, first, now + 1)
+    return {
+        "pace_days": PACE_DAYS,
+        "stops": [_pace(presenter, row, row.of) for row in stops],
+        "legs": [_pace(presenter, row, words.word("case_state", row.of)) for row in left],
+    }
+
+
 @router.get("/clocks")
 def board(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
     """All running clocks, what is overdue and due next first."""
@@ -164,6 +178,7 @@ def board(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
         ],
         kinds=[subject.value for subject in Subject],
         now_text=presenter.moment(now),
+        **_paces(site, presenter, actor, now),
     )
 
 

@@ -30,14 +30,18 @@ class _Kept(Generic[_Found]):
         self._find = find
         self._lock = threading.Lock()
         self._kept: dict[frozenset[str], tuple[int, _Found]] = {}
+        """Until when it holds, and what was found."""
 
     def of(self, areas: frozenset[str]) -> _Found:
         """Return what is true of some areas, now or a second ago."""
         with self._lock:
-            now = int(self._clock.mono())
+            began = int(self._clock.mono())
             known = self._kept.get(areas)
-            if known is None or now - known[0] >= _HOLDS_US:
-                known = self._kept[areas] = now, self._find(areas)
+            if known is None or began >= known[0]:
+                found = self._find(areas)
+                ended = int(self._clock.mono())
+                # A store that takes seconds to count is not asked by each of two hundred in turn.
+                known = self._kept[areas] = ended + max(_HOLDS_US, ended - began), found
             return known[1]
 
 

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from central import cot
 from central.actor import Actor
 from central.people.permissions import Permission
-from central.places import Basis, Place, place_of_alert, place_of_device
+from central.places import Basis, Place, place_of_alert, place_of_device, places_of
 from central.store.interface import AlertRow
 from central.store.triage import AlertStand
 from central.views import alert_json, device_json
@@ -192,10 +192,10 @@ def _newest(site: Site, actor: Actor) -> Iterator[AlertRow]:
 
 def alert_features(site: Site, actor: Actor, limit: int, box: Box | None) -> list[Feature]:
     """Alerts that have a position; only those that are shown are read as a whole."""
-    devices = {row.device: row for row in site.store.devices()}
+    stations = places_of(site.store.devices(), site.settings.places)
     places: dict[int, tuple[Place, Basis]] = {}
     for stand in _stands(site, actor):
-        found = place_of_alert(stand, devices, site.settings.places)
+        found = place_of_alert(stand, stations)
         if found is not None and _holds(box, (found[0].lon, found[0].lat)):
             places[stand.id] = found
             if len(places) == limit:
@@ -282,8 +282,8 @@ def all_cot(site: SiteOf, actor: Exporter, limit: Limit = 100) -> Response:
 
 def _event(site: Site, row: AlertRow) -> str | None:
     device = site.store.device(row.device)
-    devices = {} if device is None else {row.device: device}
-    found: tuple[Place, Basis] | None = place_of_alert(row, devices, site.settings.places)
+    stations = places_of([] if device is None else [device], site.settings.places)
+    found: tuple[Place, Basis] | None = place_of_alert(row, stations)
     if found is None:
         return None
     return cot.event(row, *found, site.settings.tenant, site.clock.wall())

@@ -150,7 +150,7 @@ def _report(presenter: Presenter, received_at: int, body: Health) -> Json:
         "worst_text": presenter.words.word("part_state", worst.value),
         "failing": ", ".join(presenter.part(part.name) for part in bad),
         "depth": "–" if depth is None else depth,
-        "uptime_text": f"{body.uptime_s} s",
+        "uptime_text": presenter.lasted(body.uptime_s * 1_000_000),
         "version": body.version,
     }
 

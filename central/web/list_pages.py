@@ -180,7 +180,7 @@ def _machine(presenter: Presenter, machine: AtmList) -> dict[str, Any]:
         "state": machine.state,
         "state_text": presenter.words.word("list_state", machine.state),
         "version": machine.version,
-        "age_s": machine.age_s,
+        "age_text": "–" if machine.age_s is None else presenter.lasted(machine.age_s * 1_000_000),
         "reported": "" if machine.reported_at is None else presenter.moment(machine.reported_at),
         "problem": machine.problem,
     }

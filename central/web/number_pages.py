@@ -24,6 +24,7 @@ Editor = Annotated[Actor, needs(Permission.LISTS_EDIT)]
 Line = Annotated[str, Form(max_length=200)]
 RowId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 PUSH_STATES = ("answered", "due", "overdue")
+BLOCKS_OF = ("all", "carrier", "rule")
 NUMBER_STATES = ("candidate", "rejected", "pushed")
 
 
@@ -37,9 +38,12 @@ def numbers(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
         "numbers.html",
         counts=[(state, counts.get(state, 0)) for state in NUMBER_STATES],
         candidates=desk.candidates(SHOWN),
-        rejected=desk.rejected(SHOWN),
+        rejected=[
+            (row["number"], presenter.words.word("number_why", row["reason"]))
+            for row in desk.rejected(SHOWN)
+        ],
         pushes=[_push(presenter, row) for row in desk.pushes(SHOWN)],
-        groups=[_group(name, one) for name, one in sorted(desk.evaluation().items())],
+        groups=[_group(presenter, *pair) for pair in sorted(desk.evaluation().items())],
         rules=[
             (presenter.words.word("alert", kind), good, bad, f"{good}/{good + bad}")
             for kind, good, bad in desk.rule_precision()
@@ -100,9 +104,11 @@ def decide_rule(
     return RedirectResponse("/numbers", 303)
 
 
-def _group(name: str, one: Evaluation) -> dict[str, Any]:
+def _group(presenter: Presenter, name: str, one: Evaluation) -> dict[str, Any]:
+    of, _, which = name.partition(" ")
     return {
         "name": name,
+        "text": f"{presenter.words.word('blocks_of', of)} {which}",
         "pushed": one.pushed,
         "missed": len(one.missed),
         "wrong": one.wrong,

@@ -213,7 +213,11 @@ def _audit(
             "subject": row.subject,
             "outcome": row.outcome,
             "outcome_text": presenter.words.word("outcome", row.outcome),
-            "detail": [(name, _text(value)) for name, value in sorted(row.detail.items())],
+            "detail": [
+                (name, _text(value))
+                for name, value in sorted(row.detail.items())
+                if value is not None
+            ],
             "digest": row.digest,
         }
         for row in rows[:_SHOWN_ROWS]

@@ -32,7 +32,6 @@ from central.web.orders import (
     Drafter,
     OrderName,
     Reader,
-    lasted,
     office_of,
     order_row,
     refusal_text,
@@ -43,7 +42,6 @@ from central.web.site import Site, SiteOf
 from contract.words import OrderOutcome
 
 MAX_ANSWERS = 300
-_DAY_US = 24 * 3600 * 1_000_000
 
 router = APIRouter(include_in_schema=False)
 Signatory = Annotated[Actor, needs(Permission.ORDERS_SIGN)]
@@ -162,7 +160,7 @@ def _facts(office: OrderOffice, presenter: Presenter, record: OrderRecord) -> li
         ("urgent", words.text("yes") if application.is_urgent else ""),
         ("from", presenter.moment(application.drafted_at)),
         ("until", "" if application.until is None else presenter.moment(application.until)),
-        ("term", _term(record)),
+        ("term", _term(presenter, record)),
         ("ground", words.word("ground", application.ground) if application.ground else ""),
         ("law", law),
         ("counter", str(application.counter)),
@@ -170,13 +168,9 @@ def _facts(office: OrderOffice, presenter: Presenter, record: OrderRecord) -> li
     return [(words.word("order_field", name), text) for name, text in pairs if text]
 
 
-def _term(record: OrderRecord) -> str:
+def _term(presenter: Presenter, record: OrderRecord) -> str:
     until = record.application.until
-    if until is None:
-        return ""
-    us = until - record.application.drafted_at
-    days, rest = divmod(us, _DAY_US)
-    return lasted(us) if us <= 3 * _DAY_US else f"{days} d {lasted(rest)}"
+    return "" if until is None else presenter.lasted(until - record.application.drafted_at)
 
 
 def _feedback(presenter: Presenter, record: OrderRecord) -> dict[str, Any] | None:

@@ -74,13 +74,6 @@ def the_order(site: Site, actor: Actor, name: str) -> OrderRecord:
     return found
 
 
-def lasted(us: int) -> str:
-    """Hours, minutes and seconds."""
-    minutes, seconds = divmod(us // 1_000_000, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
-
-
 def order_row(office: OrderOffice, presenter: Presenter, order: OrderRecord) -> dict[str, Any]:
     """Return an order for a list."""
     application, words = order.application, presenter.words
@@ -105,7 +98,7 @@ def order_row(office: OrderOffice, presenter: Presenter, order: OrderRecord) -> 
         "drafted_by": application.drafted_by,
         "signers": ", ".join(order.signers),
         "until_text": "" if application.until is None else presenter.moment(application.until),
-        "left_text": "" if left is None else lasted(left),
+        "left_text": "" if left is None else presenter.lasted(left),
         "is_urgent": application.is_urgent,
     }
 

@@ -101,7 +101,9 @@ def device(request: Request, site: SiteOf, actor: FleetReader, device: str) -> H
         enrolled_text=presenter.time(view["enrolled_at"]),
         revoked_text=presenter.time(view["revoked_at"]),
         health_at_text=presenter.time(view["health_at"]),
-        uptime_s=None if row.health is None else row.health["uptime_s"],
+        uptime_text=""
+        if row.health is None
+        else presenter.lasted(row.health["uptime_s"] * 1_000_000),
         parts_of_device=presenter.health_parts(row.health),
         certificates=fleet.certificates(site, presenter, device),
         reports=fleet.health_history(site, presenter, device),

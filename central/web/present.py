@@ -23,6 +23,8 @@ _RANK = {
         ("rat", "plmn", "operator", "arfcn", "channel", "lac", "tac", "lac_tac", "cell_id")
     )
 }
+_HOURS_ALONE = 72
+"""Below that a term is read in the hours in which the law writes it."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
@@ -51,6 +53,16 @@ class Presenter:
     def moment(self, at: int) -> str:
         """Local time of microseconds."""
         return self.time(rfc3339(UnixMicros(at)))
+
+    def lasted(self, us: int) -> str:
+        """How long: hours, minutes and seconds; from three days on, days before them."""
+        minutes, seconds = divmod(us // 1_000_000, 60)
+        hours, minutes = divmod(minutes, 60)
+        days, rest = divmod(hours, 24)
+        if hours < _HOURS_ALONE:
+            return f"{hours}:{minutes:02}:{seconds:02}"
+        word = self.words.text("d")
+        return f"{days} {word} {rest}:{minutes:02}:{seconds:02}"
 
     def value(self, value: Scalar) -> str:
         """One named value as text."""

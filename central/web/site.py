@@ -27,7 +27,7 @@ from central.store.sql import SqlStore
 from central.units.outreach import OutreachDesk
 from central.web.counts import Called, Counts
 from central.web.limits import Limiter
-from central.web.navigation import ENTRIES, Entry
+from central.web.navigation import ENTRIES, Entry, grouped
 from central.web.present import Presenter
 from central.web.reach import Reach
 from central.web.words import Language, Words, choose, named, read_catalogues
@@ -138,12 +138,13 @@ class Site:
         actor = None if visitor is None else visitor.actor
         session = None if visitor is None else visitor.session
         is_broken = session is not None and session.broken_until > self.clock.wall()
+        is_in = visitor is not None and visitor.is_strong
         return {
             "visitor": visitor,
             "actor": actor,
             "csrf_field": _csrf_field("" if visitor is None else visitor.csrf),
             "csrf_token": "" if visitor is None else visitor.csrf,
-            "entries": self.entries(actor) if visitor is not None and visitor.is_strong else [],
+            "menus": grouped(self.entries(actor if is_in else None)),
             "home": "/" if actor is None else self.home(actor),
             "may": lambda permission: actor is not None and may(actor, permission),
             "called": self._called(visitor),

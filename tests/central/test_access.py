@@ -168,3 +168,4 @@ def test_navigation_shows_what_one_may_open(app: FastAPI) -> None:
     assert 'href="/devices"' in page
     assert '<a href="/"' not in page
     assert 'href="/map"' not in page
+    assert page.count("<summary>") == 2  # keys of both kinds, and the system's

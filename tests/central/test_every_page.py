@@ -367,6 +367,37 @@ def test_without_javascript_every_page_still_says_its_piece(
     context.close()
 
 
+def test_pages_stand_in_menus_that_open_without_a_script(
+    app: FastAPI, server: WebServer, browser: Browser
+) -> None:
+    context = browser.new_context(java_script_enabled=False, locale="en-GB")
+    context.add_cookies([browser_cookie(app, server.url)])
+    page = context.new_page()
+    page.goto(f"{server.url}clocks")
+    assert page.locator(".menu[data-here] summary").inner_text() == "Casework"
+    link = page.locator(".menu a[href='/tips']")
+    assert not link.is_visible()
+    page.locator(".menu[data-here] summary").click()
+    link.click()
+    assert page.locator("h1").inner_text() == "Tip-offs"
+    context.close()
+
+
+def test_one_menu_is_open_and_escape_closes_it(watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"{watched.server.url}clocks?lang=en")
+    first, second = page.locator(".menu summary").nth(0), page.locator(".menu summary").nth(1)
+    first.click()
+    second.click()
+    assert page.locator(".menu[open]").count() == 1
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "/orders"
+    page.keyboard.press("Escape")
+    assert page.locator(".menu[open]").count() == 0
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    watched.assert_clean("/clocks")
+
+
 def test_a_theme_and_a_sound_are_this_browsers_own(watched: Watched) -> None:
     page = watched.page
     page.goto(f"{watched.server.url}account?lang=en")

@@ -25,6 +25,7 @@ from central.dispatch import DispatchState
 from central.dissuasion import Outcome, Risk, Step
 from central.intake.alarm import Wrong
 from central.intake.desk import KIND as ALARM_CASE
+from central.numbers import IMPERSONATED_NOT_FRAUD
 from central.orders.entry import MISTAKES
 from central.orders.kinds import OrderKind, OrderState, Trigger
 from central.orders.kinds import Reason as OrderReason
@@ -40,7 +41,8 @@ from central.web import words as words_module
 from central.web.alerts import GROUPS as GROUPS_OF_ALERTS
 from central.web.cases import GROUPS as GROUPS_OF_CASES
 from central.web.clocks import BY_HAND, GROUNDS
-from central.web.navigation import ENTRIES
+from central.web.navigation import ENTRIES, WATCH
+from central.web.navigation import GROUPS as GROUPS_OF_PAGES
 from central.web.orders import GROUPS as GROUPS_OF_ORDERS
 from central.web.told import STATUS
 from central.web.words import LOCALES, Language, Words, choose, read_catalogue
@@ -124,6 +126,7 @@ GROUPS: dict[str, list[str]] = (
         "told": [headline for _, headline in STATUS.values()],
         "alert_group": list(GROUPS_OF_ALERTS),
         "page": [entry.name for entry in ENTRIES],
+        "group": [group.name for group in GROUPS_OF_PAGES if group.name != WATCH],
         "role": [role.value for role in Role],
         "certificate": ["valid", "ends_soon", "expired", "revoked"],
         "outcome": ["done", "refused"],
@@ -141,6 +144,8 @@ GROUPS: dict[str, list[str]] = (
         "list_change": list(list_pages.STATES),
         "list_source": ["file", "order"],
         "listed": list_pages.LISTED,
+        "blocks_of": list(number_pages.BLOCKS_OF),
+        "number_why": [IMPERSONATED_NOT_FRAUD, "NOT_FRAUD"],
         "number_state": list(number_pages.NUMBER_STATES),
         "push": list(number_pages.PUSH_STATES),
         "unit": list(unit_pages.KINDS),

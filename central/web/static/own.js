@@ -70,6 +70,21 @@ function keys() {
   });
 }
 
+// A menu that stands open closes with Escape, with a click elsewhere and when the focus leaves it.
+function menus() {
+  const close = (kept) => {
+    for (const menu of document.querySelectorAll(".menu[open]")) if (menu !== kept) menu.open = false;
+  };
+  document.addEventListener("click", (event) => close(event.target.closest(".menu")));
+  document.addEventListener("focusin", (event) => close(event.target.closest(".menu")));
+  document.addEventListener("keydown", (event) => {
+    const open = event.key === "Escape" && document.querySelector(".menu[open]");
+    if (!open) return;
+    open.open = false;
+    open.querySelector("summary").focus();
+  });
+}
+
 function progress() {
   document.addEventListener("submit", (event) => {
     const button = event.submitter;
@@ -109,5 +124,6 @@ function renew() {
 
 ownSettings();
 keys();
+menus();
 progress();
 renew();
