@@ -9,6 +9,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import async_playwright
@@ -225,7 +226,10 @@ def test_a_browser_asks_by_touch_and_keyboard(chromium: str) -> None:
     asyncio.run(run())
 
 
-CHOICE = {"kind": "choice", "options": [{"zh": t.zh, "en": t.en} for t in SERVICES.values()]}
+CHOICE: dict[str, Any] = {
+    "kind": "choice",
+    "options": [{"zh": t.zh, "en": t.en} for t in SERVICES.values()],
+}
 PAYEE = {"kind": "payee", "least": 12, "most": 19}
 
 
@@ -350,7 +354,7 @@ UNREACHABLE = """[...document.querySelectorAll("button, output, #zh, #en")].filt
 }).map(one => one.id + one.textContent)"""
 """What a customer sees or touches and something else lies over, or the edge cuts."""
 
-FORMS = {
+FORMS: dict[str, tuple[Text, dict[str, Any]]] = {
     "service": (CHOOSE_SERVICE, CHOICE),
     "transfers": (CHOOSE_TRANSFER, {**CHOICE, "options": [*CHOICE["options"]] * 2}),
     "payee": (ENTER_PAYEE, PAYEE),
