@@ -41,6 +41,7 @@ TECHNICAL = frozenset(
 _TERMINAL = "terminal"
 """Name in a subject of the sniffer's own test terminal: part of a device, not of an emitter."""
 MANY_CARDS_RULE = "ONE_FACE_MANY_CARDS"
+WATCH_RULE = "WATCHED_ACCOUNT"
 _NO_IDENTITY = frozenset({"rat"})
 _PLACE = frozenset({"lat", "lon", "radius_m"})
 """Where an emitter is, no part of what it is: one that moves stays one alert."""
@@ -166,16 +167,19 @@ def claim_of_detection(detection: Detection, *, device: str, seq: int) -> Claim 
     )
 
 
-def claims_of_decision(decision: WithdrawalDecision, *, device: str, seq: int) -> tuple[Claim, ...]:
+def claims_of_decision(
+    decision: WithdrawalDecision, *, device: str, seq: int, is_watched: bool = False
+) -> tuple[Claim, ...]:
     """Return the alerts of one visit, the gravest first; none for any other outcome.
 
     Money asked from a stopped or frozen account; a face that matches and does not live; a face that
     failed to match many cards, at the visit that reached the number. Somebody who is not the owner
-    and did not turn the head has shown nobody's face to the camera.
+    and did not turn the head has shown nobody's face to the camera. Any visit with an account that
+    was watched then, whatever came of it: the machine knows nothing of this alert.
     """
     rule = None if decision.reason is None else decision.reason.value
     found: list[tuple[AlertKind, Severity, str, str, str]] = []
-    is_outgoing = decision.business != "deposit"
+    is_outgoing = decision.business not in {"deposit", "revoke"}
     if decision.reason in {DecisionReason.STOP_PAYMENT, DecisionReason.FROZEN} and is_outgoing:
         found.append((AlertKind.STOP_PAYMENT_HIT, Severity.CRITICAL, str(rule), "list", ""))
     is_spoof = decision.reason is DecisionReason.LIVENESS_FAILED and _matched(decision.face)
@@ -186,6 +190,8 @@ def claims_of_decision(decision: WithdrawalDecision, *, device: str, seq: int) -
         found.append(
             (AlertKind.ONE_FACE_MANY_CARDS, Severity.HIGH, MANY_CARDS_RULE, "camera", words)
         )
+    if is_watched:
+        found.append((AlertKind.WATCHED_ACCOUNT, Severity.HIGH, WATCH_RULE, "list", ""))
     return tuple(_of_visit(decision, *one, device=device, seq=seq) for one in found)
 
 

@@ -318,7 +318,8 @@ class Recorder:
 
     def _take_decision(self, decision: WithdrawalDecision, item: Admitted) -> None:
         device, seq = item.envelope.payload.device, item.envelope.payload.seq
-        claims = alerts.claims_of_decision(decision, device=device, seq=seq)
+        is_watched = self._tx.is_watched(decision.card.hmac, decision.decided_at)
+        claims = alerts.claims_of_decision(decision, device=device, seq=seq, is_watched=is_watched)
         raised = [self._raise(claim, counted_by=None) for claim in claims]
         row = DecisionRow(
             device=device,

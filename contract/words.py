@@ -48,6 +48,8 @@ class AlertKind(StrEnum):
     ONE_FACE_MANY_CARDS = "ONE_FACE_MANY_CARDS"
     DISPENSER_TAMPERING_SUSPECTED = "DISPENSER_TAMPERING_SUSPECTED"
     """Beyond the scenario format: somebody besides the agent drives a machine's cash."""
+    WATCHED_ACCOUNT = "WATCHED_ACCOUNT"
+    """Beyond the scenario format: a visit with an account that an order watches, told silently."""
     CLOCK_SKEW = "CLOCK_SKEW"
     REPLAY = "REPLAY"
     TOPIC_ACL_VIOLATION = "TOPIC_ACL_VIOLATION"

@@ -340,6 +340,9 @@ class Transaction(Protocol):
     def count_allowance(self, allowance_id: int, at: int) -> None:
         """Note that an allowance kept a claim from becoming an alert."""
 
+    def is_watched(self, account: bytes, at: int) -> bool:
+        """Whether the list in force at a time watched an account, named by its HMAC."""
+
     def add_observation(self, device: str, seq: int, detection: Detection) -> None:
         """Note which message carried which revision of a detection."""
 

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from central.store import list_tables as t
+from contract.account_list import ListedFor
 
 _AT_ONCE = 10_000
 """Rows in memory at a time."""
@@ -177,6 +178,41 @@ def entries_of(
         query = query.where(t.IS_LIVE)
     rows = connection.execute(query.order_by(t.list_entries.c.id))
     return [ListEntry(**row._mapping) for row in rows]
+
+
+_ACCOUNT: sa.BindParameter[bytes] = sa.bindparam("at_account", type_=sa.LargeBinary)
+_WHEN: sa.BindParameter[int] = sa.bindparam("at_time", type_=sa.BigInteger)
+_THEN: sa.BindParameter[int] = sa.bindparam("at_version", type_=sa.BigInteger)
+_IN_FORCE = (
+    sa.select(t.list_versions.c.version)
+    .where(t.list_versions.c.made_at <= _WHEN)
+    .order_by(t.list_versions.c.version.desc())
+    .limit(1)
+)
+_WATCHED = (
+    sa.select(t.list_entries.c.id)
+    .where(
+        t.list_entries.c.account == _ACCOUNT,
+        t.list_entries.c.listed_for.op("&")(int(ListedFor.WATCH)) != 0,
+        sa.or_(t.list_entries.c.until_at.is_(None), t.list_entries.c.until_at > _WHEN),
+        t.list_entries.c.added_version <= _THEN,
+    )
+    .limit(1)
+)
+# Two statements, so that each has its own index: few entries went since a visit was decided.
+_WATCHES = _WATCHED.where(t.IS_LIVE)
+_WATCHED_THEN = _WATCHED.where(t.list_entries.c.removed_version > _THEN)
+
+
+def was_watched(connection: sa.Connection, account: bytes, at: int) -> bool:
+    """Return whether the list in force at a time watched an account; a report may come late."""
+    version = connection.execute(_IN_FORCE, {"at_time": at}).scalar()
+    if version is None:
+        return False
+    asked = {"at_account": account, "at_time": at, "at_version": version}
+    return any(
+        connection.execute(query, asked).first() is not None for query in (_WATCHES, _WATCHED_THEN)
+    )
 
 
 def first_sanction(connection: sa.Connection, account: bytes, regime: int) -> int | None:

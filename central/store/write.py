@@ -27,6 +27,7 @@ from central.store.interface import (
     Message,
     RefusalRow,
 )
+from central.store.lists import was_watched
 from contract.envelope import NO_PREVIOUS
 from contract.messages import CrewReport, Detection, OrderResult
 from contract.words import OrderOutcome
@@ -448,6 +449,10 @@ class SqlTransaction:
     def count_allowance(self, allowance_id: int, at: int) -> None:
         """Note that an allowance kept a claim from becoming an alert."""
         self._hits[allowance_id] = self._hits.get(allowance_id, (0, 0))[0] + 1, at
+
+    def is_watched(self, account: bytes, at: int) -> bool:
+        """Return whether the list in force at a time watched an account."""
+        return was_watched(self._connection, account, at)
 
     def add_observation(self, device: str, seq: int, detection: Detection) -> None:
         """Note which message carried which revision of a detection."""

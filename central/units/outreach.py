@@ -109,12 +109,13 @@ class OutreachDesk:
                 Tried(Step(s["step"]), Outcome(s["outcome"])) for s in _steps(connection, row.id)
             ]
             try:
-                due = next_step(Risk(row.risk), tried)
+                former = self._former_refusals(connection, row)
+                due = next_step(Risk(row.risk), tried, former)
                 if due.step is not step:
                     raise ValueError(f"{step.value} is not the step that is due")
                 if step is Step.SMS:
                     check_message(text)
-                after = next_step(Risk(row.risk), [*tried, Tried(step, outcome)])
+                after = next_step(Risk(row.risk), [*tried, Tried(step, outcome)], former)
             except ValueError as error:
                 raise RuleError(str(error)) from None
             values = {
@@ -150,10 +151,27 @@ class OutreachDesk:
                     Dissuasion(
                         id=row.id, last4=row.last4, risk=row.risk, area=row.area, note=row.note,
                         opened_by=row.opened_by, opened_at=row.opened_at, tried=steps,
-                        next=next_step(Risk(row.risk), tried),
+                        next=next_step(
+                            Risk(row.risk), tried, self._former_refusals(connection, row)
+                        ),
                     )
                 )  # fmt: skip
         return sorted(found, key=lambda one: not one.next.is_escalated)
+
+    def _former_refusals(self, connection: sa.Connection, row: sa.Row[Any]) -> int:
+        """Refusals of the same person in earlier records; the number is compared, not shown."""
+        d, s = t.dissuasions.c, t.dissuasion_steps.c
+        earlier = (
+            sa.select(d.seal_id, d.sealed)
+            .join(t.dissuasion_steps, s.dissuasion_id == d.id)
+            .where(d.last4 == row.last4, d.id < row.id, s.outcome == Outcome.REFUSED.value)
+        )
+        refused = connection.execute(earlier).all()
+        if not refused:
+            return 0
+        vault = self._vault()
+        number = vault.open(row.seal_id, row.sealed).number
+        return sum(vault.open(one.seal_id, one.sealed).number == number for one in refused)
 
     # -- notices -----------------------------------------------------------------------------------
 

@@ -143,6 +143,13 @@ def test_one_face_with_many_cards_is_an_alert_beside_others() -> None:
     assert claims_of_decision(deposit, device="atm-1", seq=1) == ()
 
 
+def test_a_watched_account_alerts_whatever_came_of_the_visit() -> None:
+    for decision in (a_decision(), a_decision(business="deposit"), an_attack()):
+        made = claims_of_decision(decision, device="atm-1", seq=1, is_watched=True)
+        assert (made[-1].kind, made[-1].severity) == (AlertKind.WATCHED_ACCOUNT, Severity.HIGH)
+        assert made[-1].subject["card"] == f"**** {decision.card.last4}"
+
+
 @pytest.mark.parametrize("alarm", MachineAlarmKind)
 def test_an_alarm_of_a_gate_is_one_alert_for_each_machine(alarm: MachineAlarmKind) -> None:
     told = MachineAlarm(alarm=alarm, detail="2 clients", is_closed=True, at=UnixMicros(5))

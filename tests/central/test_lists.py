@@ -38,8 +38,9 @@ from contract.envelope import open_envelope
 from contract.keys import CENTRAL, KeySigner, KnownKey
 from contract.messages import ListNotice
 from contract.orders import AccountHold, AccountRelease
-from contract.words import DeviceKind, OrderType
-from tests.central.kit import CENTRAL_KEY, START, TENANT, Central, Station
+from contract.topics import Lane
+from contract.words import AlertKind, DeviceKind, OrderType
+from tests.central.kit import CENTRAL_KEY, START, TENANT, Central, Station, a_decision
 from tests.orders import FIND, HOUR_US, NOW, signed
 
 LAW = load_law()
@@ -239,6 +240,37 @@ def test_an_account_goes_off_for_one_reason_and_stays_for_another(kit: Kit) -> N
     assert kit.find(PAN) is None
     with pytest.raises(UnknownError):
         kit.desk.propose_removal(LI, PAN, [ListWord.WATCH], "")
+
+
+def test_a_visit_with_a_watched_account_is_told_to_the_central_alone(kit: Kit) -> None:
+    """Judged by the list in force when it was decided, however late the machine could say so."""
+    atm = kit.central.enrol(Station(device="atm-1", seed=5))
+    times: list[int] = []
+
+    def visit(at: int, pan: str = PAN) -> None:
+        card = card_ref(pan, KEY.secret)
+        decision = a_decision(card=card, visit=f"{len(times):06}", decided_at=UnixMicros(at))
+        kit.central.take(atm.topic(Lane.DECISIONS), atm.next(decision))
+        times.append(at)
+
+    def told() -> list[str]:
+        found = kit.central.store.alerts(10)
+        assert {row.kind for row in found} <= {AlertKind.WATCHED_ACCOUNT}
+        return sorted(row.subject["visit"] for row in found)
+
+    visit(START)
+    kit.central.clock.advance(HOUR_US)
+    kit.put(f"{PAN},watch,,,,\n{OTHER},sanction,2025-12-01,IDENTIFIED_BY_POLICE,,\n")
+    kit.central.clock.advance(HOUR_US)
+    visit(START + 2 * HOUR_US)
+    visit(START + 2 * HOUR_US, OTHER)
+    assert told() == ["000001"]
+    kit.approve(kit.desk.propose_removal(LI, PAN, [ListWord.WATCH], ""))
+    kit.central.clock.advance(HOUR_US)
+    visit(START + 3 * HOUR_US)
+    visit(START + 90 * 60 * 1_000_000)  # while it was watched, sent only now
+    visit(START + 1)  # before it was watched
+    assert told() == ["000001", "000004"]
 
 
 def test_a_look_up_is_on_record_without_its_number(lite: Kit) -> None:

@@ -191,6 +191,21 @@ def test_message_call_visit_each_after_the_former_failed(either: Central) -> Non
     assert "dissuasion.open_number" in [row.action for row in either.store.audit_chain()]
 
 
+def test_refusals_are_counted_for_the_person_over_all_records(either: Central) -> None:
+    desk = outreach(either)
+    for _ in range(2):
+        made = desk.open(LI, "138 0013 8000", Risk.LOW, "530102", "")
+        after = desk.note_step(LI, made, Step.SMS, Outcome.REFUSED, "")
+        assert not after.is_escalated
+    same_ending = desk.open(LI, "13900138000", Risk.LOW, "530102", "")
+    assert not desk.note_step(LI, same_ending, Step.SMS, Outcome.REFUSED, "").is_escalated
+    third = desk.open(LI, "+86 13800138000", Risk.HIGH, "530102", "")
+    after = desk.note_step(LI, third, Step.SMS, Outcome.REFUSED, "")
+    assert (after.is_escalated, after.step) == (True, Step.CALL_96110)
+    escalated = [one.id for one in desk.dissuasions(LI, 10) if one.next.is_escalated]
+    assert escalated == [third]
+
+
 def test_a_persons_number_is_sealed(central: Central) -> None:
     outreach(central).open(LI, "13800138000", Risk.LOW, "530102", "")
     assert b"13800138000" not in b"".join(
