@@ -14,7 +14,7 @@ from atm_face import screens
 from atm_face.screens import Prompt, Text
 from contract.words import Decision, DecisionReason, Pad, PinVerdict
 
-TABLE_VERSION = "2026-11.3"
+TABLE_VERSION = "2026-11.4"
 """Changes whenever a row, its order or its decision does."""
 
 LIST_MAX_AGE_S = 900
@@ -48,15 +48,17 @@ class Business(StrEnum):
     DEPOSIT = "deposit"
     TRANSFER_OWN = "transfer_own"
     TRANSFER_OTHER = "transfer_other"
+    REVOKE = "revoke"
+    """Take back a transfer that the bank still holds: the money stays."""
 
     @property
     def is_outgoing(self) -> bool:
         """Whether money leaves the account."""
-        return self is not Business.DEPOSIT
+        return self not in {Business.DEPOSIT, Business.REVOKE}
 
     @property
     def word(self) -> str:
-        """The word of the signed message: withdraw, deposit or transfer."""
+        """The word of the signed message: withdraw, deposit, transfer or revoke."""
         return self.value.partition("_")[0]
 
 
@@ -68,7 +70,12 @@ class SanctionRegime(StrEnum):
     JOINT_2024 = "JOINT-2024"
 
     def forbids(self, business: Business) -> bool:
-        """JOINT-2024 stops outgoing money; the older two every business outside the counter."""
+        """JOINT-2024 stops outgoing money; the older two every business outside the counter.
+
+        Taking back what one has ordered is no new business: none forbids it.
+        """
+        if business is Business.REVOKE:
+            return False
         return self is not SanctionRegime.JOINT_2024 or business.is_outgoing
 
 
@@ -280,13 +287,15 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         DecisionReason.LIST_STALE,
-        lambda visit, _: visit.list_mode is ListMode.OFFLINE_STALE,
+        lambda visit, _: (
+            visit.list_mode is ListMode.OFFLINE_STALE and visit.business is not Business.REVOKE
+        ),
         Decision.REFER_TO_COUNTER,
     ),
     # What follows is beyond the scenario format, so nothing of it may come before a row above.
     Row(
         DecisionReason.DORMANT,
-        lambda visit, _: visit.is_dormant,
+        lambda visit, _: visit.is_dormant and visit.business is not Business.REVOKE,
         Decision.REFER_TO_COUNTER,
     ),
     Row(

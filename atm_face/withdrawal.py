@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from hardware.atm.interface import Movement
+
 
 class State(StrEnum):
     """Where a withdrawal stands; each is written to the journal before its effects begin."""
@@ -127,6 +129,10 @@ class Outcome(StrEnum):
     REVERSED = "reversed"
     PARTIALLY_REVERSED = "partially_reversed"
     SUSPENSE = "suspense"
+    TRANSFER_WAITS = "transfer_waits"
+    """The bank has taken a transfer; it holds it for the legal delay."""
+    REVOKED = "revoked"
+    """The bank has taken a waiting transfer back."""
 
 
 class HostWord(StrEnum):
@@ -188,7 +194,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawal:
-    """What the machine remembers of one withdrawal: nothing secret (W8)."""
+    """What the machine remembers of one request for money: nothing secret (W8).
+
+    Most are withdrawals; a transfer and its revocation go the same way and never reach the notes.
+    """
 
     id: str
     stan: str
@@ -197,6 +206,7 @@ class Withdrawal:
     state: State = State.COLLECTING
     dispensed_fen: int = 0
     outcome: Outcome | None = None
+    movement: Movement = Movement.CASH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,6 +247,8 @@ class Guard(StrEnum):
     COUNT_AS_DISPENSED = "count_as_dispensed"
     RETRACT_REVERSES = "retract_reverses"
     CAPTURE_ALLOWED = "capture_allowed"
+    MOVES_CASH = "moves_cash"
+    IS_TRANSFER = "is_transfer"
 
 
 Check = Callable[[Withdrawal, Happened, Terms], bool]
@@ -275,6 +287,8 @@ CHECKS: Mapping[Guard, Check] = {
     Guard.COUNT_AS_DISPENSED: lambda w, h, _t: h.count_fen == w.dispensed_fen,
     Guard.RETRACT_REVERSES: lambda _w, _h, t: t.reverses_counted_retract,
     Guard.CAPTURE_ALLOWED: lambda _w, _h, t: t.captures_cards,
+    Guard.MOVES_CASH: lambda w, _h, _t: w.movement is Movement.CASH,
+    Guard.IS_TRANSFER: lambda w, _h, _t: w.movement is Movement.TRANSFER,
 }
 
 

@@ -219,6 +219,29 @@ Over a real broker a stop and its release are each enforced within a second of b
 (`tests/edge_agent/atm/test_agent.py`).
 """
 
+_TRANSFERS = """
+## Transfers
+
+A transfer to other people waits 24 hours, and until then it can be taken back
+(银发〔2016〕261号, art. 8).
+The bank holds it, not the machine: it alone knows whose account the payee's is, and its delay holds
+whatever becomes of a machine. Where `[atm.machine] transfers` and the bank's profile
+(`transfer_code`) allow it, the customer's page takes account and amount; the decision is
+`ALLOW_DELAYED` after the question in Chinese and English; every payee counts as somebody else,
+since a customer who is being deceived would say otherwise. The 0200 has the processing code and
+the payee in field 103; no cash can follow it. Without an authentic approval it is reversed, as a
+withdrawal is.
+
+Taking one back: the page offers what this card ordered at this machine within 24 hours and did not
+take back yet. Card, PIN and face are asked for again; stops, sanctions and a stale list do not
+stand in the way, since the money stays. It is a 0400 with the transfer's data in field 90; without
+an answer it becomes an advice (0420) that is repeated until the bank answers, and 12, 21 or 40 ends
+it: too late. The journal keeps of a payee the last four digits alone. A transfer that was ordered
+elsewhere is taken back at the bank. A signed order reaches the bank by its own way and is no
+business of the machine. `hardware/simulators/host.py` holds, carries out and gives back so.
+
+"""
+
 _REASONS = """
 ## The decision and its reasons
 
@@ -267,6 +290,7 @@ def withdrawal_document() -> str:
                 [(f.number, f.when, f.evidence, f.outcome) for f in FAULTS],
             ),
             _MEASURED,
+            _TRANSFERS,
             _REASONS,
             _table(
                 ("#", "reason", "decision", "source"),

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from atm_face.screens import COUNTER, Text
+from atm_face.screens import ALLOWED_DELAYED, COUNTER, Text
 from atm_face.withdrawal import Outcome, State, Withdrawal
+from hardware.atm.interface import Movement
 
 
 class Screen(StrEnum):
@@ -28,6 +29,10 @@ class Screen(StrEnum):
     COUNTER = "counter"
     RECORDED = "recorded"
     CARD_KEPT = "card_kept"
+    TRANSFER_WAITS = "transfer_waits"
+    NO_TRANSFER = "no_transfer"
+    REVOKED = "revoked"
+    REVOCATION_RECORDED = "revocation_recorded"
 
 
 TEXTS: dict[Screen, Text] = {
@@ -59,6 +64,20 @@ TEXTS: dict[Screen, Text] = {
     Screen.CARD_KEPT: Text(
         "Your card is kept safe. Please go to the counter.", "您的银行卡已妥善保管，请到柜台办理"
     ),
+    Screen.TRANSFER_WAITS: ALLOWED_DELAYED,
+    Screen.NO_TRANSFER: Text(
+        "No transfer was made and you will not be charged. For help, please go to the counter.",
+        "转账未办理，不会扣款。如需帮助，请到柜台办理",
+    ),
+    Screen.REVOKED: Text(
+        "Your transfer is cancelled. The money stays in your account.",
+        "转账已撤销，款项仍在您的账户内",
+    ),
+    Screen.REVOCATION_RECORDED: Text(
+        "Your cancellation is recorded and is being passed on to the bank. To be sure, please go"
+        " to the counter.",
+        "撤销申请已记录，正在转达银行。如需确认，请到柜台办理",
+    ),
 }
 
 _OF_STATE = {
@@ -80,6 +99,13 @@ _OF_OUTCOME = {
     Outcome.REVERSED: Screen.NO_CASH,
     Outcome.PARTIALLY_REVERSED: Screen.DONE_PART,
     Outcome.SUSPENSE: Screen.RECORDED,
+    Outcome.TRANSFER_WAITS: Screen.TRANSFER_WAITS,
+    Outcome.REVOKED: Screen.REVOKED,
+}
+_REVERSED = {
+    Movement.CASH: Screen.NO_CASH,
+    Movement.TRANSFER: Screen.NO_TRANSFER,
+    Movement.REVOCATION: Screen.REVOCATION_RECORDED,
 }
 
 
@@ -98,5 +124,7 @@ def screen_of(withdrawal: Withdrawal) -> Shown:
     if screen is None:
         assert withdrawal.outcome is not None
         screen = _OF_OUTCOME[withdrawal.outcome]
+        if withdrawal.outcome is Outcome.REVERSED:
+            screen = _REVERSED[withdrawal.movement]
     is_out = withdrawal.state in {State.CLOSING, State.STACKED}
     return Shown(screen, TEXTS[screen], asks_for_card=is_out)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from atm_face.withdrawal import Effect, Event, Guard, Outcome, Row, State
 
-TABLE_VERSION = "2026-11.1"
+TABLE_VERSION = "2026-11.2"
 
 MAY_REQUEST = (
     Guard.CARD_GOOD,
@@ -26,7 +26,9 @@ MAY_REQUEST = (
 """All of it, or the host is not asked (W2, W7)."""
 
 IS_OURS = (Guard.ANSWER_AUTHENTIC, Guard.SAME_STAN, Guard.SAME_TERMINAL)
-MAY_DISPENSE = (*IS_OURS, Guard.SAME_AMOUNT, Guard.ANSWER_FRESH, Guard.IS_APPROVAL)
+IS_AGREED = (*IS_OURS, Guard.SAME_AMOUNT, Guard.ANSWER_FRESH, Guard.IS_APPROVAL)
+"""All of it, or the answer is no approval of this request."""
+MAY_DISPENSE = (Guard.MOVES_CASH, *IS_AGREED)
 """All of it, or nothing leaves the cassettes (W3)."""
 
 _CARD = Effect.RETURN_CARD
@@ -62,6 +64,16 @@ def _collecting() -> Iterable[Row]:
 def _requesting() -> Iterable[Row]:
     here = State.REQUESTING
     yield Row(here, Event.ANSWERED, State.DISPENSING, (Effect.DISPENSE,), MAY_DISPENSE)
+    yield _closing(
+        here,
+        Event.ANSWERED,
+        Outcome.TRANSFER_WAITS,
+        guards=(Guard.IS_TRANSFER, *IS_AGREED),
+        faults=(),
+    )
+    # Neither cash nor a transfer: a revocation. One that is not answered is repeated below, as an
+    # advice about the transfer, until it is: it only ever keeps the customer's money where it is.
+    yield _closing(here, Event.ANSWERED, Outcome.REVOKED, guards=IS_AGREED, faults=())
     yield Row(
         here,
         Event.ANSWERED,

@@ -179,7 +179,7 @@ def claims_of_decision(
     """
     rule = None if decision.reason is None else decision.reason.value
     found: list[tuple[AlertKind, Severity, str, str, str]] = []
-    is_outgoing = decision.business != "deposit"
+    is_outgoing = decision.business not in {"deposit", "revoke"}
     if decision.reason in {DecisionReason.STOP_PAYMENT, DecisionReason.FROZEN} and is_outgoing:
         found.append((AlertKind.STOP_PAYMENT_HIT, Severity.CRITICAL, str(rule), "list", ""))
     is_spoof = decision.reason is DecisionReason.LIVENESS_FAILED and _matched(decision.face)

@@ -118,7 +118,7 @@ class WithdrawalDecision:
     """One visit at an ATM and how it was decided."""
 
     visit: Annotated[str, Key(0, "visit number at this ATM")]
-    business: Annotated[str, Key(1, "withdraw, deposit or transfer")]
+    business: Annotated[str, Key(1, "withdraw, deposit, transfer or revoke")]
     amount_fen: Annotated[int, Key(2, "amount asked for, fen")]
     card: Annotated[CardRef, Key(3, "the card")]
     pin: Annotated[PinVerdict, Key(4, "the keypad's verdict")]
@@ -131,6 +131,9 @@ class WithdrawalDecision:
     many_cards: Annotated[
         int | None,
         Key(11, "cards this face failed to match here within the window, where this visit made it"),
+    ] = None
+    revokes: Annotated[
+        str | None, Key(12, "of a revocation: the visit here whose waiting transfer it took back")
     ] = None
 
 

@@ -69,6 +69,8 @@ class MachineConfig:
     host: HostConfig
     customer: Path | None
     """Socket of a simulated customer; None: people come by themselves."""
+    offers_transfers: bool = False
+    """The page offers a transfer and its revocation beside cash, where the profile has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +232,7 @@ def _machine(table: Table | None) -> MachineConfig | None:
             timeout_s=host.number_or("timeout_s", 30.0, 0.1, 300.0),
         ),
         customer=table.path_or("customer", None),
+        offers_transfers=table.boolean_or("transfers", False),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 
 from atm_face.withdrawal import Factors, Terms
-from hardware.atm.interface import CardResult
+from hardware.atm.interface import CardResult, Movement
 from hardware.simulators.bank import BankFaults, ReplyFault
 from hardware.simulators.cash import (
     CashFaults,
@@ -31,6 +31,7 @@ class Scenario:
     terms: Terms = field(default_factory=Terms)
     is_foreign_driven: bool = False
     """After the visit somebody else makes the dispenser move."""
+    movement: Movement = Movement.CASH
 
     def __str__(self) -> str:
         changed = []
@@ -42,6 +43,7 @@ class Scenario:
                 if getattr(part, one.name) != getattr(default, one.name)
             ]
         changed += ["is_foreign_driven"] if self.is_foreign_driven else []
+        changed += [] if self.movement is Movement.CASH else [self.movement.value]
         return " ".join(changed) or "no fault"
 
 
@@ -140,6 +142,20 @@ def _foreign() -> Iterator[Scenario]:
     yield Scenario(is_foreign_driven=True, bank=BankFaults(code="51"))
 
 
+def _transfers() -> Iterator[Scenario]:
+    """A transfer, and a waiting one taken back: every answer, each factor, card and queue."""
+    wanted = [
+        *_answers(),
+        *_factors(),
+        Scenario(cash=CashFaults(card=CardResult.LEFT)),
+        Scenario(cash=CashFaults(is_slot_lost=True)),
+        Scenario(bank=BankFaults(reply=ReplyFault.SILENT_POSTED, lost_advices=3)),
+        Scenario(bank=BankFaults(reply=ReplyFault.SILENT_UNPOSTED, refused_advices=2)),
+    ]
+    for movement, scenario in itertools.product((Movement.TRANSFER, Movement.REVOCATION), wanted):
+        yield replace(scenario, movement=movement)
+
+
 def all_scenarios() -> list[Scenario]:
     """Every scenario once, in a fixed order; the one without a fault is the first."""
     groups = (
@@ -151,5 +167,6 @@ def all_scenarios() -> list[Scenario]:
         _presents(),
         _retracts(),
         _queues(),
+        _transfers(),
     )
     return list(dict.fromkeys((Scenario(), *itertools.chain(*groups))))

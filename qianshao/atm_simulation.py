@@ -26,7 +26,7 @@ from atm_face.withdrawal import (
 )
 from atm_face.withdrawal_table import TABLE
 from edge_agent.atm.withdrawals import CAPTURE_CODES, Withdrawals
-from hardware.atm.interface import CardResult
+from hardware.atm.interface import CardResult, Movement
 from hardware.simulators.bank import ReplyFault
 from qianshao.atm_scenarios import GOOD, Scenario, all_scenarios
 from qianshao.atm_world import AMOUNT_FEN, AtmWorld, find_secrets
@@ -164,7 +164,9 @@ def _check_first(world: AtmWorld, plan: Plan, first: Withdrawal) -> Iterator[tup
     out, posted = cash.customer_fen, bank.posted_fen.get(first.stan, 0)
     entry = next((one for one in journal.suspense() if one.withdrawal == "first"), None)
     least, most = (entry.least_fen, entry.most_fen) if entry else (0, 0)
-    if not least <= out - posted <= most:
+    if scenario.movement is not Movement.CASH:
+        yield from _check_transfer(scenario, first, world)
+    elif not least <= out - posted <= most:
         yield "MONEY", f"out {out} - posted {posted} is not in [{least}, {most}]"
     if (entry is not None) is not (first.outcome is Outcome.SUSPENSE):
         yield "W4", f"outcome {first.outcome}, suspense {entry}"
@@ -184,6 +186,25 @@ def _check_first(world: AtmWorld, plan: Plan, first: Withdrawal) -> Iterator[tup
     is_undisturbed = plan == Plan(Scenario())
     if is_undisturbed and (first.outcome, out) != (Outcome.COMPLETED, AMOUNT_FEN):
         yield "SERVICE", "a good customer got no cash"
+
+
+def _check_transfer(
+    scenario: Scenario, first: Withdrawal, world: AtmWorld
+) -> Iterator[tuple[str, str]]:
+    """The books hold the transfer if and only if the journal says that it waits."""
+    bank, is_ordering = world.bank, scenario.movement is Movement.TRANSFER
+    agreed = Outcome.TRANSFER_WAITS if is_ordering else Outcome.REVOKED
+    if first.outcome not in {agreed, Outcome.REVERSED, Outcome.DECLINED, Outcome.NOT_SENT}:
+        yield "W4", f"{scenario.movement.value} ended as {first.outcome}"
+    if first.outcome is agreed and not _is_approved(scenario):
+        yield "W3", f"{first.outcome} without an approval"
+    stan = first.stan if is_ordering else "000001"
+    is_posted = bank.posted_fen.get(stan, 0) > 0
+    is_taken_back = first.outcome in {Outcome.REVOKED, Outcome.REVERSED}
+    if is_posted is not (first.outcome is agreed if is_ordering else not is_taken_back):
+        yield "MONEY", f"{first.outcome}, and the books hold {bank.posted_fen.get(stan, 0)}"
+    if world.dispenser.calls:
+        yield "W3", "the dispenser was used for a transfer"
 
 
 def _check_terms(

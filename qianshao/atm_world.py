@@ -12,16 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from atm_face.withdrawal import Check, Event, Guard, Row, State, Step, Withdrawal
+from atm_face.withdrawal import Check, Event, Guard, Outcome, Row, State, Step, Withdrawal
 from contract.clock import UnixMicros, VirtualClock
 from edge_agent.atm.journal import Journal, JournalError, Opening
 from edge_agent.atm.reversals import ReversalQueue
 from edge_agent.atm.sealing import Seal
 from edge_agent.atm.withdrawals import Withdrawals
-from hardware.atm.interface import CardSecrets
-from hardware.simulators.bank import ReplyFault, SimulatedBank
-from hardware.simulators.cash import SimulatedCardSlot, SimulatedDispenser
-from qianshao.atm_scenarios import Scenario
+from hardware.atm.interface import CardSecrets, Movement
+from hardware.simulators.bank import BankFaults, ReplyFault, SimulatedBank
+from hardware.simulators.cash import CashFaults, SimulatedCardSlot, SimulatedDispenser
+from qianshao.atm_scenarios import GOOD, Scenario
 
 AMOUNT_FEN = 300_000
 TERMINAL = "ATM00001"
@@ -33,6 +33,7 @@ SECRETS = CardSecrets(
     pin_block=bytes.fromhex("1b9c1845eb993a7a"),
     emv=bytes.fromhex("9f2608c2a1b4d3e5f60718"),
     assertion=b"simulated-face-assertion",
+    payee="6228000000000000987",
 )
 MOST_DRAINS = 40
 
@@ -128,6 +129,8 @@ class AtmWorld:
 
     def play(self) -> None:
         """Serve two customers, then empty the queue; start again after each power cut."""
+        if self.scenario.movement is Movement.REVOCATION:
+            self._order_transfer()
         stages = [self._first_visit, self._second_visit, self._drain]
         while stages:
             try:
@@ -143,6 +146,22 @@ class AtmWorld:
                 self._lose_memory()
                 if isinstance(error, PowerCutError):
                     self.dispenser.power_up()
+
+    def _order_transfer(self) -> None:
+        """Lay down the transfer that will be taken back; nothing goes wrong with it."""
+        bank = SimulatedBank(BankFaults(), lambda name: None)
+        journal = Journal(self._path)
+        driver = Withdrawals(
+            journal,
+            dispenser=self.dispenser,
+            slot=SimulatedCardSlot(CashFaults(), lambda name: None),
+            host=bank,
+            clock=self.clock,
+        )
+        end = driver.serve(_opening("original", self._seal, Movement.TRANSFER), GOOD, SECRETS)
+        assert end.outcome is Outcome.TRANSFER_WAITS
+        journal.close()
+        self.bank.posted_fen.update(bank.posted_fen)
 
     def _boot(self) -> tuple[Withdrawals, ReversalQueue]:
         self.journal = Journal(self._path, on_commit=self._moment)
@@ -191,17 +210,9 @@ class AtmWorld:
             queue=self.scenario.factors.queue and queue.allows(CARD),
             devices=self.scenario.factors.devices and self.journal.problem() is None,
         )
-        opening = Opening(
-            id=name,
-            terminal=TERMINAL,
-            amount_fen=AMOUNT_FEN,
-            local_time="20261125120000",
-            card=CARD,
-            sealed_pan=self._seal.close(PAN, name),
-            evidence="",
-        )
+        movement = self.scenario.movement if name == "first" else Movement.CASH
         self._current = name
-        driver.serve(opening, factors, SECRETS)
+        driver.serve(_opening(name, self._seal, movement), factors, SECRETS)
 
     def _drain(self, driver: Withdrawals, queue: ReversalQueue) -> None:
         assert self.journal is not None
@@ -229,6 +240,21 @@ class AtmWorld:
         return find_secrets(blob)
 
 
+def _opening(name: str, seal: Seal, movement: Movement) -> Opening:
+    return Opening(
+        id=name,
+        terminal=TERMINAL,
+        amount_fen=AMOUNT_FEN,
+        local_time="20261125120000",
+        card=CARD,
+        sealed_pan=seal.close(PAN, name),
+        evidence="",
+        movement=movement,
+        original="original" if movement is Movement.REVOCATION else "",
+        payee_last4=SECRETS.payee[-4:] if movement is Movement.TRANSFER else "",
+    )
+
+
 def _forms(secret: bytes) -> tuple[bytes, ...]:
     return (
         secret,
@@ -244,6 +270,7 @@ _FORMS = {
     "PIN block": _forms(SECRETS.pin_block),
     "EMV data": _forms(SECRETS.emv),
     "face assertion": _forms(SECRETS.assertion),
+    "payee": _forms(SECRETS.payee.encode()),
 }
 
 

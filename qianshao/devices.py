@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TextIO
 
 from hardware.devices import Known, keep_away, known
-from hardware.serial.ports import AttachedPort, attached_ports, other_readers
+from hardware.serial.ports import ROOT, AttachedPort, attached_ports, other_readers
 
 SCHEMA = "qianshao.devices/1"
 
@@ -20,11 +21,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all", action="store_true", help="also ports that are not on USB (most have no device)"
     )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=ROOT,
+        metavar="FOLDER",
+        help="where the machine's sys and dev lie, in a container that is given the host's",
+    )
 
 
 def main_devices(args: argparse.Namespace) -> int:
     """Run the command. It lists; it opens nothing and writes nothing."""
-    show(attached_ports(), sys.stdout, is_json=args.json, is_all=args.all)
+    if not args.root.is_dir():
+        sys.stderr.write(f"devices: --root {args.root}: no such folder\n")
+        return 2
+    show(attached_ports(args.root.absolute()), sys.stdout, is_json=args.json, is_all=args.all)
     return 0
 
 
@@ -37,7 +48,8 @@ def show(ports: Sequence[AttachedPort], out: TextIO, *, is_json: bool, is_all: b
     if not is_json:
         hidden = len(ports) - len(shown)
         rest = f", {hidden} not on USB (--all shows them)" if hidden else ""
-        out.write(f"{len(shown)} serial ports{rest}; nothing was opened\n")
+        count = "1 serial port" if len(shown) == 1 else f"{len(shown) or 'no'} serial ports"
+        out.write(f"{count}{rest}; nothing was opened\n")
 
 
 def _json(port: AttachedPort, what: Known, readers: Sequence[str]) -> str:
@@ -49,6 +61,7 @@ def _json(port: AttachedPort, what: Known, readers: Sequence[str]) -> str:
                 "usb": port.usb,
                 "serial": port.serial,
                 "interface": port.interface,
+                "driver": port.driver,
                 "product": port.product,
                 "url": port.stable_url,
                 "what": what.what,
@@ -67,7 +80,10 @@ def _text(port: AttachedPort, what: Known, readers: Sequence[str]) -> str:
     lines = [f"{port.path}  {what.what}", f"    url     {port.stable_url}"]
     if port.usb is not None:
         interface = "" if port.interface is None else f", interface {port.interface}"
-        lines.append(f"    usb     {port.usb}, serial number {port.serial or 'none'}{interface}")
+        driver = "" if port.driver is None else f", driver {port.driver}"
+        lines.append(
+            f"    usb     {port.usb}, serial number {port.serial or 'none'}{interface}{driver}"
+        )
     lines.append(f"    trust   {what.trust.value.replace('_', ' ')}")
     if what.advice:
         lines.append(f"    would   {what.advice}")

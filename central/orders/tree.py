@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from central.orders.book import OrderRecord
 from central.orders.kinds import KINDS, Hold
@@ -44,6 +44,52 @@ def account_tree(orders: Iterable[OrderRecord], case: str, now: UnixMicros | int
         names = tuple(r.application.order_id for r in records)
         nodes.append(Node(account, newest.account.last4, tier, parent, held, names))
     return sorted(nodes, key=lambda node: (node.tier, node.account))
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A node where a page shows it: below its parent, with what is held from it downwards."""
+
+    depth: int
+    node: Node
+    with_children_fen: int
+
+
+def branches(nodes: Iterable[Node]) -> list[Branch]:
+    """Return each account once, the parent before its children.
+
+    An account whose parent no order names stands at the top, and so does the first of a ring:
+    money that came back to where it was is no reason to count it again.
+    """
+    every = list(nodes)
+    known = {node.account for node in every}
+    below: dict[bytes | None, list[Node]] = defaultdict(list)
+    for node in every:
+        below[node.parent if node.parent in known else None].append(node)
+    seen: set[bytes] = set()
+    found: list[Branch] = []
+
+    def walk(top: Node) -> None:
+        """Depth first, without recursion: a chain of mules may be long."""
+        first, waiting = len(found), [(0, top)]
+        while waiting:
+            depth, node = waiting.pop()
+            if node.account in seen:
+                continue
+            seen.add(node.account)
+            found.append(Branch(depth, node, node.held_fen))
+            waiting += [(depth + 1, child) for child in reversed(below[node.account])]
+        path: list[int] = []
+        for at in range(first, len(found)):
+            del path[found[at].depth :]
+            for above in path:
+                whole = found[above].with_children_fen + found[at].node.held_fen
+                found[above] = replace(found[above], with_children_fen=whole)
+            path.append(at)
+
+    for node in [*below[None], *every]:
+        walk(node)
+    return found
 
 
 def held_fen(orders: Iterable[OrderRecord], case: str, now: UnixMicros | int) -> int:

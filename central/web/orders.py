@@ -18,6 +18,7 @@ from central.orders.drafting import draft_entry, follow, members, remaining_us
 from central.orders.entry import FIELDS, EntryError, fill, read_entry
 from central.orders.kinds import AT_THE_BANK, KINDS, OrderKind, OrderRefusedError, OrderState
 from central.orders.office import OrderOffice
+from central.orders.tree import account_tree, branches
 from central.orders.wrongly_held import Ground, wrongly_held
 from central.people.permissions import Permission
 from central.web.access import needs
@@ -135,6 +136,35 @@ def orders(
         asked=asked,
         kinds=list(OrderKind),
         following=link,
+    )
+
+
+@router.get("/account-tree")
+def account_tree_page(
+    request: Request, site: SiteOf, actor: Reader, case: Filter = ""
+) -> HTMLResponse:
+    """A case's accounts, each below the one its money came from, with what is held now."""
+    presenter, office, case = site.presenter(request), site.orders, case.strip()
+    seen = [] if office is None else [o for o in office.desk.records() if sees(actor, o)]
+    found = branches(account_tree(seen, case, site.clock.wall())) if case else []
+    return site.page(
+        request,
+        "account_tree.html",
+        case=case,
+        cases=sorted({o.application.case for o in seen if o.application.case}),
+        total_text=presenter.yuan(sum(one.node.held_fen for one in found)),
+        total_fen=sum(one.node.held_fen for one in found),
+        branches=[
+            {
+                "depth": min(one.depth, 8),
+                "last4": one.node.last4,
+                "tier": one.node.tier,
+                "held_text": presenter.yuan(one.node.held_fen),
+                "whole_text": presenter.yuan(one.with_children_fen),
+                "orders": [order.hex() for order in one.node.orders],
+            }
+            for one in found
+        ],
     )
 
 

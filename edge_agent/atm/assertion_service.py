@@ -255,7 +255,7 @@ def _text(request: _Request, name: str) -> str:
 
 def _business(request: _Request) -> Business:
     name = request.body.get("business", Business.WITHDRAW.value)
-    if name not in {one.value for one in Business if one is not Business.DEPOSIT}:
+    if name not in {one.value for one in Business} - {Business.DEPOSIT, Business.REVOKE}:
         raise CallRefusedError(Refusal.BAD_VALUE, "business: withdraw or a transfer")
     return Business(name)
 

@@ -158,7 +158,7 @@ class Asked:
             raise ValueError("amount_fen is out of range")
         if not MIN_NONCE_BYTES <= len(self.nonce) <= MAX_NONCE_BYTES:
             raise ValueError(f"nonce has {MIN_NONCE_BYTES} to {MAX_NONCE_BYTES} bytes")
-        if self.business is Business.DEPOSIT:
+        if self.business in {Business.DEPOSIT, Business.REVOKE}:
             raise ValueError("business is withdraw, transfer_own or transfer_other")
         if (self.business is Business.WITHDRAW) == bool(self.payee):
             raise ValueError("payee is given with a transfer, and with nothing else")

@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atm_face.withdrawal import Effect, Event, Outcome, State, Step, Withdrawal
-from hardware.atm.interface import Advice, AdviceKind, Trace
+from hardware.atm.interface import Advice, AdviceKind, Movement, Trace
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS withdrawals (
   id TEXT PRIMARY KEY, stan TEXT NOT NULL, terminal TEXT NOT NULL, amount_fen INTEGER NOT NULL,
   local_time TEXT NOT NULL, card BLOB NOT NULL, sealed_pan BLOB, evidence TEXT NOT NULL,
-  state TEXT NOT NULL, dispensed_fen INTEGER NOT NULL DEFAULT 0, outcome TEXT
+  state TEXT NOT NULL, dispensed_fen INTEGER NOT NULL DEFAULT 0, outcome TEXT,
+  movement TEXT NOT NULL DEFAULT 'cash', original TEXT, payee_last4 TEXT NOT NULL DEFAULT '',
+  opened_us INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS open_withdrawals ON withdrawals (state) WHERE state != 'ended';
 CREATE TABLE IF NOT EXISTS records (
@@ -44,6 +46,13 @@ CREATE TABLE IF NOT EXISTS service (
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 """
 
+_LATER_COLUMNS = {
+    "movement": "TEXT NOT NULL DEFAULT 'cash'",
+    "original": "TEXT",
+    "payee_last4": "TEXT NOT NULL DEFAULT ''",
+    "opened_us": "INTEGER NOT NULL DEFAULT 0",
+}
+"""What a journal from before transfers lacks."""
 _ADVICE_OF = {
     Effect.QUEUE_REVERSAL: AdviceKind.REVERSAL,
     Effect.QUEUE_PARTIAL_REVERSAL: AdviceKind.PARTIAL_REVERSAL,
@@ -69,6 +78,20 @@ class Opening:
     sealed_pan: bytes | None
     evidence: str
     """Names the face evidence kept on this device."""
+    movement: Movement = Movement.CASH
+    original: str = ""
+    """Of a revocation: the id of the transfer here that it takes back."""
+    payee_last4: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingTransfer:
+    """A transfer of this machine that the bank has taken and may still hold."""
+
+    id: str
+    amount_fen: int
+    payee_last4: str
+    ordered_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +142,10 @@ class Journal:
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.execute("PRAGMA secure_delete = ON")
             self._db.executescript(_SCHEMA)
+            there = {row[1] for row in self._db.execute("PRAGMA table_info(withdrawals)")}
+            for name, kind in _LATER_COLUMNS.items():
+                if name not in there:
+                    self._db.execute(f"ALTER TABLE withdrawals ADD COLUMN {name} {kind}")
             path.chmod(0o600)
             self._last = self._read_chain()
         except sqlite3.Error as error:
@@ -184,7 +211,9 @@ class Journal:
         with self._transaction():
             stan = self._next_stan()
             self._db.execute(
-                "INSERT INTO withdrawals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, NULL)",
+                "INSERT INTO withdrawals (id, stan, terminal, amount_fen, local_time, card,"
+                " sealed_pan, evidence, state, movement, original, payee_last4, opened_us)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     opening.id,
                     stan,
@@ -195,11 +224,26 @@ class Journal:
                     opening.sealed_pan,
                     opening.evidence,
                     State.COLLECTING.value,
+                    opening.movement.value,
+                    opening.original or None,
+                    opening.payee_last4,
+                    at_us,
                 ),
             )
-            self._record(at_us, id=opening.id, opened=stan, amount_fen=opening.amount_fen)
+            self._record(
+                at_us,
+                id=opening.id,
+                opened=stan,
+                amount_fen=opening.amount_fen,
+                movement=opening.movement.value,
+                original=opening.original,
+            )
         return Withdrawal(
-            id=opening.id, stan=stan, terminal=opening.terminal, amount_fen=opening.amount_fen
+            id=opening.id,
+            stan=stan,
+            terminal=opening.terminal,
+            amount_fen=opening.amount_fen,
+            movement=opening.movement,
         )
 
     def take_stan(self) -> str:
@@ -273,7 +317,8 @@ class Journal:
 
     def _withdrawals(self, condition: str, value: str) -> list[Withdrawal]:
         rows = self._db.execute(
-            "SELECT id, stan, terminal, amount_fen, state, dispensed_fen, outcome"  # noqa: S608
+            "SELECT id, stan, terminal, amount_fen, state, dispensed_fen, outcome,"  # noqa: S608
+            " movement"
             f" FROM withdrawals WHERE {condition} ORDER BY rowid",
             (value,),
         )
@@ -286,17 +331,45 @@ class Journal:
                 state=State(row[4]),
                 dispensed_fen=row[5],
                 outcome=None if row[6] is None else Outcome(row[6]),
+                movement=Movement(row[7]),
             )
             for row in rows
         ]
 
     def trace(self, withdrawal: str) -> Trace:
         """Return what names a withdrawal towards the host."""
-        stan, terminal, amount, local_time = self._db.execute(
-            "SELECT stan, terminal, amount_fen, local_time FROM withdrawals WHERE id = ?",
+        stan, terminal, amount, local_time, movement, original = self._db.execute(
+            "SELECT stan, terminal, amount_fen, local_time, movement, original"
+            " FROM withdrawals WHERE id = ?",
             (withdrawal,),
         ).fetchone()
-        return Trace(stan=stan, terminal=terminal, amount_fen=amount, local_time=local_time)
+        return Trace(
+            stan=stan,
+            terminal=terminal,
+            amount_fen=amount,
+            local_time=local_time,
+            movement=Movement(movement),
+            original=None if original is None else self.trace(original),
+        )
+
+    def waiting_transfers(self, card: bytes, since_us: int) -> list[WaitingTransfer]:
+        """Return a card's transfers since then that were not taken back here, oldest first."""
+        rows = self._db.execute(
+            "SELECT id, amount_fen, payee_last4, opened_us FROM withdrawals t WHERE card = ?"
+            " AND outcome = ? AND opened_us > ? AND NOT EXISTS (SELECT 1 FROM withdrawals r"
+            " WHERE r.original = t.id AND r.outcome IN (?, ?)) ORDER BY opened_us",
+            (
+                card,
+                Outcome.TRANSFER_WAITS.value,
+                since_us,
+                Outcome.REVOKED.value,
+                Outcome.REVERSED.value,
+            ),
+        )
+        return [
+            WaitingTransfer(id=r[0], amount_fen=r[1], payee_last4=r[2], ordered_us=r[3])
+            for r in rows
+        ]
 
     def suspense(self) -> list[Suspense]:
         """Return everything in suspense."""
@@ -308,8 +381,8 @@ class Journal:
     def waiting(self) -> list[QueuedAdvice]:
         """Return the advices that were not answered, in the order in which they must go."""
         rows = self._db.execute(
-            "SELECT a.number, a.withdrawal, a.kind, w.stan, w.terminal, w.amount_fen, w.local_time,"
-            " a.actual_fen, w.sealed_pan, a.queued_us, a.due_us, a.tries"
+            "SELECT a.number, a.withdrawal, a.kind, a.actual_fen, w.sealed_pan, a.queued_us,"
+            " a.due_us, a.tries"
             " FROM advices a JOIN withdrawals w ON w.id = a.withdrawal"
             " WHERE a.answer IS NULL ORDER BY a.number"
         )
@@ -318,14 +391,14 @@ class Journal:
                 number=r[0],
                 withdrawal=r[1],
                 kind=AdviceKind(r[2]),
-                trace=Trace(stan=r[3], terminal=r[4], amount_fen=r[5], local_time=r[6]),
-                actual_fen=r[7],
-                sealed_pan=r[8],
-                queued_us=r[9],
-                due_us=r[10],
-                tries=r[11],
+                trace=self.trace(r[1]),
+                actual_fen=r[3],
+                sealed_pan=r[4],
+                queued_us=r[5],
+                due_us=r[6],
+                tries=r[7],
             )
-            for r in rows
+            for r in rows.fetchall()
         ]
 
     def is_waiting_for(self, card: bytes) -> bool:

@@ -1,9 +1,9 @@
 """The customer's screen: one page on the loopback, pushed by the machine.
 
 A browser in kiosk mode shows it. Large type, both languages, a live region for screen readers, and
-an event for the voice guidance. It loads nothing from elsewhere. Two things may be answered, by
-touch or keyboard: how much, and whether it is one's own wish. Neither is a secret or a factor; a
-PIN is typed on the encrypting keypad and nowhere else.
+an event for the voice guidance. It loads nothing from elsewhere. What may be answered, by touch or
+keyboard: what to do, how much, to which account, and whether it is one's own wish. None of it is a
+secret or a factor; a PIN is typed on the encrypting keypad and nowhere else.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from typing import Any, Final
 from atm_face.screens import PROMPTS, Prompt, Text
 from atm_face.withdrawal import State, Withdrawal
 from atm_face.withdrawal_screens import TEXTS, Screen, screen_of
-from edge_agent.atm.dialog import AmountRange
+from edge_agent.atm.dialog import AmountRange, HeldTransfer, Service
 from edge_agent.atm.kiosk_page import PAGE
 
 LOOPBACK: Final = "127.0.0.1"
@@ -36,6 +36,20 @@ READ_S: Final = 5
 """The question can be said yes to only after so many seconds: it is to be read."""
 QUICK_FEN: Final = (10_000, 20_000, 50_000, 100_000, 200_000, 300_000)
 CHOOSE_AMOUNT: Final = Text("How much would you like to withdraw?", "请选择或输入取款金额")
+TRANSFER_AMOUNT: Final = Text("How much would you like to transfer?", "请输入转账金额")
+CHOOSE_SERVICE: Final = Text("What would you like to do?", "请选择业务")
+ENTER_PAYEE: Final = Text("Account that gets the money", "请输入收款账号")
+CHOOSE_TRANSFER: Final = Text(
+    "Which transfer made at this machine would you like to cancel?",
+    "请选择要撤销的本机转账",
+)
+SERVICES: Final = {
+    Service.CASH: Text("Withdraw cash", "取款"),
+    Service.TRANSFER: Text("Transfer to another person", "转账给他人"),
+    Service.REVOKE: Text("Cancel a transfer of the last 24 hours", "撤销24小时内的转账"),
+}
+PAYEE_DIGITS: Final = range(12, 20)
+TRANSFERS_SHOWN: Final = 4
 
 _HEADERS = (
     "Content-Security-Policy: default-src 'none'; style-src 'unsafe-inline'; script-src"
@@ -200,7 +214,8 @@ class Kiosk:
         # Only the page that this process gave out knows the key: no other page may answer.
         if not isinstance(key, str) or not secrets.compare_digest(key.encode(), self._key.encode()):
             return False
-        if not isinstance(value, int):  # true and false are whole numbers here
+        # True and false are whole numbers here; an account is digits that may begin with nought.
+        if not isinstance(value, str if form.fields["kind"] == "payee" and value else int):
             return False
         self._form = None
         form.answer.set_result(value)
@@ -246,19 +261,49 @@ class KioskDialog:
         """Show the end of a visit that came to no withdrawal."""
         self._do(self._kiosk.tell(text))
 
-    def ask_amount(self, limits: AmountRange) -> int | None:
+    def ask_amount(self, limits: AmountRange, service: Service = Service.CASH) -> int | None:
         """Let the customer choose; None for nobody, "cancel", or what the limits do not hold."""
         self._ending = None
         quick = [fen for fen in QUICK_FEN if limits.holds(fen)]
         fields = {"kind": "amount", "note_fen": limits.note_fen, "most_fen": limits.most_fen}
-        answer = self._ask("amount", CHOOSE_AMOUNT, {**fields, "quick_fen": quick})
+        text = CHOOSE_AMOUNT if service is Service.CASH else TRANSFER_AMOUNT
+        answer = self._ask("amount", text, {**fields, "quick_fen": quick})
         if isinstance(answer, bool) or not isinstance(answer, int) or not limits.holds(answer):
             return None
         return answer
 
-    def confirm(self, prompt: Prompt) -> bool:
+    def ask_service(self, services: Sequence[Service]) -> Service | None:
+        """Let the customer choose; None for nobody or "cancel"."""
+        self._ending = None
+        chosen = self._choose("service", CHOOSE_SERVICE, [SERVICES[one] for one in services])
+        return None if chosen is None else services[chosen]
+
+    def ask_payee(self) -> str | None:
+        """Let the customer enter an account; None for nobody, "cancel", or what is none."""
+        shape = {"least": PAYEE_DIGITS.start, "most": PAYEE_DIGITS.stop - 1}
+        answer = self._ask("payee", ENTER_PAYEE, {"kind": "payee", **shape})
+        is_account = isinstance(answer, str) and answer.isascii() and answer.isdigit()
+        return str(answer) if is_account and len(str(answer)) in PAYEE_DIGITS else None
+
+    def choose_transfer(self, transfers: Sequence[HeldTransfer]) -> int | None:
+        """Let the customer choose among the newest; None for nobody or "cancel"."""
+        first = max(len(transfers) - TRANSFERS_SHOWN, 0)
+        options = [_held(one) for one in transfers[first:]]
+        chosen = self._choose("choose_transfer", CHOOSE_TRANSFER, options)
+        return None if chosen is None else first + chosen
+
+    def _choose(self, screen: str, text: Text, options: Sequence[Text]) -> int | None:
+        named = [{"zh": one.zh, "en": one.en} for one in options]
+        answer = self._ask(screen, text, {"kind": "choice", "options": named})
+        if isinstance(answer, bool) or not isinstance(answer, int):
+            return None
+        return answer if 0 <= answer < len(options) else None
+
+    def confirm(self, prompt: Prompt, detail: Text | None = None) -> bool:
         """Let the customer read a question; only a yes is one."""
-        fields = {"kind": "confirm", "wait_s": self._read_s}
+        fields: dict[str, Any] = {"kind": "confirm", "wait_s": self._read_s}
+        if detail is not None:
+            fields["detail"] = {"zh": detail.zh, "en": detail.en}
         return self._ask(prompt.value.lower(), PROMPTS[prompt], fields) is True
 
     def _ask(self, screen: str, text: Text, fields: dict[str, Any]) -> object:
@@ -276,6 +321,11 @@ class KioskDialog:
             work.close()
         else:
             asyncio.run_coroutine_threadsafe(work, self.loop)
+
+
+def _held(transfer: HeldTransfer) -> Text:
+    yuan, tail, at = f"{transfer.amount_fen / 100:,.2f}", transfer.payee_last4, transfer.ordered_at
+    return Text(f"¥{yuan} to ···· {tail}, {at}", f"{yuan} 元，收款账号尾号 {tail}，{at}")
 
 
 def _length(head: bytes) -> int:

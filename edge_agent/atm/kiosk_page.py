@@ -19,6 +19,20 @@ PAGE: Final = """<!doctype html>
  #zh { font-size: calc(6.4 * var(--u)); font-weight: 600; line-height: 1.3; overflow-wrap: anywhere;
    word-break: keep-all; line-break: strict }
  #en { font-size: calc(3.6 * var(--u)); line-height: 1.35; color: #d7e6f5 }
+ [data-lang=en] .texts { display: flex; flex-direction: column-reverse }
+ [data-lang=en] #zh { font-size: calc(3.6 * var(--u)) !important; font-weight: 400; color: #d7e6f5 }
+ [data-lang=en] main:has(form:not([hidden])) #en { font-size: calc(4.4 * var(--u)) !important }
+ [data-lang=en] #en { font-size: calc(5.4 * var(--u)) !important; font-weight: 600; color: #fff }
+ [data-lang=en] button:has(small) { display: flex; flex-direction: column-reverse; font-size:
+   calc(2.2 * var(--u)); font-weight: 400; align-items: center; justify-content: center }
+ [data-lang=en] button small { font-size: calc(3.2 * var(--u)); font-weight: 600 }
+ #lang { position: fixed; top: calc(1.2 * var(--u)); right: calc(1.6 * var(--u));
+   min-height: calc(5.6 * var(--u)); font-size: calc(2.6 * var(--u)); background: #35506c;
+   color: #fff; padding: 0 1em }
+ #detail { font-size: calc(3.4 * var(--u)); font-weight: 600; color: #ffd75e; max-width: none }
+ #detail span { display: block }
+ #options { display: grid; gap: calc(1.3 * var(--u)); grid-template-columns: 1fr 1fr }
+ #options:has(> :nth-child(1):last-child, > :nth-child(3):last-child) { grid-template-columns: 1fr }
  #card { font-size: calc(3.9 * var(--u)); color: #ffd75e }
  #card:empty, [hidden] { display: none !important }
  #other { font-size: calc(2.9 * var(--u)); color: #d7e6f5; padding-top: calc(2 * var(--u));
@@ -42,20 +56,29 @@ PAGE: Final = """<!doctype html>
  #other { max-width: none } #other span, #hint span { display: block }
  body:has(#amount:not([hidden])) { padding: calc(1.5 * var(--u)) calc(3 * var(--u)) }
  main:has(#amount:not([hidden])) { gap: calc(1.2 * var(--u)); align-content: space-evenly }
+ main:has(#choice:not([hidden])) #zh { font-size: calc(5 * var(--u)) }
+ main:has(#choice:not([hidden])) #en { font-size: calc(3 * var(--u)) }
  main:has(#amount:not([hidden])) #zh { font-size: calc(4.6 * var(--u)) }
  main:has(#amount:not([hidden])) #en { font-size: calc(2.8 * var(--u)) }
  body:has(#amount:not([hidden])) #other { font-size: calc(2.5 * var(--u));
    padding-top: calc(1 * var(--u)) }
  @media (orientation: portrait) { :root { --u: min(1.12vw, 1vh) }
    .keys { grid-template-columns: repeat(3, 1fr) } button { min-height: calc(11 * var(--u)) }
+   #amount button { min-height: calc(9 * var(--u)) }
    body:has(#confirm:not([hidden])) #zh { font-size: calc(5.6 * var(--u)) }
-   #zh, main:has(#amount:not([hidden])) #zh { font-size: calc(6.6 * var(--u)) }
+   #zh { font-size: calc(6.6 * var(--u)) }
+   main:has(#amount:not([hidden])) #zh { font-size: calc(5 * var(--u)) }
    #en, main:has(#amount:not([hidden])) #en { font-size: calc(4.2 * var(--u)) } }
 </style>
 <main>
- <div aria-live="assertive" role="status">
+ <div aria-live="assertive" role="status"><div class="texts">
   <p id="zh" lang="zh-CN">欢迎使用，请插入银行卡</p><p id="en" lang="en">Welcome. Please insert your
-  card.</p><p id="card"></p></div>
+  card.</p></div><p id="card"></p></div>
+ <form id="choice" hidden>
+  <div id="options"></div>
+  <button type="button" class="leave" data-no>取消并退卡
+   <small>Cancel, take the card</small></button>
+ </form>
  <form id="amount" hidden>
   <output id="sum" aria-live="polite">¥ 0</output>
   <p id="hint"></p>
@@ -66,12 +89,14 @@ PAGE: Final = """<!doctype html>
    <button type="submit" class="main">确认<small>Confirm</small></button></div>
  </form>
  <form id="confirm" hidden>
+  <p id="detail"></p>
   <div class="row"><button type="button" class="leave" data-no>不办理，退卡
    <small>No, stop and return the card</small></button>
    <button type="submit" class="main" id="yes">是我本人意愿，继续
    <small>Yes, this is my own wish</small></button></div>
  </form>
 </main>
+<button type="button" id="lang" lang="en">English</button>
 <p id="other"><span lang="zh-CN">不使用人脸，或需要帮助？请到柜台办理</span>
  <span lang="en">Prefer not to use the camera, or need help? Please go to the counter.</span></p>
 <script>
@@ -82,7 +107,8 @@ PAGE: Final = """<!doctype html>
  const send = (value) => {
    if (!form) return;
    const body = JSON.stringify({ key: key.content, number: form.number, value });
-   form = null; at("amount").hidden = at("confirm").hidden = true; clearInterval(wait);
+   form = null; clearInterval(wait);
+   for (const kind of ["amount", "confirm", "choice"]) at(kind).hidden = true;
    fetch("/answer", { method: "POST", body });
  };
  const fen = () => Number(digits || "0") * 100;
@@ -91,13 +117,19 @@ PAGE: Final = """<!doctype html>
    + `<span>Multiples of ¥${yuan(form.note_fen)}, up to ¥${yuan(form.most_fen)}</span>`;
  const isGood = () => fen() > 0 && fen() <= form.most_fen && fen() % form.note_fen === 0;
  const draw = (isOff = false) => {
-   at("sum").textContent = "¥ " + yuan(fen()); at("hint").innerHTML = limits();
+   if (form.kind === "payee") {
+     at("sum").textContent = digits.replace(/(.{4})(?=.)/g, "$1 ") || "—";
+     at("hint").innerHTML = `<span>账号为 ${form.least} 至 ${form.most} 位数字</span>`
+       + `<span>${form.least} to ${form.most} digits</span>`;
+   } else { at("sum").textContent = "¥ " + yuan(fen()); at("hint").innerHTML = limits() }
    at("hint").className = isOff ? "is-off" : "";
  };
+ const hasKeys = () => form?.kind === "amount" || form?.kind === "payee";
  const press = (name) => {
-   if (!form || form.kind !== "amount") return;
+   if (!hasKeys()) return;
    if (name === "back") digits = digits.slice(0, -1);
    else if (name === "clear") digits = "";
+   else if (form.kind === "payee") digits = (digits + name).slice(0, form.most);
    else if (digits.length < 7) digits = (digits + name).replace(/^0+/, "");
    draw();
  };
@@ -108,13 +140,29 @@ PAGE: Final = """<!doctype html>
  for (const name of "1234567890") button(at("digits"), name, () => press(name));
  button(at("digits"), "清除<small>Clear</small>", () => press("clear"));
  button(at("digits"), "退格<small>Back</small>", () => press("back"));
- at("amount").onsubmit = (event) => { event.preventDefault(); isGood() ? send(fen()) : draw(true) };
+ at("amount").onsubmit = (event) => {
+   event.preventDefault();
+   if (form?.kind === "payee") digits.length >= form.least ? send(digits) : draw(true);
+   else if (form) isGood() ? send(fen()) : draw(true);
+ };
+ at("choice").onsubmit = (event) => event.preventDefault();
+ const speak = (lang) => {
+   document.body.dataset.lang = lang; document.documentElement.lang = lang;
+   at("lang").textContent = lang === "en" ? "中文" : "English";
+   at("lang").lang = lang === "en" ? "zh-CN" : "en";
+ };
+ const turn = () => speak(document.body.dataset.lang === "en" ? "zh-CN" : "en");
+ at("lang").onclick = () => { turn(); at("lang").blur() };  // else Enter would turn it again
+ speak("zh-CN");
  at("confirm").onsubmit = (event) => { event.preventDefault(); send(true) };
  for (const no of document.querySelectorAll("[data-no]")) no.onclick = () => send(false);
  addEventListener("keydown", (event) => {
+   if (event.key === "l" || event.key === "L") return turn();
    if (!form) return;
    if (event.key === "Escape") send(false);
-   else if (form.kind !== "amount" || event.target.matches?.("button") && event.key === "Enter")
+   else if (form.kind === "choice" && form.options[Number(event.key) - 1])
+     send(Number(event.key) - 1);
+   else if (!hasKeys() || event.target.matches?.("button") && event.key === "Enter")
      return;
    else if (/^[0-9]$/.test(event.key)) press(event.key);
    else if (event.key === "Backspace") press("back");
@@ -122,13 +170,20 @@ PAGE: Final = """<!doctype html>
  });
  const ask = (asked) => {
    form = asked; digits = "";
-   at("amount").hidden = asked?.kind !== "amount"; at("confirm").hidden = asked?.kind !== "confirm";
-   clearInterval(wait);
-   if (asked?.kind === "amount") {
-     at("quick").replaceChildren();
+   at("amount").hidden = !hasKeys(); at("confirm").hidden = asked?.kind !== "confirm";
+   at("choice").hidden = asked?.kind !== "choice"; at("detail").replaceChildren();
+   clearInterval(wait); at("quick").replaceChildren(); at("options").replaceChildren();
+   if (asked?.kind === "payee") draw();
+   else if (asked?.kind === "choice") asked.options.forEach((one, place) =>
+     button(at("options"), `${place + 1}. ${one.zh}<small>${one.en}</small>`, () => send(place)));
+   else if (asked?.kind === "amount") {
      for (const sum of asked.quick_fen) button(at("quick"), yuan(sum), () => send(sum));
      draw();
    } else if (asked?.kind === "confirm") {
+     for (const words of asked.detail ? [asked.detail.zh, asked.detail.en] : []) {
+       const line = document.createElement("span"); line.textContent = words;
+       at("detail").append(line);
+     }
      let left = asked.wait_s; const yes = at("yes"), label = yes.innerHTML;
      const tick = () => { yes.disabled = left > 0; yes.innerHTML = left > 0
        ? `请先阅读 ${left} 秒<small>Please read first: ${left} s</small>`
@@ -142,8 +197,10 @@ PAGE: Final = """<!doctype html>
    at("zh").textContent = shown.zh; at("en").textContent = shown.en;
    at("card").textContent = shown.asks_for_card ? "请取走银行卡 · Please take your card" : "";
    ask(shown.form);
-   if (shown.is_end) home = setTimeout(() => put({ screen: "welcome", ...start }), 10000);
-   document.dispatchEvent(new CustomEvent("qianshao-voice", { detail: shown }));
+   if (shown.is_end) home = setTimeout(() => {
+     speak("zh-CN"); put({ screen: "welcome", ...start }) }, 10000);
+   const lang = document.body.dataset.lang;
+   document.dispatchEvent(new CustomEvent("qianshao-voice", { detail: { ...shown, lang } }));
  };
  new EventSource("/events").onmessage = (event) => put(JSON.parse(event.data));
 </script></html>

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,11 +16,12 @@ from pathlib import Path
 
 import structlog
 
+from atm_face.policy import TRANSFER_DELAY_S
 from atm_face.withdrawal import Factors, Outcome, Step, Terms, Withdrawal
 from contract.accounts import CardRef
-from contract.clock import Clock
+from contract.clock import Clock, UnixMicros
 from contract.words import PinVerdict
-from edge_agent.atm.journal import Journal, JournalError, Opening
+from edge_agent.atm.journal import Journal, JournalError, Opening, WaitingTransfer
 from edge_agent.atm.reversals import ReversalQueue
 from edge_agent.atm.sealing import Seal
 from edge_agent.atm.withdrawals import Withdrawals
@@ -27,7 +29,7 @@ from edge_agent.atm_config import MachineConfig
 from hardware.atm.bank import PROFILES, AesCmac, Messages
 from hardware.atm.discovery import ServiceKind, discover, standard_publishers
 from hardware.atm.host import HostAddress, HostClient
-from hardware.atm.interface import CardSecrets, DeviceLostError, HostAnswer, Trace
+from hardware.atm.interface import CardSecrets, DeviceLostError, HostAnswer, Movement, Trace
 from hardware.atm.xfs4iot import pin_block_payload, pin_entry_payload
 from hardware.atm.xfs_client import XfsCardSlot, XfsClient, XfsDispenser
 
@@ -57,6 +59,17 @@ class Card:
 
     pan: str = field(repr=False)
     track2: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a customer asks for; the payee lives in memory for one visit."""
+
+    movement: Movement
+    amount_fen: int
+    payee: str = field(repr=False, default="")
+    transfer: str = ""
+    """Of a revocation: the id of the transfer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +128,7 @@ class Machine:
         mac_file = config.host.mac_key_file
         mac = AesCmac(mac_file.read_bytes()) if mac_file is not None else None
         self._hours = profile.utc_offset_hours
+        self.offers_transfers = config.offers_transfers and bool(profile.transfer_code)
         self.host = _Remembering(
             Messages(profile, mac),
             HostAddress(
@@ -167,6 +181,11 @@ class Machine:
         """Time at the terminal, as the host's messages have it."""
         zone = dt.timezone(dt.timedelta(hours=self._hours))
         return dt.datetime.fromtimestamp(self._clock.wall() / 1e6, zone).strftime("%Y%m%d%H%M%S")
+
+    def clock_time(self, at: UnixMicros) -> str:
+        """Hours and minutes of a moment, as customers here read them."""
+        zone = dt.timezone(dt.timedelta(hours=self._hours))
+        return dt.datetime.fromtimestamp(at / 1e6, zone).strftime("%m-%d %H:%M")
 
     # -- one visit ---------------------------------------------------------------------------------
 
@@ -227,25 +246,33 @@ class Machine:
             return False
         return all(isinstance(one, dict) and one.get("device") == "online" for one in states)
 
-    def withdraw(
-        self, visit: str, amount_fen: int, card: Card, ref: CardRef, pin: bytes, factors: Factors
+    def waiting_transfers(self, card: CardRef) -> list[WaitingTransfer]:
+        """Return what was ordered here with a card and the bank may still hold."""
+        since = self._clock.wall() - TRANSFER_DELAY_S * 1_000_000
+        return self.journal.waiting_transfers(card.hmac, since)
+
+    def serve(
+        self, visit: str, wish: Wish, card: Card, ref: CardRef, pin: bytes, factors: Factors
     ) -> Done:
-        """Run one withdrawal to its end; raises JournalError after the card is given back."""
+        """Run one request to its end; raises JournalError after the card is given back."""
         self.host.last_code = ""
-        try:
-            nonce = self._dispenser.nonce()
-        except DeviceLostError:
-            nonce = ""  # no token can be bound to it, so no cash: the dispenser refuses
+        nonce = ""  # without one no token can be bound to it: the dispenser refuses
+        if wish.movement is Movement.CASH:
+            with contextlib.suppress(DeviceLostError):
+                nonce = self._dispenser.nonce()
         opening = Opening(
             id=visit,
             terminal=self._config.terminal,
-            amount_fen=amount_fen,
+            amount_fen=wish.amount_fen,
             local_time=self.local_time(),
             card=ref.hmac,
             sealed_pan=self._seal.close(card.pan, visit),
             evidence=visit,
+            movement=wish.movement,
+            original=wish.transfer,
+            payee_last4=wish.payee[-4:],
         )
-        secrets = CardSecrets(pan=card.pan, track2="", pin_block=pin, nonce=nonce)
+        secrets = CardSecrets(pan=card.pan, track2="", pin_block=pin, nonce=nonce, payee=wish.payee)
         end = self._desk.serve(opening, factors, secrets)
         return Done(end.outcome, self.host.last_code)
 
@@ -262,4 +289,4 @@ class Machine:
             pass
 
 
-__all__ = ["Card", "Done", "JournalError", "Machine", "MachineError"]
+__all__ = ["Card", "Done", "JournalError", "Machine", "MachineError", "Wish"]

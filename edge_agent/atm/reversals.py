@@ -15,6 +15,8 @@ SETTLING_CODES = frozenset({"00", "25", "94"})
 """Done, original not found, duplicate: each ends an advice; anything else is asked again."""
 
 ALARM_TRIES = 6
+TOO_LATE_CODES = frozenset({"12", "21", "40"})
+"""Nothing to take back any more: ends the advice of a revocation, and of nothing else."""
 _FIRST_WAIT_US = 5_000_000
 _LONGEST_WAIT_US = 300_000_000
 
@@ -73,7 +75,8 @@ class ReversalQueue:
             return False
         self._journal.count_try(first.number, now + _wait_us(first.tries), now)
         code = self._send(first)
-        if code in SETTLING_CODES:
+        is_late = first.trace.original is not None and code in TOO_LATE_CODES
+        if code in SETTLING_CODES or is_late:
             self._journal.settle(first.number, code, self._clock.wall())
             self.counters["settled"] += 1
             log.info("advice_settled", number=first.number, kind=first.kind.value, code=code)

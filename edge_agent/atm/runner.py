@@ -58,8 +58,10 @@ class AtmRunner:
         dialog: Dialog | None = None,
         policy: Policy | None = None,
         spent: SpentToday | None = None,
+        is_listed: Callable[[CardRef], bool] = lambda payee: False,
     ) -> None:
-        """``account_of`` says what orders and lists mean for a card now, as a visit without faces.
+        """``account_of`` says what orders and lists mean for a card now, as a visit without faces;
+        ``is_listed`` whether nobody may send money to an account.
 
         ``dialog`` is the customer's screen; its methods are called in the machine's thread.
         """
@@ -84,6 +86,7 @@ class AtmRunner:
             dialog=self._dialog,
             policy=policy or Policy(),
             spent=spent or SpentToday(),
+            is_listed=is_listed,
         )
         for part in ("devices", "journal", "host"):
             book.register(part)

@@ -23,6 +23,8 @@ class ScriptedVisit:
     pan: str
     business: Business
     amount_fen: int
+    payee: str | None
+    """Account that a transfer goes to."""
     pin: PinVerdict
     reference: Path | None
     """Picture taken at enrolment; None with ``stranger`` unset: the card is not enrolled."""
@@ -71,6 +73,7 @@ def _visit(table: Table) -> ScriptedVisit:
         pan=table.text("pan", _pan),
         business=table.word_or("business", Business.WITHDRAW, Business),
         amount_fen=table.integer("amount_fen", 1, MAX_AMOUNT_FEN),
+        payee=table.text_or("payee", None, _pan),
         pin=table.word("pin", PinVerdict),
         reference=table.path_or("reference", None),
         stranger=table.text_or("stranger", None),

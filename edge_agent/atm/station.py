@@ -188,6 +188,7 @@ class AtmStation:
             dialog=self._dialog,
             policy=self._policy,
             spent=self._spent,
+            is_listed=self._is_listed,
         )
 
     def _make_day(self, engine: FaceEngine) -> DayVisits | None:

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from hardware.atm.interface import Advice, AdviceKind, CardSecrets, Trace
+from hardware.atm.interface import Advice, AdviceKind, CardSecrets, Movement, Trace
 from hardware.atm.iso8583 import Edition, Encoding, Format, IsoError, Message
 from hardware.atm.money import NUMERIC_CODES
 
@@ -56,6 +56,9 @@ class BankProfile:
     pin_check_code: str = ""
     """Processing code of a 0100 that moves no money and has the host judge the PIN (at most hosts a
     balance inquiry, 31xxxx). Empty: only the answer to the withdrawal tells, after the face."""
+    transfer_code: str = ""
+    """Processing code of transfers (payee in field 103) that the bank holds for the legal delay and
+    takes back on a 0400 with field 90. Empty: this bank takes none from a machine."""
     merchant_type: str = "6011"
     entry_mode: str = "051"
     """Chip with PIN; stripe is 021."""
@@ -89,6 +92,7 @@ PROFILES: Final[Mapping[str, BankProfile]] = {
             format=Format(Edition.ISO_1987, Encoding.ASCII),
             has_mac=True,
             pin_check_code="310000",
+            transfer_code="400000",
             allows_partial=True,
             sends_confirmation=True,
             token_field="62",  # noqa: S106 - a field number
@@ -149,10 +153,15 @@ class Messages:
     # -- what a terminal says ----------------------------------------------------------------------
 
     def request(self, trace: Trace, secrets: CardSecrets) -> Message:
-        """Return the 0200 of a withdrawal."""
+        """Return the 0200 of a withdrawal or transfer, or the 0400 that takes a transfer back.
+
+        Raises IsoError for a transfer where this bank takes none.
+        """
         profile = self.profile
         message = self._common(trace, secrets.pan) | {
-            "t": "0200",
+            "t": "0200" if trace.original is None else "0400",
+            "103": secrets.payee,
+            "90": "" if trace.original is None else self.original_data(trace.original),
             "35": secrets.track2,
             "52": secrets.pin_block.hex().upper(),
             "55": secrets.emv.hex().upper(),
@@ -184,7 +193,7 @@ class Messages:
         is_confirmation = advice.kind is AdviceKind.CONFIRMATION
         base = "022" if is_confirmation else "042"
         message = self._common(trace, advice.pan) | {"t": base + ("1" if advice.is_repeat else "0")}
-        message["90"] = self.original_data(trace)
+        message["90"] = self.original_data(trace.original or trace)
         if profile.reversal_has_new_stan:
             message["11"] = new_stan()
         if advice.kind is AdviceKind.PARTIAL_REVERSAL:
@@ -204,9 +213,13 @@ class Messages:
 
     def _common(self, trace: Trace, pan: str) -> Message:
         local = trace.local_time
+        is_cash = trace.movement is Movement.CASH
+        code = self.profile.processing_code if is_cash else self.profile.transfer_code
+        if not code:
+            raise IsoError("this bank takes no transfer from a machine", "3")
         return {
             "2": pan,
-            "3": self.profile.processing_code,
+            "3": code,
             "4": f"{trace.amount_fen:012}",
             "7": self._sent_at(local),
             "11": trace.stan,

@@ -105,7 +105,11 @@ class HostClient:
 
     def request(self, trace: Trace, secrets: CardSecrets) -> HostAnswer:
         """Ask for an authorisation; a wrong MAC is told, not hidden. Raises HostSilentError."""
-        answer, is_authentic = self._ask(self._messages.request(trace, secrets))
+        try:
+            message = self._messages.request(trace, secrets)
+        except IsoError as error:  # nothing was sent; the reversal that follows settles it with 25
+            raise HostSilentError(str(error)) from None
+        answer, is_authentic = self._ask(message)
         return HostAnswer(
             code=answer.get("39", ""),
             is_authentic=is_authentic,
@@ -200,7 +204,7 @@ class HostClient:
         key = (message["t"], message.get("11", ""), message.get("41", ""))
         if key in self._given_up:
             kind = "late"
-            if key[0] == "0210":
+            if key[0] in {"0210", "0410"}:
                 self._on_late(key[1])
         else:
             kind = "doubled" if key in self._answered else "unmatched"

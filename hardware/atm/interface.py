@@ -81,6 +81,16 @@ class CardResult(StrEnum):
     ABSENT = "absent"
 
 
+class Movement(StrEnum):
+    """What a request asks the host for."""
+
+    CASH = "cash"
+    TRANSFER = "transfer"
+    """To other people: the bank carries it out after the legal delay."""
+    REVOCATION = "revocation"
+    """A transfer that still waits is taken back."""
+
+
 class Dispenser(Protocol):
     """A cash dispenser. Every call may raise DeviceLostError."""
 
@@ -122,6 +132,9 @@ class Trace:
     amount_fen: int
     local_time: str
     """``YYYYMMDDhhmmss`` at the terminal."""
+    movement: Movement = Movement.CASH
+    original: Trace | None = None
+    """Of a revocation: the transfer that it takes back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +149,8 @@ class CardSecrets:
     """The dispenser's nonce: the host binds its token to it."""
     assertion: bytes = b""
     """The signed face assertion, where the host wants it."""
+    payee: str = field(repr=False, default="")
+    """Account that a transfer goes to; the journal keeps its last four digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from serial.tools.list_ports import comports
 
-BY_ID, BY_PATH = Path("/dev/serial/by-id"), Path("/dev/serial/by-path")
+ROOT = Path("/")
 _INTERFACE = re.compile(r":[0-9]+\.([0-9]+)$")
 _USB = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})")
 _PROC = Path("/proc")
@@ -33,6 +34,8 @@ class AttachedPort:
     interface: int | None = None
     """Number of the USB interface: a modem has several ports."""
     product: str | None = None
+    driver: str | None = None
+    """The kernel's driver, where it tells."""
     by_id: str | None = None
     by_path: str | None = None
 
@@ -57,9 +60,75 @@ class AttachedPort:
 Lister = Callable[[], Sequence[AttachedPort]]
 
 
-def attached_ports() -> list[AttachedPort]:
-    """List the serial devices of this machine, by path."""
-    by_id, by_path = _links(BY_ID), _links(BY_PATH)
+def attached_ports(root: Path = ROOT) -> list[AttachedPort]:
+    """List the serial devices of this machine, by path.
+
+    ``root`` is where the machine's ``sys`` and ``dev`` lie, for a container that is given the
+    host's; paths are then named below it.
+    """
+    if not (root / "sys/class/tty").is_dir():  # not Linux
+        return _ports_without_sysfs() if root == ROOT else []
+    by_id, by_path = _links(root / "dev/serial/by-id"), _links(root / "dev/serial/by-path")
+    ports = []
+    for entry in sorted((root / "sys/class/tty").iterdir()):
+        device, path = entry / "device", root / "dev" / entry.name
+        subsystem = _name_of(device / "subsystem")
+        # a serial port of the board that has no chip behind it is "platform", as pyserial has it
+        if not device.exists() or not path.exists() or subsystem in {"platform", "serial-base"}:
+            continue
+        real = _real(str(path))
+        usb = _usb_of(Path(_real(str(device))), subsystem)
+        ports.append(
+            AttachedPort(path=str(path), by_id=by_id.get(real), by_path=by_path.get(real), **usb)
+        )
+    return sorted(ports, key=lambda port: port.path)
+
+
+class _Usb(TypedDict, total=False):
+    """What sysfs tells of a port's USB interface and device."""
+
+    vid: int
+    pid: int
+    serial: str | None
+    interface: int | None
+    product: str | None
+    driver: str | None
+
+
+def _usb_of(device: Path, subsystem: str) -> _Usb:
+    """Identity of the USB device of a tty; empty where it is not on USB or is vanishing."""
+    if subsystem not in {"usb", "usb-serial"}:
+        return {}
+    interface = device.parent if subsystem == "usb-serial" else device
+    whole = interface.parent
+    try:
+        vid, pid = int(_line(whole / "idVendor"), 16), int(_line(whole / "idProduct"), 16)
+    except ValueError:
+        return {}
+    match = _INTERFACE.search(interface.name)
+    return {
+        "vid": vid,
+        "pid": pid,
+        "serial": _line(whole / "serial") or None,
+        "interface": int(match.group(1)) if match else None,
+        "product": _line(whole / "product") or None,
+        "driver": _name_of(device / "driver") or None,
+    }
+
+
+def _line(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _name_of(link: Path) -> str:
+    """Last part of where a link of sysfs leads; empty where there is none."""
+    return link.resolve().name if link.is_symlink() else ""
+
+
+def _ports_without_sysfs() -> list[AttachedPort]:
     ports = []
     for info in comports():
         match = _INTERFACE.search(info.location or "")
@@ -71,8 +140,6 @@ def attached_ports() -> list[AttachedPort]:
                 serial=info.serial_number or None,
                 interface=int(match.group(1)) if match else None,
                 product=info.product or info.description,
-                by_id=by_id.get(_real(info.device)),
-                by_path=by_path.get(_real(info.device)),
             )
         )
     return sorted(ports, key=lambda port: port.path)

@@ -72,7 +72,10 @@ class SimulatedBank:
         self.asked_fen[trace.stan] = trace.amount_fen
         is_posted = code == "00" or self._faults.posts_anyway
         if is_posted and fault is not ReplyFault.SILENT_UNPOSTED:
-            self.posted_fen[trace.stan] = trace.amount_fen
+            if trace.original is None:
+                self.posted_fen[trace.stan] = trace.amount_fen
+            else:
+                self._take_back(trace.original.stan, 0)
         self._on_done("request")
         if fault in {ReplyFault.SILENT_UNPOSTED, ReplyFault.SILENT_POSTED}:
             raise HostSilentError("no answer in time")
@@ -108,15 +111,18 @@ class SimulatedBank:
         return code
 
     def _book(self, advice: Advice) -> str:
-        stan = advice.trace.stan
+        stan = (advice.trace.original or advice.trace).stan
         if stan not in self.posted_fen:
             return "25"
         if stan in self.reversed:
             return "94"
         if advice.kind is not AdviceKind.CONFIRMATION:
-            self.reversed.add(stan)
-            self.posted_fen[stan] = advice.actual_fen
+            self._take_back(stan, advice.actual_fen)
         return "00"
+
+    def _take_back(self, stan: str, actual_fen: int) -> None:
+        self.reversed.add(stan)
+        self.posted_fen[stan] = actual_fen
 
     def echo(self) -> bool:
         """Network message."""

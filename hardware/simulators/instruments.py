@@ -289,7 +289,7 @@ def simulated(kind: str, scene: FmScene, now_us: Callable[[], int], mood: Mood) 
         case "tinysa":
             return TinySaPeer(scene, now_us, mood)
         case "rf_explorer":
-            return RfExplorerPeer(scene, now_us)
+            return RfExplorerPeer(scene, now_us, sweep_s=mood.sweep_s)
         case "nmea":
             return GnssPeer(lambda: Sky(scene.here), now_us, period_s=1.0)
         case "kraken":
@@ -308,10 +308,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--link", type=Path, required=True, help="where the device appears")
     parser.add_argument("--new-after", type=float, default=10.0, metavar="S")
     parser.add_argument("--torn", action="store_true", help="bytes in odd portions")
+    parser.add_argument(
+        "--sweep-s",
+        type=float,
+        default=0.25,
+        metavar="S",
+        help="how long a sweep takes (%(default)s; the devices take 0.25 to 1)",
+    )
     args = parser.parse_args(arguments)
     clock = SystemClock()
     scene = example_scene(args.new_after, clock.wall())
-    mood = Mood(is_torn=args.torn, sweep_s=0.25)
+    mood = Mood(is_torn=args.torn, sweep_s=args.sweep_s)
     peer = simulated(args.kind, scene, clock.wall, mood)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

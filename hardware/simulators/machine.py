@@ -59,7 +59,7 @@ class SimulatedBank:
 
     def decide(self, message: Message) -> HostAct:
         """Approve a request whose PIN block is right; 55: wrong PIN, 75: too many tries."""
-        if message["t"] not in {"0100", "0200"}:
+        if message["t"] not in {"0100", "0200", "0400"}:
             return HostAct()
         pan = message.get("2", "")
         if pan in self.blocked:

@@ -33,13 +33,16 @@ class RfExplorerPeer:
         *,
         ends_every: int = 0,
         garbage_every: int = 0,
+        sweep_s: float = 0.0,
     ) -> None:
-        """``ends_every``: every so many sweeps one ends early, as a key pressed on the device does;
+        """``sweep_s``: how long a sweep takes, 0 for tests that have no time;
+        ``ends_every``: every so many sweeps one ends early, as a key pressed on the device does;
         ``garbage_every``: every so many a torn sweep and a line of noise come instead.
         """
         self._scene = scene
         self._now_us = now_us
         self._ends_every, self._garbage_every = ends_every, garbage_every
+        self._sweep_us, self._began_us = sweep_s * 1e6, now_us()
         self._input = bytearray()
         self._khz = (430_000, 440_000)
         self._is_sweeping = False
@@ -62,8 +65,10 @@ class RfExplorerPeer:
 
     def idle(self) -> bytes:
         """A sweep, while it sweeps."""
-        if not self._is_sweeping:
+        now_us = self._now_us()
+        if not self._is_sweeping or now_us - self._began_us < self._sweep_us:
             return b""
+        self._began_us = now_us
         self._sweeps += 1
         body = self._levels()
         head = b"$S" + bytes([_POINTS])

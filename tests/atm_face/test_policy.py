@@ -83,7 +83,8 @@ def every_visit() -> Iterator[Visit]:
 
 def reasons_that_hold(visit: Visit, floor: Pad) -> Iterator[str]:
     """Independent reading of the scenario format, section 4.1, each row by itself, in its order."""
-    goes_out = visit.business.value != "deposit"
+    takes_back = visit.business.value == "revoke"  # not of the format: the money stays
+    goes_out = visit.business.value != "deposit" and not takes_back
     strengths = ["none", "challenge", "ir", "depth"]
     too_weak = strengths.index(visit.pad.value) < strengths.index(floor.value)
     if visit.has_stop and goes_out:
@@ -104,9 +105,10 @@ def reasons_that_hold(visit: Visit, floor: Pad) -> Iterator[str]:
         yield "LIVENESS_FAILED"
     if visit.is_match is False:
         yield "FACE_MISMATCH"
-    if visit.sanction is not None and (goes_out or visit.sanction.value != "JOINT-2024"):
+    is_forbidden = goes_out or (visit.sanction or "") != "JOINT-2024"
+    if visit.sanction is not None and is_forbidden and not takes_back:
         yield "NONCOUNTER_OUTFLOW_SUSPENDED"
-    if visit.list_mode.value == "OFFLINE_STALE":
+    if visit.list_mode.value == "OFFLINE_STALE" and not takes_back:
         yield "LIST_STALE"
 
 
@@ -268,6 +270,7 @@ def test_only_a_transfer_to_others_is_delayed_and_by_a_day() -> None:
         Business.DEPOSIT: 0,
         Business.TRANSFER_OWN: 0,
         Business.TRANSFER_OTHER: 86_400,
+        Business.REVOKE: 0,
     }
 
 
@@ -335,7 +338,12 @@ def test_a_list_is_stale_by_age_without_a_link_or_if_never_confirmed(
 
 
 def test_business_words_are_those_of_the_signed_message() -> None:
-    assert {business.word for business in Business} == {"withdraw", "deposit", "transfer"}
+    assert {business.word for business in Business} == {
+        "withdraw",
+        "deposit",
+        "transfer",
+        "revoke",
+    }
 
 
 def test_the_policy_does_not_load_the_face_engine() -> None:

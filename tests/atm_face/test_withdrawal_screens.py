@@ -6,6 +6,7 @@ import pytest
 
 from atm_face.withdrawal import Outcome, State, Withdrawal
 from atm_face.withdrawal_screens import TEXTS, Screen, screen_of
+from hardware.atm.interface import Movement
 
 # Words that would tell a customer, or who looks over the shoulder, why; or that blame.
 TELLING = ("police", "list", "order", "stop", "freez", "sanction", "fraud", "suspect", "fail")
@@ -16,7 +17,16 @@ SETTLED = {State.REJECTING, State.CLOSING, State.RETAINING, State.ENDED}
 def withdrawals() -> list[Withdrawal]:
     """Every state with every outcome that it can have."""
     return [
-        Withdrawal(id="w", stan="000001", terminal="T", amount_fen=1, state=state, outcome=outcome)
+        Withdrawal(
+            id="w",
+            stan="000001",
+            terminal="T",
+            amount_fen=1,
+            state=state,
+            outcome=outcome,
+            movement=movement,
+        )
+        for movement in Movement
         for state in State
         for outcome in (Outcome if state in SETTLED else [None])
     ]

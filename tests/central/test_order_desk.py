@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -37,7 +37,7 @@ from central.orders.platform import (
     load_codes,
 )
 from central.orders.sealed import SealedError, Vault, masked
-from central.orders.tree import account_tree, held_fen
+from central.orders.tree import Node, account_tree, branches, held_fen
 from central.orders.wrongly_held import Ground, wrongly_held
 from contract.accounts import card_ref
 from contract.clock import MonoMicros, UnixMicros, VirtualClock
@@ -327,6 +327,29 @@ def test_two_tiers_add_up_and_a_stop_with_its_freeze_counts_once(office: Office)
     office.order(number=NUMBERS[1], parent=card_ref(NUMBERS[0], KEY).hmac, tier=2)
     assert held_fen(office.desk.book, "C-1", NOW) == 147_500_000
     assert [node.tier for node in account_tree(office.desk.book, "C-1", NOW)] == [1, 2]
+
+
+def test_each_account_stands_once_below_its_parent_and_sums_do_not_overlap() -> None:
+    def node(name: int, parent: int | None, fen: int) -> Node:
+        above = None if parent is None else bytes([parent])
+        return Node(bytes([name]), f"{name:04}", 1, above, fen, ())
+
+    chain = [node(1, None, 5), node(2, 1, 7), node(3, 1, 11), node(4, 2, 13), node(5, 99, 17)]
+    found = branches(chain)
+    shown = [(one.node.account[0], one.depth, one.with_children_fen) for one in found]
+    assert shown == [(1, 0, 36), (2, 1, 20), (4, 2, 13), (3, 1, 11), (5, 0, 17)]
+    ring = branches([node(1, 3, 5), node(2, 1, 7), node(3, 2, 11)])
+    assert [(one.node.account[0], one.depth) for one in ring] == [(1, 0), (2, 1), (3, 2)]
+    assert ring[0].with_children_fen == 23
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 99)), max_size=9))
+def test_no_tree_loses_or_doubles_money(accounts: list[tuple[int, int, int]]) -> None:
+    every = {a: Node(bytes([a]), "0000", 1, bytes([b]), fen, ()) for a, b, fen in accounts}
+    found = branches(every.values())
+    assert sorted(one.node.account for one in found) == sorted(bytes([a]) for a in every)
+    tops = sum(one.with_children_fen for one in found if one.depth == 0)
+    assert tops == sum(node.held_fen for node in every.values())
 
 
 def test_a_watch_is_silent_for_the_machines_and_a_link_needs_an_end(office: Office) -> None:

@@ -89,6 +89,23 @@ def refusals(town: OfficeTown) -> list[str]:
     return [row.detail["reason"] for row in reversed(rows)]
 
 
+def test_the_tree_of_a_case_shows_what_is_held_to_its_areas_alone(
+    app: FastAPI, town: OfficeTown
+) -> None:
+    address = draft(app)
+    sign(app, address)
+    held = town.office.desk.book.get(bytes.fromhex(address.rpartition("/")[2])).held_fen
+    assert held
+    with person(app, "duty", Role.DUTY_OFFICER) as client:
+        page = client.get("/account-tree?case=C-1").text
+        assert f'data-held-fen="{held}"' in page
+        assert f'data-account="{NUMBER[-4:]}" data-depth="0"' in page
+        assert NUMBER not in page
+        assert "data-held-fen" not in client.get("/account-tree?case=C-2").text
+    with person(app, "far", area="110000") as client:
+        assert NUMBER[-4:] not in client.get("/account-tree?case=C-1").text
+
+
 def test_from_the_form_to_the_receipts_with_one_machine_away(
     app: FastAPI, town: OfficeTown
 ) -> None:

@@ -393,7 +393,8 @@ class Customer:
             seen.append(shown["screen"])
             form = shown["form"]
             if form is not None:
-                body = {"key": key, "number": form["number"], "value": answers[form["kind"]]}
+                value = answers.get(shown["screen"], answers.get(form["kind"], False))
+                body = {"key": key, "number": form["number"], "value": value}
                 other = http.client.HTTPConnection("127.0.0.1", self._screen, timeout=5)
                 other.request("POST", "/answer", json.dumps(body))
                 assert other.getresponse().status == 204
@@ -402,6 +403,7 @@ class Customer:
         return seen
 
 
+ASKED = "anti_fraud_voice_zh"
 FACE = """
 [atm.face]
 camera = "xfs4iot"
@@ -439,7 +441,7 @@ def test_people_are_served_with_the_machines_own_camera(tmp_path: Path, site: Si
         desk.at_work(),
     ):
         machine = MACHINE.format(atm=atm, host=host, screen=screen)
-        machine = machine.replace('customer = "machine/customer.sock"\n', "")
+        machine = machine.replace('customer = "machine/customer.sock"\n', "transfers = true\n")
         config = prepare(tmp_path, site, FACE + machine)
         text = config.read_text("utf-8").replace('script = "visits.toml"\n', "")
         config.write_text(text, "utf-8")
@@ -453,7 +455,7 @@ def test_people_are_served_with_the_machines_own_camera(tmp_path: Path, site: Si
             for _ in range(5):
                 customer = Customer(tmp_path, screen)
                 customer.come()
-                seen = customer.follow({"amount": 200_000})
+                seen = customer.follow({"service": 0, "amount": 200_000})
                 decided.append(customer.shown[-1]["screen"])
                 if decided[-1] == "done":
                     break
@@ -462,16 +464,34 @@ def test_people_are_served_with_the_machines_own_camera(tmp_path: Path, site: Si
                 assert screen_name in seen
             wrong = Customer(tmp_path, screen)
             wrong.come("wrong")
-            wrong.follow({"amount": 10_000})
+            wrong.follow({"service": 0, "amount": 10_000})
             assert "密码" in wrong.shown[-1]["zh"]
             left = Customer(tmp_path, screen)
             left.come()
-            left.follow({"amount": False})
+            left.follow({"service": 0, "amount": False})
             assert left.shown[-1]["asks_for_card"]
+            payer = Customer(tmp_path, screen)
+            payer.come()
+            payee = "6228000000000000987"
+            payer.follow({"service": 1, "payee": payee, "amount": 12_300, "confirm": True})
+            assert payer.shown[-1]["screen"] == "transfer_waits", payer.shown[-1]
+            asked = next(one["form"] for one in payer.shown if one["screen"] == ASKED)
+            assert "123.00" in asked["detail"]["zh"]
+            for wanted in ("revoked", "counter"):  # what was taken back is offered no more
+                thinker = Customer(tmp_path, screen)
+                thinker.come()
+                thinker.follow({"service": 2, "choose_transfer": 0})
+                assert thinker.shown[-1]["screen"] == wanted, thinker.shown[-1]
             assert eventually(lambda: len(central.store.snapshot(0, 100).decisions) > len(decided))
     found = central.store.snapshot(0, 100).decisions
     assert {one.decision.value for one in found} >= {"ALLOW", "DENY"}
     assert any(one.reason is not None and one.reason.value == "PIN_INVALID" for one in found)
+    moved = {one.body["business"]: one for one in found}
+    assert moved["transfer"].decision.value == "ALLOW_DELAYED"
+    assert moved["revoke"].body["revokes"] == moved["transfer"].body["visit"]
+    for file in (tmp_path / "state").iterdir():
+        if file.is_file():
+            assert payee.encode() not in file.read_bytes(), file.name
     assert (tmp_path / "state" / "visits.sqlite3").stat().st_size > 0
 
 

@@ -5,20 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import async_playwright
 
-from atm_face.screens import Prompt, Text
+from atm_face.screens import PROMPTS, Prompt, Text
 from atm_face.withdrawal import Outcome, State, Withdrawal
 from atm_face.withdrawal_screens import screen_of
 from contract.clock import UnixMicros
 from contract.orders import EndNotice, ShowNotice
 from edge_agent.atm.dialog import AmountRange
-from edge_agent.atm.kiosk import CHOOSE_AMOUNT, IDLE_AFTER_S, Kiosk, KioskDialog
+from edge_agent.atm.kiosk import (
+    CHOOSE_AMOUNT,
+    CHOOSE_SERVICE,
+    CHOOSE_TRANSFER,
+    ENTER_PAYEE,
+    IDLE_AFTER_S,
+    SERVICES,
+    Kiosk,
+    KioskDialog,
+)
 from edge_agent.atm.notices import Notices
 
 PRESENTED = Withdrawal(id="w", stan="000001", terminal="T", amount_fen=1, state=State.PRESENTED)
@@ -215,6 +226,51 @@ def test_a_browser_asks_by_touch_and_keyboard(chromium: str) -> None:
     asyncio.run(run())
 
 
+CHOICE: dict[str, Any] = {
+    "kind": "choice",
+    "options": [{"zh": t.zh, "en": t.en} for t in SERVICES.values()],
+}
+PAYEE = {"kind": "payee", "least": 12, "most": 19}
+
+
+@pytest.mark.browser
+def test_a_transfer_is_entered_and_the_language_turned_by_touch_and_keyboard(chromium: str) -> None:
+    async def run() -> None:
+        async with serving() as (kiosk, port, _), async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox"]
+            )
+            page = await browser.new_page(viewport={"width": 1024, "height": 768})
+            await page.goto(f"http://127.0.0.1:{port}/")
+            leading = "['zh', 'en'].map(id => parseFloat(getComputedStyle("
+            leading += "document.getElementById(id)).fontSize)).reduce((zh, en) => zh > en)"
+            answer = await kiosk.ask("service", CHOOSE_SERVICE, CHOICE)
+            await page.wait_for_selector("#choice:not([hidden])")
+            assert await page.evaluate(leading)
+            await page.click("#lang")
+            assert not await page.evaluate(leading)
+            await page.keyboard.press("l")
+            assert await page.evaluate(leading)
+            await page.keyboard.press("2")
+            assert await asyncio.to_thread(answer.result, 5) == 1
+            answer = await kiosk.ask("payee", ENTER_PAYEE, PAYEE)
+            await page.wait_for_selector("#amount:not([hidden])")
+            await page.keyboard.press("0")
+            await page.keyboard.press("Enter")  # one digit is no account
+            await page.wait_for_selector("#hint.is-off")
+            for digit in "62280000000":
+                await page.keyboard.press(digit)
+            await page.click("#amount button.main")
+            assert await asyncio.to_thread(answer.result, 5) == "062280000000"
+            answer = await kiosk.ask("choose_transfer", CHOOSE_TRANSFER, CHOICE)
+            await page.wait_for_selector("#choice:not([hidden])")
+            await page.click("#choice [data-no]")
+            assert await asyncio.to_thread(answer.result, 5) is False
+            await browser.close()
+
+    asyncio.run(run())
+
+
 @pytest.mark.browser
 def test_a_browser_shows_each_screen(chromium: str) -> None:
     async def run() -> None:
@@ -287,3 +343,84 @@ def test_notices_outlive_a_restart_and_end_by_order(tmp_path: Path) -> None:
     for torn in (b"", b"{}", b"[1]", b"[{}]", b"\xff"):
         path.write_bytes(torn)
         assert Notices(path, now=lambda: UnixMicros(1)).current() is None
+
+
+UNREACHABLE = """[...document.querySelectorAll("button, output, #zh, #en")].filter(one => {
+  const at = one.getBoundingClientRect();
+  if (!at.width) return false;
+  const there = document.elementFromPoint(at.x + at.width / 2, at.y + at.height / 2);
+  return !there || !(one.contains(there) || there.contains(one)
+    && !["other"].includes(there.id)) || at.top < 0 || at.bottom > innerHeight;
+}).map(one => one.id + one.textContent)"""
+"""What a customer sees or touches and something else lies over, or the edge cuts."""
+
+FORMS: dict[str, tuple[Text, dict[str, Any]]] = {
+    "service": (CHOOSE_SERVICE, CHOICE),
+    "transfers": (CHOOSE_TRANSFER, {**CHOICE, "options": [*CHOICE["options"]] * 2}),
+    "payee": (ENTER_PAYEE, PAYEE),
+    "amount": (
+        CHOOSE_AMOUNT,
+        {"kind": "amount", "note_fen": 10_000, "most_fen": 300_000, "quick_fen": [10_000] * 6},
+    ),
+    "question": (
+        Text(
+            "Has somebody told you to send this money, or asked you to keep it secret?",
+            "是否有人要求您汇款，或要求您对家人和银行保密？",
+        ),
+        {
+            "kind": "confirm",
+            "wait_s": 0,
+            "detail": {"zh": "转出 3,000.00 元至 6228 0000 0000", "en": "¥3,000.00 to 6228 …"},
+        },
+    ),
+}
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("size", [(1024, 768), (768, 1024)], ids=["wide", "tall"])
+def test_every_screen_can_be_read_and_touched_in_both_languages(
+    chromium: str, size: tuple[int, int]
+) -> None:
+    """``QIANSHAO_SCREENSHOTS=DIR`` keeps a picture of each."""
+    folder = os.environ.get("QIANSHAO_SCREENSHOTS")
+    states = [
+        replace(CLOSING, state=s, outcome=None)
+        for s in State
+        if s not in {State.CLOSING, State.ENDED}
+    ]
+    ends = [replace(CLOSING, outcome=outcome) for outcome in Outcome]
+
+    async def run() -> None:
+        async with serving() as (kiosk, port, _), async_playwright() as playwright:
+            browser = await playwright.chromium.launch(
+                executable_path=chromium, args=["--no-sandbox"]
+            )
+            page = await browser.new_page(viewport={"width": size[0], "height": size[1]})
+            await page.goto(f"http://127.0.0.1:{port}/")
+
+            async def look(name: str, text: Text) -> None:
+                await page.wait_for_function(
+                    "words => document.getElementById('zh').textContent === words", arg=text.zh
+                )
+                for language in ("zh", "en"):
+                    if folder:
+                        await page.screenshot(path=f"{folder}/{name}-{size[0]}-{language}.png")
+                    assert await page.evaluate(UNREACHABLE) == [], (name, language)
+                    if folder:
+                        await page.screenshot(path=f"{folder}/{name}-{size[0]}-{language}.png")
+                    await page.keyboard.press("l")
+
+            for withdrawal in (*states, *ends):
+                await kiosk.show(withdrawal)
+                word = withdrawal.outcome or withdrawal.state
+                await look(word.value, screen_of(withdrawal).text)
+            for prompt in Prompt:
+                await kiosk.prompt(prompt)
+                await look(f"prompt-{prompt.value}", PROMPTS[prompt])
+            for name, (text, fields) in FORMS.items():
+                await kiosk.ask(name, text, fields)
+                await page.wait_for_selector("form:not([hidden])")
+                await look(f"form-{name}", text)
+            await browser.close()
+
+    asyncio.run(run())

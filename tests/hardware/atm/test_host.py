@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from hardware.atm.bank import PROFILES, AesCmac, BankProfile, Messages, answer_type
 from hardware.atm.host import HostAddress, HostClient
-from hardware.atm.interface import Advice, AdviceKind, CardSecrets, HostSilentError, Trace
+from hardware.atm.interface import Advice, AdviceKind, CardSecrets, HostSilentError, Movement, Trace
 from hardware.atm.iso8583 import IsoError, Message
-from hardware.simulators.host import HostAct, HostFault, SimulatedHost
+from hardware.simulators.host import HOLD_S, HostAct, HostFault, SimulatedHost
 
 MAC = AesCmac(bytes(range(16)))
 TRACE = Trace(stan="000123", terminal="ATM00001", amount_fen=300_000, local_time="20261125141530")
@@ -34,6 +34,41 @@ REVERSAL = Advice(
     is_repeat=False,
     pan=SECRETS.pan,
 )
+
+
+def test_a_transfer_is_held_and_taken_back_until_it_is_due() -> None:
+    now = [0.0]
+    with SimulatedHost(messages(), now_s=lambda: now[0]) as host:
+        link = client(host, messages())
+        first, second = (
+            Trace(
+                stan=stan,
+                terminal="ATM00001",
+                amount_fen=50_000,
+                local_time="20261125120000",
+                movement=Movement.TRANSFER,
+            )
+            for stan in ("000101", "000102")
+        )
+        secrets = CardSecrets(pan="6217000000000000012", payee="6228000000000000987")
+        assert [link.request(one, secrets).code for one in (first, second)] == ["00", "00"]
+        assert host.held["000101"].payee == "6228000000000000987"
+
+        def take_back(transfer: Trace, stan: str, pan: str = secrets.pan) -> str:
+            wish = replace(transfer, stan=stan, movement=Movement.REVOCATION, original=transfer)
+            return link.request(wish, CardSecrets(pan=pan)).code
+
+        now[0] = HOLD_S - 1
+        assert take_back(first, "000103", "6217000000000000020") == "25"  # another card's
+        assert take_back(first, "000104") == "00"
+        assert take_back(first, "000105") == "94"
+        assert host.seen[-1]["t"] == "0400"
+        now[0] = HOLD_S
+        assert take_back(second, "000106") == "21"
+        assert host.carried_out() == {"000102": 50_000}
+        link.close()
+    with pytest.raises(IsoError, match="takes no transfer"):
+        Messages(PROFILES["iso87-ascii"]).request(first, secrets)
 
 
 def messages(name: str = "iso87-ascii-mac") -> Messages:

@@ -183,3 +183,14 @@ def test_uplink_bursts_are_counted_and_nobody_is_named(rate: float, low: int, hi
     for reading in readings:
         assert low <= reading.bursts_per_min <= high
         assert rate == 0 or reading.level_dbm == pytest.approx(-62.0)
+
+
+def test_an_rf_explorer_sweeps_no_faster_than_it_is_told() -> None:
+    now = [NOON_US]
+    peer = RfExplorerPeer(example_scene(0.0, NOON_US), lambda: now[0], sweep_s=0.5)
+    peer.feed(b"#\x04C0")
+    said = []
+    for _ in range(100):
+        now[0] += 100_000
+        said.append(peer.idle())
+    assert sum(line.startswith(b"$S") for line in said) == 20
