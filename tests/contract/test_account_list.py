@@ -136,7 +136,7 @@ def test_a_wrong_delta_changes_nothing(tmp_path: Path) -> None:
     old.close()
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.dictionaries(st.integers(0, 40), st.sampled_from([STOPPED, SANCTIONED]), max_size=30),
     st.dictionaries(st.integers(0, 40), st.sampled_from([None, STOPPED, SANCTIONED]), max_size=15),
