@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def test_the_demo_without_recordings_says_so_and_loses_nothing(tmp_path: Path) -> None:
-    with DemoProcess(tmp_path / "demo", seconds=20, field_data=None) as demo:
+    with DemoProcess(tmp_path / "demo", seconds=32, field_data=None) as demo:
         status, summary = demo.summary()
         words = "\n".join(demo.words)
     assert "no recordings (QIANSHAO_FIELD_DATA)" in words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import signal
 import time
@@ -83,8 +84,10 @@ def test_a_puback_removes_nothing_and_the_message_comes_again(site: Site) -> Non
     uplink = site.uplink(outbox)
     with running(intake, uplink):
         outbox.put(2)
-        taken = take(intake, 4)
-        assert sorted(d.payload for d in taken) == [b"message 1"] * 2 + [b"message 2"] * 2
+        came = collections.Counter(d.payload for d in take(intake, 4))
+        while min(came[b"message 1"], came[b"message 2"]) < 2:  # a slow machine repeats one first
+            came.update(d.payload for d in take(intake, 1))
+        assert set(came) == {b"message 1", b"message 2"}
         assert eventually(lambda: uplink.status().pubacks >= 3)  # the birth, both messages at least
         assert eventually(lambda: uplink.status().resent >= 2)
         assert outbox.seqs == [1, 2]
