@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -66,22 +66,27 @@ def attached_ports(root: Path = ROOT) -> list[AttachedPort]:
     ``root`` is where the machine's ``sys`` and ``dev`` lie, for a container that is given the
     host's; paths are then named below it.
     """
-    if not (root / "sys/class/tty").is_dir():  # not Linux
-        return _ports_without_sysfs() if root == ROOT else []
+    ports = _ports_here() if root == ROOT else _ports_below(root)
     by_id, by_path = _links(root / "dev/serial/by-id"), _links(root / "dev/serial/by-path")
+    for place, port in enumerate(ports):
+        real = _real(port.path)
+        ports[place] = replace(port, by_id=by_id.get(real), by_path=by_path.get(real))
+    return sorted(ports, key=lambda port: port.path)
+
+
+def _ports_below(root: Path) -> list[AttachedPort]:
+    """Ports of another tree of sysfs: pyserial, which lists this machine, knows only ``/sys``."""
+    ttys = root / "sys/class/tty"
     ports = []
-    for entry in sorted((root / "sys/class/tty").iterdir()):
+    for entry in ttys.iterdir() if ttys.is_dir() else ():
         device, path = entry / "device", root / "dev" / entry.name
         subsystem = _name_of(device / "subsystem")
         # a serial port of the board that has no chip behind it is "platform", as pyserial has it
-        if not device.exists() or not path.exists() or subsystem in {"platform", "serial-base"}:
+        if not device.exists() or not path.exists() or subsystem == "platform":
             continue
-        real = _real(str(path))
         usb = _usb_of(Path(_real(str(device))), subsystem)
-        ports.append(
-            AttachedPort(path=str(path), by_id=by_id.get(real), by_path=by_path.get(real), **usb)
-        )
-    return sorted(ports, key=lambda port: port.path)
+        ports.append(AttachedPort(path=str(path), **usb))
+    return ports
 
 
 class _Usb(TypedDict, total=False):
@@ -128,10 +133,11 @@ def _name_of(link: Path) -> str:
     return link.resolve().name if link.is_symlink() else ""
 
 
-def _ports_without_sysfs() -> list[AttachedPort]:
+def _ports_here() -> list[AttachedPort]:
     ports = []
     for info in comports():
         match = _INTERFACE.search(info.location or "")
+        tty = ROOT / "sys/class/tty" / Path(info.device).name
         ports.append(
             AttachedPort(
                 path=info.device,
@@ -140,9 +146,10 @@ def _ports_without_sysfs() -> list[AttachedPort]:
                 serial=info.serial_number or None,
                 interface=int(match.group(1)) if match else None,
                 product=info.product or info.description,
+                driver=None if info.vid is None else _name_of(tty / "device/driver") or None,
             )
         )
-    return sorted(ports, key=lambda port: port.path)
+    return ports
 
 
 def _real(path: str) -> str:

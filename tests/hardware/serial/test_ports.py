@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 import tty
+from pathlib import Path
 
 import pytest
+from serial.tools.list_ports import comports
 
 from hardware.serial.ports import AttachedPort, NoSuchPort, attached_ports, other_readers, resolve
 from hardware.serial.transport import PortError, open_transport
@@ -86,9 +88,18 @@ def test_the_stable_name_of_a_port_finds_it_again() -> None:
         assert resolve(port.stable_url, PORTS) == port.path
 
 
-def test_this_machine_can_be_listed() -> None:
-    for port in attached_ports():
-        assert port.path.startswith("/dev/")
+def test_every_port_of_this_machine_is_listed_also_from_its_own_tree(tmp_path: Path) -> None:
+    """A container's view of the host, a link to this machine's own root, misses none of them."""
+    here = {port.path: port for port in attached_ports()}
+    assert set(here) == {info.device for info in comports()}
+    (tmp_path / "host").symlink_to("/")
+    there = {
+        port.path.removeprefix(str(tmp_path / "host")): port
+        for port in attached_ports(tmp_path / "host")
+    }
+    assert set(here) <= set(there)
+    for path, port in here.items():
+        assert (there[path].vid, there[path].serial) == (port.vid, port.serial)
 
 
 def test_another_program_at_the_device_is_named() -> None:
