@@ -12,17 +12,9 @@ import pytest
 from hypothesis import settings
 
 from qianshao.bench_postgresql import PostgresServer, find_binaries
+from tests.needs import missing
 
 settings.register_profile("soak", max_examples=5000, deadline=None)
-
-REQUIRE_ALL = os.environ.get("QIANSHAO_REQUIRE_ALL") == "1"
-
-
-def _missing(what: str) -> None:
-    """Skip by name; under QIANSHAO_REQUIRE_ALL=1 fail instead."""
-    if REQUIRE_ALL:
-        pytest.fail(f"{what} (QIANSHAO_REQUIRE_ALL=1)")
-    pytest.skip(what)
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +22,16 @@ def field_data() -> Path:
     """Folder of the recorded field data."""
     folder = Path(os.environ.get("QIANSHAO_FIELD_DATA", "../shared/data")).resolve()
     if not (folder / "cellular").is_dir():
-        _missing(f"no recorded field data: QIANSHAO_FIELD_DATA, tried {folder}")
+        missing(f"no recorded field data: QIANSHAO_FIELD_DATA, tried {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def reference(field_data: Path) -> Path:
+    """Folder of the field's tables, beside the recordings."""
+    folder = field_data.parent / "reference"
+    if not folder.is_dir():
+        missing(f"no field tables: tried {folder}")
     return folder
 
 
@@ -39,7 +40,7 @@ def chromium() -> str:
     """Path of Debian's Chromium."""
     path = shutil.which("chromium")
     if path is None:
-        _missing("chromium is not installed (Debian package chromium)")
+        missing("chromium is not installed (Debian package chromium)")
         raise AssertionError
     return path
 
@@ -49,7 +50,7 @@ def mosquitto() -> str:
     """Path of Debian's mosquitto broker."""
     path = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if path is None:
-        _missing("mosquitto is not installed (Debian package mosquitto)")
+        missing("mosquitto is not installed (Debian package mosquitto)")
         raise AssertionError
     return path
 
@@ -59,7 +60,7 @@ def mosquitto_clients() -> tuple[str, str]:
     """Paths of mosquitto_pub and mosquitto_sub, tools that know nothing of this system."""
     tools = shutil.which("mosquitto_pub"), shutil.which("mosquitto_sub")
     if tools[0] is None or tools[1] is None:
-        _missing("mosquitto_pub is not installed (Debian package mosquitto-clients)")
+        missing("mosquitto_pub is not installed (Debian package mosquitto-clients)")
         raise AssertionError
     return tools[0], tools[1]
 
@@ -75,7 +76,7 @@ def softhsm() -> str:
     )
     found = [str(p) for place in places for p in Path("/").glob(f"{place[1:]}/libsofthsm2.so")]
     if not found or shutil.which("softhsm2-util") is None:
-        _missing("SoftHSM is not installed (Debian package softhsm2)")
+        missing("SoftHSM is not installed (Debian package softhsm2)")
         raise AssertionError
     return found[0]
 
@@ -84,7 +85,7 @@ def softhsm() -> str:
 def postgresql() -> Iterator[PostgresServer]:
     """Debian's PostgreSQL, started for these tests in a folder of its own."""
     if find_binaries() is None:
-        _missing("PostgreSQL is not installed (Debian package postgresql)")
+        missing("PostgreSQL is not installed (Debian package postgresql)")
         raise AssertionError
     with PostgresServer() as server:
         yield server
@@ -94,4 +95,4 @@ def postgresql() -> Iterator[PostgresServer]:
 def atheris() -> None:
     """The coverage-guided fuzzer, where it has a wheel for this machine."""
     if importlib.util.find_spec("atheris") is None:
-        _missing("atheris has no wheel for this machine")
+        missing("atheris has no wheel for this machine")

@@ -6,8 +6,6 @@ import csv
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "mechanisms.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (M\d\d) \| ([^|]+) \| (works|partly|not yet) \| ([^|]+) \|$", TEXT, re.M)
@@ -27,10 +25,7 @@ def test_every_place_it_names_is_there_and_what_works_names_one() -> None:
         assert places or state != "works", name
 
 
-def test_it_agrees_with_the_field_datas_table(field_data: Path) -> None:
-    table = field_data.parent / "reference" / "mechanisms.csv"
-    if not table.exists():
-        pytest.skip("no table of mechanisms beside the field data")
-    with table.open(encoding="utf-8-sig", newline="") as file:
+def test_it_agrees_with_the_field_datas_table(reference: Path) -> None:
+    with (reference / "mechanisms.csv").open(encoding="utf-8-sig", newline="") as file:
         wanted = [row["id"] for row in csv.DictReader(file)]
     assert [row[0] for row in ROWS] == wanted

@@ -51,8 +51,8 @@ longer to commit gets duplicates."""
 
 _LIMITS_CONSUMERS = (2, 15)
 """From this version on a stream has a limited number of consumers, and each subscription with
-QoS 1 is one: with some 250 devices the central itself could subscribe to nothing any more. Older
-versions have no limit and refuse the setting."""
+QoS 1 is one: with some 250 devices the central itself could subscribe to nothing any more. To
+older versions neither this nor the store's patience is written: tried with 2.15 alone."""
 
 _STORE_PATIENCE_S = 60
 """A session whose message is not on disk so soon is ended. Its own five seconds ended hundreds at

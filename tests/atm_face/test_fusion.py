@@ -11,6 +11,7 @@ from atm_face.fusion import FusionError, fused
 from atm_face.images import decode_image
 from atm_face.simulated import made_up_template
 from hardware.simulators import portraits
+from tests.needs import missing
 
 PICTURES = [portraits.portrait(), portraits.rotated(10), portraits.noisy(40), portraits.turned(20)]
 
@@ -31,7 +32,7 @@ def test_dlib_vectors_keep_their_distance() -> None:
     try:
         engine = FaceRecognitionEngine()
     except EngineError:
-        pytest.skip("dlib is not installed")
+        missing("dlib is not installed")
     frames = templates(engine, 2)
     mean = fused(engine, frames)
     half = [1 - engine.compare(mean, frame) for frame in frames]

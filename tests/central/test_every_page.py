@@ -53,6 +53,7 @@ from tests.central.kit import (
 from tests.central.office import filled_office
 from tests.central.signing import browser_cookie, site_of_app
 from tests.central.tiles import pmtiles
+from tests.needs import missing
 from tests.samples import a_detection
 
 pytestmark = pytest.mark.browser
@@ -258,7 +259,7 @@ def watched(app: FastAPI, server: WebServer, browser: Browser) -> Iterator[Watch
 @pytest.fixture(scope="session")
 def axe() -> str:
     if not AXE.is_file():
-        pytest.skip("axe-core is not there: requirements/pages.py found no registry")
+        missing("axe-core is not there: requirements/pages.py found no registry")
     return AXE.read_text(encoding="utf-8")
 
 
@@ -327,7 +328,7 @@ def test_every_page_is_accessible_and_keeps_to_its_policy(
 
 def test_the_map_is_drawn_and_names_what_is_on_it(watched: Watched) -> None:
     if not (VENDOR / "maplibre-gl.mjs").is_file():
-        pytest.skip("the map's library is not there: requirements/pages.py found no registry")
+        missing("the map's library is not there: requirements/pages.py found no registry")
     page = watched.page
     page.goto(f"{watched.server.url}map?lang=en")
     page.wait_for_selector("#map[data-state=drawn]", timeout=60_000)

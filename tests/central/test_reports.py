@@ -39,7 +39,6 @@ from tests.samples import a_detection
 AREA = "370800"
 BROADCAST = AlertKind.BLACK_BROADCAST_SUSPECTED
 KEEPER = Actor("qian", frozenset({Role.REVIEWER}), frozenset({AREA}))
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "report_figures.csv"
 
 
 def at(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> UnixMicros:
@@ -341,9 +340,9 @@ def test_a_true_change_is_never_flagged(now: int, base: int) -> None:
     assert not flagged or now == base
 
 
-@pytest.mark.skipif(not REFERENCE.exists(), reason="needs ../shared/reference/report_figures.csv")
-def test_every_figure_of_the_reference_table_is_reproduced_or_flagged() -> None:
-    found = audit_text(REFERENCE.read_text(encoding="utf-8"))
+@pytest.mark.field_data
+def test_every_figure_of_the_reference_table_is_reproduced_or_flagged(reference: Path) -> None:
+    found = audit_text((reference / "report_figures.csv").read_text(encoding="utf-8"))
     wrong = {
         (f.place, None if f.audit is None else f.audit.verdict)
         for f in found

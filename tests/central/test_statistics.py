@@ -205,12 +205,9 @@ def test_a_wrong_figure_is_flagged_with_what_its_parts_give() -> None:
     assert audit_share(1, 0, "3%").verdict is Verdict.NO_BASE
 
 
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference" / "report_figures.csv"
-
-
-@pytest.mark.skipif(not REFERENCE.exists(), reason="needs ../shared/reference/report_figures.csv")
-def test_the_audit_agrees_with_the_reference_table() -> None:
-    with REFERENCE.open(encoding="utf-8", newline="") as file:
+@pytest.mark.field_data
+def test_the_audit_agrees_with_the_reference_table(reference: Path) -> None:
+    with (reference / "report_figures.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["seed"] == "AUDIT"]
     assert len(rows) == 5
     for row in rows:

@@ -35,7 +35,7 @@ from contract.cosign import SignedOrder
 from contract.keyfiles import evidence_signer
 from contract.keys import KeySigner, public_pem
 from contract.orders import AccountHold, AccountRelease, OrderBody
-from contract.words import DeviceKind, OrderType
+from contract.words import DecisionReason, DeviceKind, OrderType
 from edge_agent.identity import TLS_KEY_FILE
 from hardware.atm.xfs4iot import Dialect
 from hardware.atm.xfs_client import XfsClient
@@ -383,7 +383,10 @@ class Customer:
         stream.request("GET", "/events")
         answer = stream.getresponse()
         while not (self.shown and self.shown[-1]["is_end"]):
-            text = answer.readline().decode()
+            try:
+                text = answer.readline().decode()
+            except TimeoutError:
+                pytest.fail(f"the page stopped after {[one['screen'] for one in self.shown]}")
             if not text.startswith("data: "):
                 continue
             shown = json.loads(text.removeprefix("data: "))
@@ -404,6 +407,7 @@ class Customer:
 
 
 ASKED = "anti_fraud_voice_zh"
+PAYEE = "6228000000000000987"
 FACE = """
 [atm.face]
 camera = "xfs4iot"
@@ -470,13 +474,14 @@ def test_people_are_served_with_the_machines_own_camera(tmp_path: Path, site: Si
             left.come()
             left.follow({"service": 0, "amount": False})
             assert left.shown[-1]["asks_for_card"]
-            payer = Customer(tmp_path, screen)
-            payer.come()
-            payee = "6228000000000000987"
-            payer.follow({"service": 1, "payee": payee, "amount": 12_300, "confirm": True})
-            assert payer.shown[-1]["screen"] == "transfer_waits", payer.shown[-1]
-            asked = next(one["form"] for one in payer.shown if one["screen"] == ASKED)
-            assert "123.00" in asked["detail"]["zh"]
+            _transfer(tmp_path, screen, "transfer_waits")
+            desk.appoint()
+            until = UnixMicros(SystemClock().wall() + HOUR_US)
+            desk.order(
+                OrderType.STOP_PAYMENT, AccountHold(account=card_ref(PAYEE, KEY), until=until)
+            )
+            assert eventually(lambda: not central.store.pending_orders(int(desk.now)), 20)
+            _transfer(tmp_path, screen, "counter")
             for wanted in ("revoked", "counter"):  # what was taken back is offered no more
                 thinker = Customer(tmp_path, screen)
                 thinker.come()
@@ -486,13 +491,26 @@ def test_people_are_served_with_the_machines_own_camera(tmp_path: Path, site: Si
     found = central.store.snapshot(0, 100).decisions
     assert {one.decision.value for one in found} >= {"ALLOW", "DENY"}
     assert any(one.reason is not None and one.reason.value == "PIN_INVALID" for one in found)
-    moved = {one.body["business"]: one for one in found}
-    assert moved["transfer"].decision.value == "ALLOW_DELAYED"
-    assert moved["revoke"].body["revokes"] == moved["transfer"].body["visit"]
+    moved = {one.decision.value: one for one in found if one.body["business"] == "transfer"}
+    taken_back = next(one for one in found if one.body["business"] == "revoke")
+    assert taken_back.body["revokes"] == moved.pop("ALLOW_DELAYED").body["visit"]
+    (refused,) = moved.values()
+    assert refused.reason is DecisionReason.LISTED_PAYEE
     for file in (tmp_path / "state").iterdir():
         if file.is_file():
-            assert payee.encode() not in file.read_bytes(), file.name
+            assert PAYEE.encode() not in file.read_bytes(), file.name
     assert (tmp_path / "state" / "visits.sqlite3").stat().st_size > 0
+
+
+def _transfer(folder: Path, screen: int, end: str) -> None:
+    """Ask for a transfer, and be asked whether sum and account are meant."""
+    payer = Customer(folder, screen)
+    payer.come()
+    payer.follow({"service": 1, "payee": PAYEE, "amount": 12_300, "confirm": True})
+    assert payer.shown[-1]["screen"] == end, payer.shown[-1]
+    asked = [one["form"]["detail"]["zh"] for one in payer.shown if one["screen"] == ASKED]
+    assert all("123.00" in detail for detail in asked)
+    assert bool(asked) is (end == "transfer_waits")
 
 
 def _listens(port: int) -> bool:
