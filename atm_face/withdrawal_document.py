@@ -198,23 +198,22 @@ def _guards(row: Row) -> str:
 _MEASURED = """
 ## Measured
 
-2026-11-25, two cores shared with other work:
+2026-11-26, two cores:
 
 | what | command | figure |
 |---|---|---|
 | every fault, every power cut | `qianshao atm simulate --faults all --json` | \
-34,326 runs, 12 of 12 states, 25 of 25 faults, 0 violations, 246 s beside another test run |
-| each of the 33 guards taken away | `make soak` (`test_every_missing_guard_is_found`) | \
-all found, 10 s |
+42,034 runs, 12 of 12 states, 25 of 25 faults, 0 violations, 404 s |
+| each of the 47 guards taken away | `make soak` (`test_every_missing_guard_is_found`) | \
+all found, 57 s |
 | 1,000 withdrawals against `iso8583sim` (drop, close, delay, decline) | `make soak` \
-(`test_a_thousand_withdrawals`) | 777 completed, 173 reversed, 50 declined; 152 silences, 52 late \
+(`test_a_thousand_withdrawals`) | 779 completed, 171 reversed, 50 declined; 150 silences, 50 late \
 answers; 0 unaccounted |
 | an order from its arrival at the ATM to its enforcement, p95 of 40 each | `qianshao bench atm` | \
-stop 5 ms, its release 3 ms; freeze 2 ms, its release 3 ms |
-| policy with 10 million listed accounts, p95 | `qianshao bench atm` | 0.03 ms |
+stop 6.1 ms, its release 6.9 ms; freeze 5.4 ms, its release 4.9 ms |
+| policy with 10 million listed accounts, p95 | `qianshao bench atm` | 0.1 ms |
+| a whole decision, our part, p95 | `qianshao bench atm` | 222 ms (400 asked) |
 
-A whole decision, our part, took 128 ms at its 95th percentile on a quiet machine (`qianshao bench
-atm`; 400 asked), and 630 ms beside a test run that had both cores.
 Over a real broker a stop and its release are each enforced within a second of being sent
 (`tests/edge_agent/atm/test_agent.py`).
 """
