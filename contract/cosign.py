@@ -2,6 +2,10 @@
 
 Officers sign at different times and places, so the content is encoded once, each signs it, and the
 parts are put together in the order of their key ids: the same signatures give the same bytes.
+
+An officer's key lies in a file and signs RFC 9052's structure itself, or in an authenticator, whose
+WebAuthn assertion is over that structure's hash (:mod:`contract.webauthn`). The second kind says so
+in its protected header, as critical, so that a reader who does not know it refuses it.
 """
 
 from __future__ import annotations
@@ -14,8 +18,17 @@ from typing import Any
 import cbor2
 
 from contract.codec import DecodeError, decode, encode, from_map, to_map
-from contract.keys import Algorithm, PublicKey, Signer, verifies
-from contract.orders import RULES, Order, OrderBody
+from contract.keys import (
+    Algorithm,
+    PublicKey,
+    Signer,
+    algorithm_of,
+    key_id,
+    load_public_pem,
+    verifies,
+)
+from contract.orders import RULES, Officer, Officers, Order, OrderBody
+from contract.webauthn import Passkey, WebAuthnError, check_assertion, unpack
 from contract.words import OrderRefusal, OrderType, Signatory
 
 CONTENT_TYPE = "application/vnd.qianshao.order+cbor"
@@ -24,7 +37,9 @@ MAX_ORDER_BYTES = 48 * 1024
 """So that its delivery stays within the longest message of the contract."""
 
 _COSE_SIGN = 98
-_HEADER_ALG, _HEADER_CONTENT_TYPE, _HEADER_KID = 1, 3, 4
+_HEADER_ALG, _HEADER_CRITICAL, _HEADER_CONTENT_TYPE, _HEADER_KID = 1, 2, 3, 4
+_HEADER_CREDENTIAL = -65537
+"""Of the range for private use (RFC 9052 section 11.1): the id of a WebAuthn credential."""
 _BODY_KEY = 11  # beside the keys of Order, in the same map
 _TYPE_KEY, _ID_KEY = 2, 1
 _MAX_CLAIMED_TYPE = 40
@@ -53,6 +68,8 @@ class OrderKey:
     owner: str
     signatories: frozenset[Signatory]
     public: PublicKey
+    passkey: Passkey | None = None
+    """The WebAuthn credential that holds it; None: it signs itself."""
 
 
 FindOrderKey = Callable[[bytes], OrderKey | None]
@@ -75,6 +92,8 @@ class SignedOrder:
     body: OrderBody
     raw: bytes
     signers: tuple[str, ...]
+    kids: tuple[bytes, ...]
+    """Ids of the keys that signed."""
 
     @property
     def digest(self) -> bytes:
@@ -121,6 +140,38 @@ def signer_header(algorithm: Algorithm, kid: bytes) -> bytes:
     return encode({_HEADER_ALG: int(algorithm), _HEADER_KID: kid})
 
 
+def passkey_header(algorithm: Algorithm, kid: bytes, credential_id: bytes) -> bytes:
+    """Encode the protected header of a signer whose key is a WebAuthn credential's."""
+    return encode(
+        {
+            _HEADER_ALG: int(algorithm),
+            _HEADER_CRITICAL: [_HEADER_CREDENTIAL],
+            _HEADER_KID: kid,
+            _HEADER_CREDENTIAL: credential_id,
+        }
+    )
+
+
+def officer_header(officer: Officer) -> bytes:
+    """Encode the protected header under which an officer signs with this key."""
+    public = load_public_pem(officer.public_pem)
+    algorithm, kid = algorithm_of(public), key_id(public)
+    if officer.credential_id is None:
+        return signer_header(algorithm, kid)
+    return passkey_header(algorithm, kid, officer.credential_id)
+
+
+def officer_key(bundle: Officers, officer: Officer) -> OrderKey:
+    """Return an officer's key as orders are verified with it."""
+    passkey = None
+    if officer.credential_id is not None:
+        passkey = Passkey(
+            credential_id=officer.credential_id, rp_id=bundle.rp_id, origins=bundle.origins
+        )
+    public = load_public_pem(officer.public_pem)
+    return OrderKey(officer.officer, frozenset({Signatory.OFFICER}), public, passkey)
+
+
 def check_signature(
     content: bytes, signature: Signature, *, tenant: str, find_key: FindOrderKey
 ) -> OrderKey:
@@ -162,7 +213,8 @@ def open_order(raw: bytes, *, tenant: str, find_key: FindOrderKey) -> SignedOrde
         _check_signers(order.type, keys)
     except OrderError as error:
         raise OrderError(error.refusal, error.detail, order_id=order_id, type_=type_) from None
-    return SignedOrder(order, body, raw, tuple(sorted({key.owner for key in keys})))
+    owners = tuple(sorted({key.owner for key in keys}))
+    return SignedOrder(order, body, raw, owners, tuple(key_id(key.public) for key in keys))
 
 
 def _parts(raw: bytes) -> tuple[bytes, list[Signature]]:
@@ -194,14 +246,32 @@ def _signature(part: Any, number: int) -> Signature:
     return Signature(part[0], part[2])
 
 
-def _signer_of(protected: bytes) -> tuple[int, bytes]:
+@dataclass(frozen=True, slots=True)
+class _Signer:
+    """What a protected header says."""
+
+    algorithm: int
+    kid: bytes
+    credential_id: bytes | None
+
+
+def _signer_of(protected: bytes) -> _Signer:
     header: Any = decode(protected, "signature")
-    if not isinstance(header, dict) or set(header) != {_HEADER_ALG, _HEADER_KID}:
+    plain = {_HEADER_ALG, _HEADER_KID}
+    if not isinstance(header, dict) or set(header) not in (
+        plain,
+        plain | {_HEADER_CRITICAL, _HEADER_CREDENTIAL},
+    ):
         raise DecodeError("signature", "expected algorithm and key id")
     algorithm, kid = header[_HEADER_ALG], header[_HEADER_KID]
     if type(algorithm) is not int or algorithm not in set(Algorithm) or not isinstance(kid, bytes):
         raise DecodeError("signature", "unknown algorithm or key id")
-    return algorithm, kid
+    if len(header) == len(plain):
+        return _Signer(algorithm, kid, None)
+    credential_id = header[_HEADER_CREDENTIAL]
+    if header[_HEADER_CRITICAL] != [_HEADER_CREDENTIAL] or not isinstance(credential_id, bytes):
+        raise DecodeError("signature", "expected a credential id, marked as critical")
+    return _Signer(algorithm, kid, credential_id)
 
 
 def _verified(
@@ -209,22 +279,44 @@ def _verified(
 ) -> list[OrderKey]:
     if not signatures:
         raise OrderError(OrderRefusal.NOT_SIGNED, "it bears no signature")
-    keys: list[OrderKey] = []
-    for part in signatures:
-        try:
-            algorithm, kid = _signer_of(part.protected)
-        except DecodeError as error:
-            raise OrderError(OrderRefusal.MALFORMED, str(error)) from error
-        key = find_key(kid)
-        if key is None:
-            raise OrderError(OrderRefusal.UNKNOWN_SIGNER, f"no key {kid.hex()[:16]}")
-        data = _to_be_signed(part.protected, tenant, content)
-        if not verifies(key.public, algorithm, data, part.value):
-            raise OrderError(
-                OrderRefusal.BAD_SIGNATURE, f"signature of {key.owner} does not verify"
-            )
-        keys.append(key)
-    return keys
+    return [_verified_one(content, part, tenant, find_key) for part in signatures]
+
+
+def _verified_one(content: bytes, part: Signature, tenant: str, find_key: FindOrderKey) -> OrderKey:
+    try:
+        signer = _signer_of(part.protected)
+    except DecodeError as error:
+        raise OrderError(OrderRefusal.MALFORMED, str(error)) from error
+    key = find_key(signer.kid)
+    if key is None:
+        raise OrderError(OrderRefusal.UNKNOWN_SIGNER, f"no key {signer.kid.hex()[:16]}")
+    known = None if key.passkey is None else key.passkey.credential_id
+    if signer.credential_id != known:
+        # A key has one way of signing: the header says another one, or another credential.
+        raise OrderError(
+            OrderRefusal.UNKNOWN_SIGNER, f"not the way in which this key of {key.owner} signs"
+        )
+    data = _to_be_signed(part.protected, tenant, content)
+    if key.passkey is not None:
+        _check_passkey(part.value, signer.algorithm, data, key, key.passkey)
+    elif not verifies(key.public, signer.algorithm, data, part.value):
+        raise OrderError(OrderRefusal.BAD_SIGNATURE, f"signature of {key.owner} does not verify")
+    return key
+
+
+def _check_passkey(
+    value: bytes, algorithm: int, data: bytes, key: OrderKey, passkey: Passkey
+) -> None:
+    if algorithm != algorithm_of(key.public):
+        raise OrderError(OrderRefusal.BAD_SIGNATURE, f"{key.owner} signs with another algorithm")
+    try:
+        check_assertion(unpack(value), data, key.public, passkey)
+    except DecodeError as error:
+        raise OrderError(OrderRefusal.MALFORMED, str(error)) from error
+    except WebAuthnError as error:
+        raise OrderError(
+            OrderRefusal.BAD_SIGNATURE, f"signature of {key.owner} does not count: {error}"
+        ) from error
 
 
 def _read(content: bytes) -> tuple[Order, OrderBody]:

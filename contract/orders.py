@@ -16,6 +16,7 @@ from contract.codec import Key, Scalar, Values
 from contract.keys import key_id, load_public_pem
 from contract.messages import ID_BYTES
 from contract.topics import Channel, check_id
+from contract.webauthn import MAX_CREDENTIAL_ID, check_place
 from contract.words import DeviceKind, OrderType, Signatory
 
 VERSION = 1
@@ -165,14 +166,24 @@ class CallVanOff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Officer:
-    """One officer's key. Whoever is not in the newest bundle signs nothing."""
+    """One officer's key, of a file or of an authenticator.
+
+    Whoever is not in the newest bundle signs nothing.
+    """
 
     officer: Annotated[str, Key(0, "officer's id; the two signatures come from two of them")]
     public_pem: Annotated[str, Key(1, "public key, PEM")]
     valid_from: Annotated[UnixMicros, Key(2, "signs orders issued from then on")]
     valid_until: Annotated[UnixMicros, Key(3, "and before")]
+    credential_id: Annotated[
+        bytes | None, Key(4, "WebAuthn credential that holds the key; absent: a key file")
+    ] = None
 
     def __post_init__(self) -> None:
+        if self.credential_id is not None and not (
+            1 <= len(self.credential_id) <= MAX_CREDENTIAL_ID
+        ):
+            raise ValueError(f"a credential id has 1 to {MAX_CREDENTIAL_ID} bytes")
         if not _OFFICER.fullmatch(self.officer):
             raise ValueError("an officer's id has 1 to 40 of a-z, 0-9 and . _ -")
         if not self.public_pem.isascii():
@@ -186,10 +197,17 @@ class Officers:
 
     bundle: Annotated[int, Key(0, "version; an older one than the present is refused")]
     officers: Annotated[tuple[Officer, ...], Key(1, "who may sign")]
+    rp_id: Annotated[str, Key(2, "domain that all WebAuthn credentials are bound to")] = ""
+    origins: Annotated[tuple[str, ...], Key(3, "pages on which they may be used")] = ()
 
     def __post_init__(self) -> None:
         if self.bundle < 1:
             raise ValueError("versions begin at 1")
+        credentials = [e.credential_id for e in self.officers if e.credential_id is not None]
+        if len(set(credentials)) != len(credentials):
+            raise ValueError("one credential stands twice")
+        if credentials or self.rp_id or self.origins:
+            check_place(self.rp_id, self.origins)
         kids = [key_id(load_public_pem(entry.public_pem)) for entry in self.officers]
         if len(set(kids)) != len(kids):
             raise ValueError("one key for two officers would be one person signing twice")

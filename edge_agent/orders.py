@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from sqlite3 import Connection
-from typing import Any
 
 import structlog
 
@@ -23,6 +22,7 @@ from contract.cosign import (
     OrderKey,
     SignedOrder,
     claimed_id,
+    officer_key,
     open_order,
     order_digest,
     read_body,
@@ -289,10 +289,10 @@ class OrderDesk:
         self, signed: SignedOrder, refuse: Callable[[OrderRefusal, str], OrderError]
     ) -> None:
         issued = signed.order.issued_at
-        for entry in self._officers():
-            if entry.officer in signed.signers and not (
-                entry.valid_from <= issued < entry.valid_until
-            ):
+        for entry in self._officers().officers:
+            # An officer may have several keys: what counts is the one that signed.
+            did_sign = key_id(load_public_pem(entry.public_pem)) in signed.kids
+            if did_sign and not entry.valid_from <= issued < entry.valid_until:
                 raise refuse(OrderRefusal.UNKNOWN_SIGNER, f"{entry.officer} might not sign then")
 
     def _insert(self, db: Connection, signed: SignedOrder, attempt: int) -> None:
@@ -430,17 +430,15 @@ class OrderDesk:
         if starts[0] is not None and starts[0] >= MAX_STARTS:
             self.roll_back()
 
-    def _officers(self) -> tuple[Any, ...]:
+    def _officers(self) -> Officers:
         found = self._store.bundle("officers")
         body = None if found is None else read_body(found[2])
-        return body.officers if isinstance(body, Officers) else ()
+        return body if isinstance(body, Officers) else Officers(bundle=1, officers=())
 
     def _order_keys(self) -> Callable[[bytes], OrderKey | None]:
-        keys: dict[bytes, OrderKey] = {}
-        for entry in self._officers():
-            public = load_public_pem(entry.public_pem)
-            role = frozenset({Signatory.OFFICER})
-            keys[key_id(public)] = OrderKey(entry.officer, role, public)
+        bundle = self._officers()
+        known_keys = [officer_key(bundle, entry) for entry in bundle.officers]
+        keys = {key_id(key.public): key for key in known_keys}
 
         def find(kid: bytes) -> OrderKey | None:
             central, root = self._me.find_central(kid), self._me.find_root(kid)

@@ -12,9 +12,17 @@ from central.store.orders import Pending
 from central.store.sql import SqlStore
 from contract import Clock, seal
 from contract.clock import MonoMicros, UnixMicros, machine_boot_id
-from contract.cosign import FindOrderKey, OrderKey, SignedOrder, open_order, read_body, read_order
+from contract.cosign import (
+    FindOrderKey,
+    OrderKey,
+    SignedOrder,
+    officer_key,
+    open_order,
+    read_body,
+    read_order,
+)
 from contract.envelope import NO_PREVIOUS
-from contract.keys import CENTRAL, KeySigner, Signer, key_id, load_public_pem
+from contract.keys import CENTRAL, KeySigner, Signer, key_id
 from contract.messages import Body, OrderDelivery, TimeHint
 from contract.orders import RULES, Officers
 from contract.topics import Channel, down
@@ -47,12 +55,14 @@ def order_keys(store: SqlStore, signer: KeySigner, at: UnixMicros | None = None)
             return own
         raw = store.newest_order(OrderType.OFFICERS)
         bundle = None if raw is None else read_body(raw)
-        for entry in bundle.officers if isinstance(bundle, Officers) else ():
+        if not isinstance(bundle, Officers):
+            return None
+        for entry in bundle.officers:
             if at is not None and not entry.valid_from <= at < entry.valid_until:
                 continue
-            public = load_public_pem(entry.public_pem)
-            if key_id(public) == kid:
-                return OrderKey(entry.officer, frozenset({Signatory.OFFICER}), public)
+            key = officer_key(bundle, entry)
+            if key_id(key.public) == kid:
+                return key
         return None
 
     return find

@@ -8,19 +8,22 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import UnixMicros
 from contract.clock import ClockQuality, MonoMicros
 from contract.codec import decode, from_map
+from contract.cosign import assemble, order_content, sign_content
 from contract.envelope import NO_PREVIOUS, seal
 from contract.keys import KeySigner
 from contract.messages import OrderResult, TimeHint, order_result_id
-from contract.orders import AccountRelease, Configuration, ReportHealth
+from contract.orders import AccountRelease, Configuration, Officer, Officers, ReportHealth
 from contract.topics import Channel
 from contract.words import DecisionReason, DeviceKind, OrderOutcome, OrderRefusal, OrderType
 from edge_agent.orders import MAX_REFUSALS_A_MINUTE, TRIAL_US, OrderDesk
+from tests.authenticator import ORIGIN, PRESENT, RP_ID, Authenticator
 from tests.edge_agent.order_desks import BOOT, Bench, with_officers
 from tests.orders import (
     CARD,
@@ -29,6 +32,7 @@ from tests.orders import (
     NOW,
     OFFICERS,
     TENANT,
+    a_body,
     an_order,
     delivered,
     officers,
@@ -167,6 +171,37 @@ def test_without_the_bundle_no_officer_is_known_and_a_removed_one_no_more(bench:
     assert told(bench, desk, delivered(older)) == [("refused", "old_version")]
     by_the_others = signed(by=[OFFICERS["wang"], OFFICERS["zhao"]])
     assert told(bench, desk, delivered(by_the_others)) == [("applied", "")]
+
+
+def bundle_of(*officers: Officer, number: int) -> bytes:
+    body = Officers(bundle=number, officers=officers, rp_id=RP_ID, origins=(ORIGIN,))
+    return delivered(signed(OrderType.OFFICERS, 2000 + number, body=body))
+
+
+def test_an_authenticator_signs_beside_a_key_file_until_it_is_taken_off(bench: Bench) -> None:
+    desk = bench.open()
+    wang = Authenticator("wang", ec.derive_private_key(7, ec.SECP256R1()))
+    li = officers("li").officers[0]
+    # Its own key file begins to count only later: that is no reason against the authenticator.
+    later = dataclasses.replace(officers("wang").officers[0], valid_from=UnixMicros(NOW + HOUR_US))
+
+    def stop(number: int, who: Authenticator = wang) -> bytes:
+        content = order_content(
+            an_order(OrderType.STOP_PAYMENT, number), a_body(OrderType.STOP_PAYMENT)
+        )
+        part = sign_content(content, tenant=TENANT, signer=KeySigner(OFFICERS["li"]))
+        return delivered(assemble(content, [part, who.sign(content)]))
+
+    told(bench, desk, bundle_of(li, wang.entry, later, number=1))
+    assert told(bench, desk, stop(1)) == [("applied", "")]
+    unverified = dataclasses.replace(wang, flags=PRESENT)
+    elsewhere = dataclasses.replace(wang, client={"origin": "https://evil.example"})
+    for number, who in ((2, unverified), (3, elsewhere)):
+        assert told(bench, desk, stop(number, who)) == [("refused", "bad_signature")]
+    by_file = delivered(signed(number=4, by=[OFFICERS["li"], OFFICERS["wang"]]))
+    assert told(bench, desk, by_file) == [("refused", "unknown_signer")]
+    told(bench, desk, bundle_of(li, later, number=2))
+    assert told(bench, desk, stop(5)) == [("refused", "unknown_signer")]
 
 
 def test_a_clock_set_back_over_a_restart_revives_no_order(bench: Bench, desk: OrderDesk) -> None:
