@@ -264,7 +264,10 @@ def _officers(office: _Office) -> OfficersDesk:
     from central.orders.officers import OfficersDesk
 
     signer = central_signer(office.settings)
-    return OfficersDesk(office.store, SystemClock(), signer, office.settings.tenant)
+    settings = office.settings
+    return OfficersDesk(
+        office.store, SystemClock(), signer, settings.tenant, place=settings.orders.passkeys
+    )
 
 
 def _officers_list(args: argparse.Namespace, office: _Office) -> int:
@@ -304,6 +307,7 @@ def _say_bundle(args: argparse.Namespace, bundle: Bundle | None) -> int:
             "key": kid_of(entry).hex(),
             "valid_from": rfc3339(entry.valid_from),
             "valid_until": rfc3339(entry.valid_until),
+            "kind": "key_file" if entry.credential_id is None else "passkey",
         }
         for entry in (() if bundle is None else bundle.officers)
     ]
@@ -313,7 +317,7 @@ def _say_bundle(args: argparse.Namespace, bundle: Bundle | None) -> int:
         return 0
     print(f"version {version}")
     for row in rows:
-        print(f"{row['officer']:20} {row['key'][:16]} until {row['valid_until']}")
+        print(f"{row['officer']:20} {row['key'][:16]} {row['kind']:8} until {row['valid_until']}")
     return 0
 
 

@@ -170,7 +170,9 @@ def open_office(
         codes=codes,
         bank=chosen,
         desk=desk,
-        officers=OfficersDesk(store, clock, signer, settings.tenant, publish),
+        officers=OfficersDesk(
+            store, clock, signer, settings.tenant, publish, settings.orders.passkeys
+        ),
         tenant=settings.tenant,
         account_key=account_key or account_key_file(settings),
     )

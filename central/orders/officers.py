@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from central.actor import Actor, Role
 from central.audit import record
 from central.orders.dispatch import order_keys, take_order
+from central.orders.passkeys import PasskeyDesk, PasskeyError
+from central.orders.settings import PasskeyPlace
 from central.store.sql import SqlStore
 from contract.clock import Clock, UnixMicros
 from contract.cosign import OrderError, SignedOrder, read_body, read_order, sign_order
@@ -45,6 +47,8 @@ class Bundle:
     issued_at: UnixMicros
     expires: UnixMicros
     officers: tuple[Officer, ...]
+    place: PasskeyPlace | None
+    """Where its passkeys may be used; None: it has none."""
 
 
 def kid_of(officer: Officer) -> bytes:
@@ -62,13 +66,18 @@ class OfficersDesk:
         signer: KeySigner,
         tenant: str,
         publish: Callable[[bytes], SignedOrder] | None = None,
+        place: PasskeyPlace | None = None,
     ) -> None:
-        """``publish``: the running central's; None: the store keeps it for that one to send."""
+        """``publish``: the running central's; None: the store keeps it for that one to send.
+
+        ``place``: where passkeys are used from now on; None: as the newest bundle says.
+        """
         self._store = store
         self._clock = clock
         self._signer = signer
         self._tenant = tenant
         self._publish = publish or self._keep
+        self.passkeys = PasskeyDesk(store, clock, tenant, place)
 
     def _keep(self, raw: bytes) -> SignedOrder:
         find_key = order_keys(self._store, self._signer)
@@ -90,6 +99,7 @@ class OfficersDesk:
                 issued_at=order.issued_at,
                 expires=order.expires,
                 officers=body.officers,
+                place=PasskeyPlace(rp_id=body.rp_id, origins=body.origins) if body.rp_id else None,
             )
             found.append(bundle)
         return found
@@ -103,8 +113,19 @@ class OfficersDesk:
             if entry.officer == name and entry.valid_from <= at < entry.valid_until
         ]
 
-    def add(self, by: Actor | str, name: str, pem: str, days: int = LIFE_DAYS) -> Bundle:
-        """Let a person's key sign, from now on; raises OfficerError."""
+    def add(
+        self,
+        by: Actor | str,
+        name: str,
+        pem: str,
+        days: int = LIFE_DAYS,
+        *,
+        credential_id: bytes | None = None,
+    ) -> Bundle:
+        """Let a person's key sign, from now on; raises OfficerError.
+
+        ``credential_id``: the passkey that holds it; None: a key file does.
+        """
         person = self._store.person(name)
         if person is None or person.disabled_at is not None:
             raise OfficerError(f"there is nobody called {name[:40]!r} who may sign in")
@@ -120,6 +141,7 @@ class OfficersDesk:
                 public_pem=public_pem(public),
                 valid_from=now,
                 valid_until=UnixMicros(now + days * DAY_US),
+                credential_id=credential_id,
             )
         except (ValueError, TypeError) as error:
             raise OfficerError(f"this is no public key in PEM (Ed25519, P-256): {error}") from None
@@ -128,6 +150,25 @@ class OfficersDesk:
         if any(kid_of(known) == kid for known in before):
             raise OfficerError("this key is in the bundle already: each officer has their own")
         return self._issue(by, "officers.add", (*before, entry), name, kid)
+
+    def accept(self, by: Actor | str, kid: bytes, days: int = LIFE_DAYS) -> Bundle:
+        """Let a passkey that waits sign, from now on; raises OfficerError."""
+        try:
+            found = self.passkeys.find(kid)
+            made = self.add(
+                by, found.person, found.public_pem, days, credential_id=found.credential_id
+            )
+            self.passkeys.drop(by, kid, "passkey.accept")
+        except PasskeyError as error:
+            raise OfficerError(str(error)) from None
+        return made
+
+    def refuse(self, by: Actor | str, kid: bytes) -> None:
+        """Let a passkey that waits never sign; raises OfficerError."""
+        try:
+            self.passkeys.drop(by, kid, "passkey.refuse")
+        except PasskeyError as error:
+            raise OfficerError(str(error)) from None
 
     def remove(self, by: Actor | str, kid: bytes) -> Bundle:
         """Let a key sign nothing more, wherever its bundle arrives; raises OfficerError."""
@@ -139,9 +180,15 @@ class OfficersDesk:
         return self._issue(by, "officers.remove", rest, gone.officer, kid)
 
     def renew_due(self) -> int:
-        """Send the same officers anew before the delivery of their bundle ends."""
+        """Send the same officers anew before the delivery of their bundle ends.
+
+        Also where the pages on which their passkeys are used have changed since.
+        """
         newest = self.newest()
-        if newest is None or newest.expires - self._clock.wall() > _RENEW_BEFORE_US:
+        if newest is None:
+            return 0
+        has_moved = self._place_of(newest.officers) != newest.place
+        if not has_moved and newest.expires - self._clock.wall() > _RENEW_BEFORE_US:
             return 0
         self._issue(CENTRAL, "officers.renew", newest.officers, "", b"")
         return 1
@@ -149,6 +196,15 @@ class OfficersDesk:
     def _officers(self) -> tuple[Officer, ...]:
         newest = self.newest()
         return () if newest is None else newest.officers
+
+    def _place_of(self, officers: tuple[Officer, ...]) -> PasskeyPlace | None:
+        """Return what a bundle of these officers says of the place of passkeys."""
+        if all(entry.credential_id is None for entry in officers):
+            return None
+        if self.passkeys.place is not None:
+            return self.passkeys.place
+        newest = self.newest()
+        return None if newest is None else newest.place
 
     def _issue(
         self, by: Actor | str, action: str, officers: tuple[Officer, ...], name: str, kid: bytes
@@ -165,8 +221,14 @@ class OfficersDesk:
             not_before=UnixMicros(now - DAY_US),  # a device's clock may be behind
             expires=UnixMicros(now + _BUNDLE_LIFE_US),
         )
-        body = Officers(bundle=version, officers=officers)
+        place = self._place_of(officers)
         try:
+            body = Officers(
+                bundle=version,
+                officers=officers,
+                rp_id="" if place is None else place.rp_id,
+                origins=() if place is None else place.origins,
+            )
             raw = sign_order(order, body, tenant=self._tenant, signers=[self._signer])
             with self._store.transaction() as tx:
                 detail = {"officer": name, "key": kid.hex()[:16], "bundle": version}

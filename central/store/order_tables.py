@@ -29,3 +29,13 @@ order_counter = _table(
     _need("id", sa.BigInteger, primary_key=True),
     _need("last", sa.BigInteger),
 )
+
+waiting_passkeys = _table(
+    "waiting_passkeys",
+    _need("kid", sa.LargeBinary, primary_key=True),
+    _need("person", sa.Text, sa.ForeignKey("people.name")),
+    _need("credential_id", sa.LargeBinary),
+    _need("public_pem", sa.Text),
+    _need("made_at", sa.BigInteger),
+)
+sa.Index("waiting_passkeys_by_person", waiting_passkeys.c.person, waiting_passkeys.c.made_at)

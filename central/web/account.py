@@ -27,6 +27,7 @@ from central.web.access import (
     public,
     visitor_of,
 )
+from central.web.passkeys import own_passkeys
 from central.web.site import Site, SiteOf
 
 router = APIRouter(include_in_schema=False)
@@ -175,6 +176,7 @@ def _account(
             for s in site.people.open_sessions(person.name)
         ],
         "broken_until_text": "",
+        **own_passkeys(site, visitor),
     }
     if visitor.session is not None and visitor.session.broken_until > now:
         until = time_or_none(visitor.session.broken_until)

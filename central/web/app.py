@@ -49,6 +49,7 @@ from central.web import (
     outreach_pages,
     outside,
     pages,
+    passkeys,
     refunds,
     reports,
     stream,
@@ -116,7 +117,7 @@ def create_app(
     app.state.site = site
     for module in (
         *(pages, alerts, allow, intake, cases, clocks, outside, dispatch, refunds, fleet),
-        *(chart, reports, office, account, orders, order, officers),
+        *(chart, reports, office, account, passkeys, orders, order, officers),
         *(list_pages, key_pages, number_pages, unit_pages, outreach_pages),
         *(api, features, exports, stream),
     ):

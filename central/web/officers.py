@@ -47,6 +47,7 @@ def _page(
                 "kid": kid_of(entry).hex(),
                 "from_text": presenter.moment(entry.valid_from),
                 "until_text": presenter.moment(entry.valid_until),
+                "is_passkey": entry.credential_id is not None,
                 "is_over": not entry.valid_from <= now < entry.valid_until,
             }
             for entry in newest
@@ -57,11 +58,23 @@ def _page(
             for person in site.store.people()
             if person.disabled_at is None and not SIGNING_ROLES.isdisjoint(person.roles)
         ],
+        waiting=[] if site.orders is None else _waiting(site, presenter),
         days=LIFE_DAYS,
         problem=problem,
         pem=pem,
         is_open=site.orders is not None,
     )
+
+
+def _waiting(site: Site, presenter: Presenter) -> list[dict[str, str]]:
+    return [
+        {
+            "officer": one.person,
+            "kid": one.kid.hex(),
+            "made_text": presenter.moment(one.made_at),
+        }
+        for one in office_of(site).officers.passkeys.waiting()
+    ]
 
 
 def _bundle(site: Site, presenter: Presenter, bundle: Bundle) -> dict[str, Any]:

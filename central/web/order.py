@@ -21,6 +21,7 @@ from central.orders.sealed import masked, masked_name
 from central.orders.signing import (
     MAX_BYTES,
     SigningError,
+    passkey_jobs,
     read_signatures,
     signing_file,
     signing_jobs,
@@ -39,6 +40,7 @@ from central.web.orders import (
 )
 from central.web.present import Presenter
 from central.web.site import Site, SiteOf
+from contract.orders import Officer
 from contract.words import OrderOutcome
 
 MAX_ANSWERS = 300
@@ -86,7 +88,9 @@ def _page(
         history=[_event(presenter, event) for event in _events(together)],
         targets=[name.hex() for name in record.application.targets],
         jobs=_jobs(office, to_sign, keys),
+        passkeys=_passkeys(office, to_sign, keys),
         has_key=bool(keys),
+        has_key_file=any(key.credential_id is None for key in keys),
         is_to_sign=bool(to_sign),
         has_signed=actor.name in record.signers,
         is_draft=record.state is OrderState.DRAFTED,
@@ -108,9 +112,25 @@ def _to_sign(
     ]
 
 
-def _jobs(office: OrderOffice, orders: Sequence[OrderRecord], keys: Sequence[Any]) -> str:
-    contents = {o.application.order_id: office.desk.content(o.application.order_id) for o in orders}
-    return json.dumps(signing_jobs(contents, keys, office.tenant), separators=(",", ":"))
+def _contents(office: OrderOffice, orders: Sequence[OrderRecord]) -> dict[bytes, bytes]:
+    return {o.application.order_id: office.desk.content(o.application.order_id) for o in orders}
+
+
+def _jobs(office: OrderOffice, orders: Sequence[OrderRecord], keys: Sequence[Officer]) -> str:
+    jobs = signing_jobs(_contents(office, orders), keys, office.tenant)
+    return json.dumps(jobs, separators=(",", ":"))
+
+
+def _passkeys(
+    office: OrderOffice, orders: Sequence[OrderRecord], keys: Sequence[Officer]
+) -> list[dict[str, str]]:
+    """Return a person's passkeys, each with what one press of it signs."""
+    newest = office.officers.newest()
+    place = None if newest is None else newest.place
+    return [
+        {"key": job["key"], "job": json.dumps(job, separators=(",", ":"))}
+        for job in passkey_jobs(_contents(office, orders), keys, office.tenant, place)
+    ]
 
 
 def _account(
@@ -250,9 +270,8 @@ def to_sign(site: SiteOf, actor: Signatory, order: OrderName) -> Response:
     office, record = office_of(site), the_order(site, actor, order)
     together = members(office.desk.records(), record, lambda one: True)
     wanted = _to_sign(office, actor, together)
-    contents = {o.application.order_id: office.desk.content(o.application.order_id) for o in wanted}
     return Response(
-        signing_file(contents, office.tenant),
+        signing_file(_contents(office, wanted), office.tenant),
         media_type="application/json",
         headers={"content-disposition": f'attachment; filename="order-{order[:8]}.tosign.json"'},
     )

@@ -93,6 +93,7 @@ def told(trial: Trial) -> list[str]:
     """Say how an order is tried."""
     first, second = trial.officers
     return [
-        f"orders  {first} and {second} (same password) sign with {trial.keys}/NAME.pem; "
+        f"orders  {first} and {second} (same password) sign with {trial.keys}/NAME.pem, or with "
+        "a passkey under the name localhost; "
         f"try a stop on {PAN}, {HOLDER}, {AMOUNT_FEN // 100} yuan at {trial.transfer}",
     ]

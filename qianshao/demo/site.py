@@ -176,6 +176,7 @@ def prepare(folder: Path, http_port: int) -> Site:
             'bank = "simulated"',
             'accounts = "bank.json"',
             f'tenant_key_file = "{ATM}/card.key"',
+            f'passkey_origins = ["http://localhost:{site.http_port}"]',
             *_place(ATM, 25.0430, 102.7060),
         ],
     )

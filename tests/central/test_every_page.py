@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -24,7 +25,9 @@ from central.dissuasion import Outcome, Risk, Step
 from central.hub import Hub
 from central.intake import IntakeDesk
 from central.lists import ListKeeper, WireHolds
+from central.orders.office import OrderOffice
 from central.orders.sealed import Vault
+from central.orders.settings import PasskeyPlace
 from central.places import Place
 from central.refund_desk import RefundDesk
 from central.refunds import Claim
@@ -39,6 +42,7 @@ from contract.codec import rfc3339
 from contract.keys import KeySigner, public_pem
 from contract.topics import Lane
 from contract.words import DeviceKind, Level, Presence, Severity
+from tests.authenticator import ORIGIN, RP_ID, Authenticator
 from tests.central.kit import (
     CENTRAL_KEY,
     START,
@@ -179,6 +183,17 @@ def draw_up_lists(central: Central, site: Site) -> None:
         tx.update_device("atm-1", health={"parts": [part], "uptime_s": 1}, health_at=START)
 
 
+def make_passkeys(office: OrderOffice) -> None:
+    """A passkey that signs, and one that waits for the administrator."""
+    office.officers.passkeys.place = PasskeyPlace(rp_id=RP_ID, origins=(ORIGIN,))
+    keys = [ec.derive_private_key(number, ec.SECP256R1()) for number in (7, 8)]
+    signs, waits = (Authenticator("tester", key, bytes([n])) for n, key in enumerate(keys))
+    office.officers.add("root", "tester", signs.entry.public_pem, credential_id=b"a credential")
+    desk, actor = office.officers.passkeys, Actor("tester", frozenset(Role), frozenset())
+    client_data = waits.client_data("webauthn.create", desk.challenge("tester", "token"))
+    desk.offer(actor, "token", waits.attestation(), client_data)
+
+
 def fill_units(central: Central, site: Site) -> None:
     """A unit that fell silent, refused rows, a block to answer, a person refused thrice, a text."""
     officer = Actor("lin", frozenset(Role), frozenset({"000000"}))
@@ -230,6 +245,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     places = {"van-1": Place(25.04, 102.71), "atm-1": Place(25.03, 102.70)}
     chosen = settings(central.path.parent, places=places)
     office = filled_office(central, chosen, central.clock)
+    make_passkeys(office)
     made = create_app(
         central.store, Hub(), chosen, lambda: central.ingest.status, order_office=office
     )
