@@ -5,6 +5,9 @@ STAMP := .venv/.installed
 # Much of the suite waits for brokers and browsers. A file stays on one worker.
 WORKERS ?= 2
 
+# Every process that a test or the demo starts would compile all its modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test lint format schemas bench soak clean lock firmware
 
 setup: $(STAMP)

@@ -32,6 +32,7 @@ from central.orders import OrderDispatcher, order_keys
 from central.orders.bank import BankFileError
 from central.orders.office import open_office
 from central.orders.platform import PlatformError
+from central.own_key import central_signer
 from central.store.interface import StoreUnavailableError
 from central.store.migrations import MigrationError
 from central.store.opening import open_store
@@ -46,8 +47,8 @@ from central.web.security import BindError, check_bind
 from central.web.server import WebServer
 from central.webhooks import Courier, WebhookError
 from contract.clock import SystemClock
-from contract.keyfiles import KeyFileError, evidence_signer
-from contract.keys import KeySigner, public_pem
+from contract.keyfiles import KeyFileError
+from contract.keys import public_pem
 from contract.settings import ConfigError
 from mqtt_bridge.brokers.interface import Broker, BrokerError, DeviceGrant
 from mqtt_bridge.brokers.managed import Listener
@@ -94,11 +95,6 @@ def spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLD)
-
-
-def central_signer(settings: CentralSettings) -> KeySigner:
-    """Return the key that signs receipts, born here on first use."""
-    return evidence_signer(settings.folder / "evidence.key.pem")
 
 
 class Central:

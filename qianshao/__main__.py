@@ -11,8 +11,10 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeAlias
 
 Command = Callable[[argparse.Namespace], int]
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -205,7 +207,7 @@ def _bench(args: argparse.Namespace) -> int:
     return main_bench(args)
 
 
-def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_processes(commands: _Commands) -> None:
     """``agent`` and ``central``: the two long-running processes."""
     for name, sentence, run in (
         ("agent", "run an agent: the sensors of a van, or an ATM", _agent),
@@ -223,7 +225,7 @@ def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]
             add_commands(parser)
 
 
-def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_demo(commands: _Commands) -> None:
     sentence = "the whole system on this machine, with recordings or simulated devices"
     demo = commands.add_parser("demo", help=sentence, description=sentence)
     demo.add_argument(
@@ -239,7 +241,7 @@ def _add_demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     demo.set_defaults(run=_demo)
 
 
-def _add_rf(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_rf(commands: _Commands) -> None:
     from qianshao.replay import add_arguments
 
     rf = commands.add_parser("rf", help="radio: replay recordings, watch live, learn baselines")
@@ -252,7 +254,7 @@ def _add_rf(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _add_rf_learn(kinds)
 
 
-def _add_rf_live(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_rf_live(kinds: _Commands) -> None:
     from qianshao.band_view import add_watch_arguments
     from qianshao.scan import add_arguments as add_scan_arguments
 
@@ -266,7 +268,7 @@ def _add_rf_live(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     scan.set_defaults(run=_scan)
 
 
-def _add_rf_learn(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_rf_learn(kinds: _Commands) -> None:
     from qianshao import rf_campaign, rf_learn, rf_learn_sms, rf_month, rf_sign
 
     sentence = "learn what genuine cells look like here, from recordings or a live drive"
@@ -291,7 +293,7 @@ def _add_rf_learn(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     month.set_defaults(run=_month)
 
 
-def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_devices(commands: _Commands) -> None:
     from qianshao.devices import add_arguments
 
     sentence = "list what is plugged in and what would be done with it; opens nothing"
@@ -300,7 +302,7 @@ def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     devices.set_defaults(run=_devices)
 
 
-def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_face(commands: _Commands) -> None:
     from qianshao.face import add_verify_arguments
     from qianshao.face_camera import add_camera_arguments
     from qianshao.face_compare import add_compare_arguments
@@ -350,7 +352,7 @@ def _add_face(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     serve.set_defaults(run=_serve_templates)
 
 
-def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_atm(commands: _Commands) -> None:
     from qianshao.atm import add_open_arguments, add_simulate_arguments
 
     atm = commands.add_parser("atm", help="the withdrawal: simulate it under every fault")
@@ -365,7 +367,7 @@ def _add_atm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     opens.set_defaults(run=_atm_open)
 
 
-def _add_assertion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_assertion(commands: _Commands) -> None:
     from qianshao.assertion import add_serve_arguments, add_verify_arguments
 
     assertion = commands.add_parser("assertion", help="face assertions for a bank's host")
@@ -386,7 +388,7 @@ def _fleet(args: argparse.Namespace) -> int:
     return main_simulate(args)
 
 
-def _add_fleet(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_fleet(commands: _Commands) -> None:
     from qianshao.fleet.options import add_arguments
 
     fleet = commands.add_parser("fleet", help="many simulated stations over a real broker")
@@ -397,7 +399,7 @@ def _add_fleet(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     simulate.set_defaults(run=_fleet)
 
 
-def _add_identities(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_identities(commands: _Commands) -> None:
     from qianshao.identities import add_ca_commands, add_device_commands
 
     ca = commands.add_parser("ca", help="the central's certificate authority")
@@ -406,21 +408,21 @@ def _add_identities(commands: argparse._SubParsersAction[argparse.ArgumentParser
     add_device_commands(device.add_subparsers(required=True, metavar="WHAT"))
 
 
-def _add_order(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_order(commands: _Commands) -> None:
     from qianshao.order_sign import add_order_commands
 
     order = commands.add_parser("order", help="an officer's key, and signing orders with it")
     add_order_commands(order.add_subparsers(required=True, metavar="WHAT"))
 
 
-def _add_outbox(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_outbox(commands: _Commands) -> None:
     from qianshao.outbox_desk import add_outbox_commands
 
     outbox = commands.add_parser("outbox", help="what a device still has to say")
     add_outbox_commands(outbox.add_subparsers(required=True, metavar="WHAT"))
 
 
-def _add_report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_report(commands: _Commands) -> None:
     from qianshao.report import add_report_commands
 
     report = commands.add_parser("report", help="daily and monthly figures, and their audit")
@@ -433,7 +435,7 @@ def _doctor(args: argparse.Namespace) -> int:
     return main_doctor(args)
 
 
-def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_doctor(commands: _Commands) -> None:
     sentence = "what is wrong with this installation, in plain words; disturbs nothing that runs"
     doctor = commands.add_parser("doctor", help=sentence, description=sentence)
     doctor.add_argument(
@@ -443,7 +445,7 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     doctor.set_defaults(run=_doctor)
 
 
-def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_bench(commands: _Commands) -> None:
     sentence = "ratios against named peers, measured side by side in one run"
     bench = commands.add_parser("bench", help=sentence, description=sentence)
     bench.add_argument(
@@ -466,36 +468,48 @@ def _add_bench(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     bench.set_defaults(run=_bench)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+_ADDERS: dict[tuple[str, ...], Callable[[_Commands], None]] = {
+    ("demo",): _add_demo,
+    ("agent", "central"): _add_processes,
+    ("rf",): _add_rf,
+    ("devices",): _add_devices,
+    ("face",): _add_face,
+    ("ca", "device"): _add_identities,
+    ("doctor",): _add_doctor,
+    ("order",): _add_order,
+    ("outbox",): _add_outbox,
+    ("report",): _add_report,
+    ("fleet",): _add_fleet,
+    ("atm",): _add_atm,
+    ("assertion",): _add_assertion,
+    ("bench",): _add_bench,
+}
+"""Who declares which commands, in the order of the help."""
+
+
+def build_parser(wanted: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line, or of one command where it is known.
+
+    To declare all of them imports most of the product; somebody who asks for one does not wait.
+    """
     parser = argparse.ArgumentParser(
         prog="qianshao",
         description="Qianshao 前哨: edge agents against telecom fraud, and their central.",
     )
     parser.add_argument("--version", action="version", version=f"qianshao {version('qianshao')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_demo(commands)
-    _add_processes(commands)
-    _add_rf(commands)
-    _add_devices(commands)
-    _add_face(commands)
-    _add_identities(commands)
-    _add_doctor(commands)
-    _add_order(commands)
-    _add_outbox(commands)
-    _add_report(commands)
-    _add_fleet(commands)
-    _add_atm(commands)
-    _add_assertion(commands)
-    _add_bench(commands)
+    needed = [add for names, add in _ADDERS.items() if wanted in names] or _ADDERS.values()
+    for add in needed:
+        add(commands)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit status."""
-    args = build_parser().parse_args(arguments)
-    run: Command = args.run
+    words = sys.argv[1:] if arguments is None else arguments
     try:
+        args = build_parser(words[0] if words else None).parse_args(words)
+        run: Command = args.run
         return run(args)
     except ModuleNotFoundError as error:
         extra = EXTRA_OF.get((error.name or "").partition(".")[0])

@@ -22,11 +22,11 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from central.actor import Role
-from central.app import central_signer
 from central.config import CentralSettings
 from central.orders.bank import SCHEMA
 from central.orders.officers import OfficersDesk
 from central.orders.signing import read_signing_file, signatures_file
+from central.own_key import central_signer
 from central.people.desk import WHOLE_COUNTRY, PeopleDesk
 from central.store import open_sqlite
 from central.store.sql import SqlStore

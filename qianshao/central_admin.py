@@ -135,9 +135,9 @@ class _Office:
 
 @contextmanager
 def _office(config: Path) -> Iterator[_Office]:
-    from central.app import central_signer
     from central.audit import AuditLog
     from central.config import load_settings
+    from central.own_key import central_signer
     from central.people.desk import PeopleDesk
     from central.store.opening import open_store
 
@@ -260,8 +260,8 @@ def _list(args: argparse.Namespace, office: _Office) -> int:
 
 
 def _officers(office: _Office) -> OfficersDesk:
-    from central.app import central_signer
     from central.orders.officers import OfficersDesk
+    from central.own_key import central_signer
 
     signer = central_signer(office.settings)
     settings = office.settings

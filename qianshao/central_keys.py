@@ -18,10 +18,10 @@ def take_step(
 
     Orders are put into the store, where a running central finds and delivers them.
     """
-    from central.app import central_signer
     from central.audit import TERMINAL
     from central.lists.rotation import key_desk_in
     from central.orders import order_keys
+    from central.own_key import central_signer
     from contract.cosign import open_order
 
     signer = central_signer(settings)

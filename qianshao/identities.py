@@ -117,9 +117,9 @@ def _say(args: argparse.Namespace, values: dict[str, Any], *sentences: str) -> N
 
 
 def _init(args: argparse.Namespace) -> int:
-    from central.app import central_signer
     from central.authority import Authority, AuthorityError
     from central.config import load_settings
+    from central.own_key import central_signer
 
     settings = load_settings(args.config)
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -166,10 +166,10 @@ def _access(args: argparse.Namespace) -> int:
 @contextmanager
 def _desk(config: Path) -> Iterator[EnrolmentDesk]:
     """Open the desk of the central whose configuration this is; it may be running."""
-    from central.app import central_signer
     from central.authority import Authority, AuthorityError
     from central.config import load_settings
     from central.enrolment import EnrolmentDesk
+    from central.own_key import central_signer
     from central.store.interface import StoreUnavailableError
     from central.store.opening import open_store
     from contract.keys import public_pem

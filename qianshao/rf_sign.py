@@ -7,8 +7,6 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from central.app import central_signer
-from central.config import load_settings
 from contract.files import replace_durably
 from contract.settings import ConfigError
 from rf_watch.baseline import BaselineError, parse_baseline
@@ -33,6 +31,9 @@ def main_sign(args: argparse.Namespace) -> int:
 
 def run(args: argparse.Namespace, out: TextIO, err: TextIO) -> int:
     """Sign where the central's key is; agents name the file under ``[cells] baselines``."""
+    from central.config import load_settings
+    from central.own_key import central_signer
+
     try:
         settings = load_settings(args.config)
         baseline = parse_baseline(args.baseline.read_text(encoding="utf-8"))

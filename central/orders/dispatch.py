@@ -26,10 +26,12 @@ from contract.keys import CENTRAL, KeySigner, Signer, key_id
 from contract.messages import Body, OrderDelivery, TimeHint
 from contract.orders import RULES, Officers
 from contract.topics import Channel, down
-from contract.words import OrderType, Presence, Signatory
+from contract.words import OrderType, Signatory
 from mqtt_bridge.ports import IntakePort
 
-FIRST_AGAIN_S = 5.0
+FIRST_AGAIN_S = 20.0
+"""The broker holds a delivery for its device: this is for one that neither has. Sooner, a thousand
+machines that answer an order at once would be told it twice."""
 LONGEST_AGAIN_S = 60.0
 HINT_EVERY_US = 60 * 1_000_000
 """A device gets the time at each birth and otherwise this often."""
@@ -157,7 +159,7 @@ class OrderDispatcher:
         if not pending:
             self._due.clear()
             return 0
-        away = {d.device for d in self._store.devices() if d.presence is Presence.OFFLINE}
+        away = self._store.devices_away()
         # Topics have no order among themselves: who lacks the officers' keys gets those alone.
         waits = {item.device for item in pending if item.type is OrderType.OFFICERS}
         sent: list[Pending] = []

@@ -137,16 +137,18 @@ class OrderQueries:
 
     def note_attempts(self, sent: Sequence[Pending]) -> None:
         """Count deliveries."""
+        if not sent:
+            return
+        target = t.order_targets.c
+        one = (
+            t.order_targets.update()
+            .where(target.order_id == sa.bindparam("of_order"), target.device == sa.bindparam("to"))
+            .values(attempts=target.attempts + 1)
+        )
         with self.transaction() as tx:
-            for item in sent:
-                tx._connection.execute(
-                    t.order_targets.update()
-                    .where(
-                        t.order_targets.c.order_id == item.order_id,
-                        t.order_targets.c.device == item.device,
-                    )
-                    .values(attempts=item.attempts + 1)
-                )
+            tx._connection.execute(
+                one, [{"of_order": item.order_id, "to": item.device} for item in sent]
+            )
 
     def answers(self, order_id: bytes) -> Sequence[Answer]:
         """What each device did with an order, pending ones included."""

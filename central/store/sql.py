@@ -37,6 +37,7 @@ from central.store.triage import TriageQueries, within
 from central.store.vans import VanQueries
 from central.store.write import SqlTransaction
 from contract import Refusal
+from contract.words import Presence
 
 WRITES = {"qianshao_writes": True}
 """Execution option that tells a dialect to take its write lock at BEGIN."""
@@ -250,6 +251,12 @@ class SqlStore(
         """All devices by id."""
         rows = self._all(sa.select(t.devices).order_by(t.devices.c.device))
         return [Device(**row._mapping) for row in rows]
+
+    def devices_away(self) -> set[str]:
+        """Devices whose line is down, as they or the broker said last."""
+        d = t.devices.c
+        rows = self._all(sa.select(d.device).where(d.presence == Presence.OFFLINE))
+        return {row.device for row in rows}
 
     def device(self, device: str) -> Device | None:
         """Return one device."""

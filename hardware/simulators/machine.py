@@ -87,13 +87,14 @@ class Street:
             return "no customer"
         if not (pan.isascii() and pan.isdigit() and 13 <= len(pan) <= 19):
             return "no card"
+        if not self._atm.insert(pan, SimulatedCardSlot(CashFaults(), _quiet)):
+            return "a card is in"
         self._bank.blocked.discard(pan)
         if pin == "blocked":
             self._bank.blocked.add(pan)
         digits = self._bank.pin_of(pan)
         if pin == "wrong":
             digits = f"{(int(digits) + 1) % 10**PIN_DIGITS:0{PIN_DIGITS}}"
-        self._atm.insert(pan, SimulatedCardSlot(CashFaults(), _quiet))
         self._pad.press(*(_KEY_NAMES[digit] for digit in digits), "enter")
         return "ok"
 

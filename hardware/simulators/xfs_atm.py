@@ -142,10 +142,13 @@ class XfsAtm:
         """Address of the publisher, or of a service."""
         return f"ws://127.0.0.1:{self.port}{ROOT}" + (f"/{service}/" if service else "")
 
-    def insert(self, pan: str, slot: SimulatedCardSlot) -> None:
-        """A customer puts a card in."""
+    def insert(self, pan: str, slot: SimulatedCardSlot) -> bool:
+        """A customer puts a card in; False where the one before lies in the slot."""
         with self._lock:
+            if self._pan and self.slot.place in {CardResult.LEFT, CardResult.JAMMED}:
+                return False
             self.slot, self._pan = slot, pan
+            return True
 
     def power_up(self) -> None:
         """A power cut takes the nonce; the notes are where they were."""

@@ -143,8 +143,8 @@ class Demo:
         """Stop the agents, let them deliver, stop the rest, and count."""
         self.story.tell("        ending: the agents deliver what they still hold …")
         self.figures["van_rss_mb"] = _rss_mb(self.crew.pid_of("van"))
-        self.witness.stop()
         summary = summarise(self.site, self.crew, self.witness, SETTLE_S)
+        self.witness.stop()
         self.crew.stop()
         return summary
 

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from central.actor import Role
-from central.app import central_signer
 from central.audit import TERMINAL
 from central.config import CentralSettings
 from central.orders.bank import SCHEMA
 from central.orders.officers import OfficersDesk
+from central.own_key import central_signer
 from central.people.desk import WHOLE_COUNTRY, PeopleDesk
 from central.store.sql import SqlStore
 from contract import SystemClock

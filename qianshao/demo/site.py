@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from central.actor import Role
-from central.app import central_signer
 from central.audit import TERMINAL
 from central.authority import Authority
 from central.config import CentralSettings
 from central.enrolment import EnrolmentDesk
+from central.own_key import central_signer
 from central.people.desk import WHOLE_COUNTRY, PeopleDesk
 from central.store import open_sqlite
 from central.web.enrol import EnrolmentServer

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from central.app import central_signer
 from central.authority import Authority
 from central.config import CentralSettings
+from central.own_key import central_signer
 from central.store import open_sqlite
 from contract import SystemClock
 from contract.files import replace_durably

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from central.app import central_signer
 from central.authority import Authority
 from central.backup import BackupError, back_up, restore
 from central.config import CentralSettings
+from central.own_key import central_signer
 from contract.clock import SystemClock
 from contract.files import replace_durably
 from contract.messages import SeqRange

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from central.orders import OrderDispatcher, order_keys
+from central.orders.dispatch import FIRST_AGAIN_S
 from contract import OrderResult
 from contract.cosign import OrderError
 from contract.keys import KeySigner
@@ -114,7 +115,7 @@ def test_a_lost_delivery_goes_again_and_is_no_replay(town: Town) -> None:
     order_id = town.publish(signed())
     town.away = set()
     assert town.carry() == 0
-    town.central.clock.advance(10_000_000)
+    town.central.clock.advance(round(FIRST_AGAIN_S * 1_000_000))
     assert town.carry() == 1
     assert town.dispatcher.pending(order_id) == []
     assert town.alerts() == []

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+LONGEST_S = 180.0
 _PROCESS = re.compile(r"s  (\w+) .*\bprocess (\d+)$")
 _PAGE = re.compile(r"PAGE +(http://\S+)")
 
@@ -21,7 +22,10 @@ _PAGE = re.compile(r"PAGE +(http://\S+)")
 class DemoProcess:
     """``qianshao demo`` in a folder of its own; a context manager that ends it by pid."""
 
-    def __init__(self, folder: Path, *, seconds: float, field_data: Path | None) -> None:
+    def __init__(
+        self, folder: Path, *, field_data: Path | None, seconds: float = LONGEST_S
+    ) -> None:
+        """``seconds``: when it ends by itself; most tests end it when they have seen enough."""
         self.folder = folder
         environment = dict(os.environ)
         environment["QIANSHAO_FIELD_DATA"] = str(field_data or folder / "no-recordings")
@@ -95,6 +99,11 @@ class DemoProcess:
         if str(self.folder).encode() not in Path(f"/proc/{pid}/cmdline").read_bytes():
             raise ProcessLookupError(pid)
         os.kill(pid, signal.SIGKILL)
+
+    def end(self) -> tuple[int, dict[str, Any]]:
+        """Ask it to end, as Ctrl-C does; returns the exit status and the summary."""
+        self._process.terminate()
+        return self.summary()
 
     def summary(self, timeout_s: float = 120.0) -> tuple[int, dict[str, Any]]:
         """Wait for the end; returns the exit status and the summary."""

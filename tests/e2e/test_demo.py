@@ -12,9 +12,21 @@ from tests.e2e.evidence import assert_evidence_holds, stored
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
+KINDS = ("FAKE_BTS_SUSPECTED", "FAKE_BTS_CONFIRMED")
+"""What the invented attack and the invented cell are shown as, in whatever order."""
+
+
+def wait_for_alerts(demo: DemoProcess) -> None:
+    """Wait until the page has shown both."""
+    for kind in KINDS:
+        demo.wait_for(f": {kind} from van-01")
+
+
 def test_the_demo_without_recordings_says_so_and_loses_nothing(tmp_path: Path) -> None:
-    with DemoProcess(tmp_path / "demo", seconds=32, field_data=None) as demo:
-        status, summary = demo.summary()
+    with DemoProcess(tmp_path / "demo", field_data=None) as demo:
+        wait_for_alerts(demo)
+        demo.wait_for("visit 3: REFER_TO_COUNTER")
+        status, summary = demo.end()
         words = "\n".join(demo.words)
     assert "no recordings (QIANSHAO_FIELD_DATA)" in words
     assert "the stranger is a made-up template" in words
@@ -33,8 +45,9 @@ def test_the_demo_without_recordings_says_so_and_loses_nothing(tmp_path: Path) -
 
 @pytest.mark.field_data
 def test_the_demo_replays_recordings(tmp_path: Path, field_data: Path) -> None:
-    with DemoProcess(tmp_path / "demo", seconds=24, field_data=field_data) as demo:
-        status, summary = demo.summary()
+    with DemoProcess(tmp_path / "demo", field_data=field_data) as demo:
+        demo.wait_for("PAGE    alert 3")
+        status, summary = demo.end()
     assert (status, summary["lost"], summary["duplicated"]) == (0, 0, 0)
     assert summary["detections"] == summary["alerts_shown"] == 3
     assert summary["alert_latency_ms"]["count"] >= 1
@@ -48,7 +61,7 @@ def test_the_demo_replays_recordings(tmp_path: Path, field_data: Path) -> None:
 @pytest.mark.parametrize("part", ["van", "atm", "central", "broker"])
 def test_kill_9_of_a_part_loses_nothing_and_doubles_nothing(tmp_path: Path, part: str) -> None:
     folder = tmp_path / "demo"
-    with DemoProcess(folder, seconds=22, field_data=None) as demo:
+    with DemoProcess(folder, field_data=None) as demo:
         demo.wait_for("FAKE_BTS_SUSPECTED")
         demo.wait_for("atm     process")
         demo.kill(part)
@@ -56,7 +69,9 @@ def test_kill_9_of_a_part_loses_nothing_and_doubles_nothing(tmp_path: Path, part
             demo.wait_for("the broker had died and was started again")
         else:
             demo.wait_for(f"{part:7} died (status -9) and is started again")
-        status, summary = demo.summary()
+        wait_for_alerts(demo)
+        demo.wait_for("visit 1: ALLOW")
+        status, summary = demo.end()
     assert (status, summary["lost"], summary["duplicated"]) == (0, 0, 0)
     assert summary["alerts_shown"] == 2
     assert part == "broker" or summary["restarts"][part] == 1
@@ -66,7 +81,7 @@ def test_kill_9_of_a_part_loses_nothing_and_doubles_nothing(tmp_path: Path, part
 
 
 def test_the_demo_ends_every_process_it_started(tmp_path: Path) -> None:
-    with DemoProcess(tmp_path / "demo", seconds=12, field_data=None) as demo:
+    with DemoProcess(tmp_path / "demo", seconds=4, field_data=None) as demo:
         pids = [demo.pid_of(part) for part in ("central", "modem", "van", "atm", "broker")]
         demo.summary()
     assert not [pid for pid in pids if Path(f"/proc/{pid}/cmdline").exists()]

@@ -15,13 +15,13 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from central.actor import Role
-from central.app import central_signer
 from central.config import load_settings
 from central.hub import Hub
 from central.orders import order_keys
 from central.orders.dispatch import take_order
 from central.orders.kinds import OrderState
 from central.orders.office import open_office
+from central.own_key import central_signer
 from central.store import open_sqlite
 from central.web import WebServer, create_app
 from contract.accounts import card_ref

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(150)]
 
 def test_an_alert_reaches_an_open_page_and_explains_itself(tmp_path: Path, chromium: str) -> None:
     with (
-        DemoProcess(tmp_path / "demo", seconds=40, field_data=None) as demo,
+        DemoProcess(tmp_path / "demo", field_data=None) as demo,
         sync_playwright() as playwright,
     ):
         link = demo.page

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 
 import pytest
 
@@ -129,3 +131,17 @@ def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit):
         main(["--version"])
     assert capsys.readouterr().out.startswith("qianshao 0.")
+
+
+@pytest.mark.parametrize("name", ["agent", "outbox", "doctor", "demo"])
+def test_who_asks_for_one_command_does_not_load_the_others(name: str) -> None:
+    """An agent's bare install has no web server, and nobody waits for imports he has no use for."""
+    code = (
+        "import sys; from qianshao.__main__ import build_parser; "
+        f"build_parser({name!r}); print(*sorted(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60
+    )
+    foreign = {"sqlalchemy", "fastapi", "numpy", "cv2", "reportlab", "central.app"}
+    assert not foreign & set(done.stdout.split())

@@ -6,8 +6,8 @@ import argparse
 import io
 from pathlib import Path
 
-from central.app import central_signer
 from central.config import load_settings
+from central.own_key import central_signer
 from contract.keys import CENTRAL, KnownKey
 from qianshao.rf_sign import add_arguments, run
 from rf_watch.signed_baseline import open_baseline

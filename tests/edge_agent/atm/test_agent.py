@@ -366,11 +366,15 @@ class Customer:
         self.shown: list[dict[str, Any]] = []
 
     def come(self, pin: str = "ok") -> None:
+        """Put the card in as soon as the one before is out."""
+        assert eventually(lambda: self._says(pin) == b"ok", 30)
+
+    def _says(self, pin: str) -> bytes:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
             line.settimeout(5)
             line.connect(str(self._socket))
             line.sendall(json.dumps({"pan": PAN, "pin": pin}).encode() + b"\n")
-            assert line.recv(64).strip() == b"ok"
+            return line.recv(64).strip()
 
     def follow(self, answers: dict[str, object]) -> list[str]:
         """Watch the page to the end of one visit, and answer what it asks; the screens seen."""
