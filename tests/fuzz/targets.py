@@ -18,14 +18,24 @@ from typing import Any
 import cbor2
 
 from central.admission import Admitted, admit
+from central.orders.passkeys import read_attestation
 from contract import envelope as sealing
 from contract.codec import DecodeError, decode, encode, to_map
-from contract.cosign import OrderError, assemble, open_order, read_order, sign_content
+from contract.cosign import (
+    OrderError,
+    assemble,
+    officer_header,
+    open_order,
+    read_order,
+    sign_content,
+    signing_input,
+)
 from contract.envelope import EnvelopeError, message_digest, open_envelope
 from contract.keys import KeySigner, KnownKey
 from contract.messages import Health, OrderResult, Receipt, SeqRange, State
 from contract.orders import RULES
 from contract.topics import TopicError, parse_down, parse_state, parse_up
+from contract.webauthn import Passkey, WebAuthnError, check_assertion, unpack
 from contract.words import DeviceKind, OrderOutcome, OrderType, Presence
 from edge_agent.outbox import Outbox
 from hardware.board import messages as board
@@ -50,11 +60,15 @@ from hardware.spectrum.dialects import SweepRange
 from hardware.spectrum.rds import RdsDecoder
 from mqtt_bridge.ports import Delivery
 from tests import orders, samples
+from tests.authenticator import ORIGIN, RP_ID, Authenticator
 from tests.edge_agent import outboxes
 
 SIGNER = KeySigner(samples.ED25519)
 OWNER = KnownKey("van-1", SIGNER.public)
 CENTRAL = KnownKey("central", orders.CENTRAL_KEY.public_key())
+PASSKEY = Authenticator("chen", orders.OFFICERS["li"])
+PASSKEY_HEADER = officer_header(PASSKEY.entry)
+ASSERTIONS = (PASSKEY.sign(b"an order").value,)
 ARRIVAL = Arrival(at_us=1_700_000_000_000_000, time_basis="live", received_us=1)
 
 MESSAGES = (
@@ -145,6 +159,26 @@ def signed_order(data: bytes) -> None:
         return
     assert len(found.signers) == 2
     assert read_order(raw) == found.order
+
+
+def assertion(data: bytes) -> None:
+    """A passkey's signature of an order: only what its authenticator gave is taken."""
+    public = PASSKEY.key.public_key()
+    place = Passkey(credential_id=PASSKEY.credential_id, rp_id=RP_ID, origins=(ORIGIN,))
+    signed = signing_input(b"an order", tenant=orders.TENANT, signer_header=PASSKEY_HEADER)
+    try:
+        check_assertion(unpack(data), signed, public, place)
+    except (DecodeError, WebAuthnError):
+        return
+    assert data in ASSERTIONS, "an altered signature was taken"
+
+
+def new_passkey(data: bytes) -> None:
+    """A credential that a browser has made: read or refused."""
+    try:
+        read_attestation(data, RP_ID)
+    except WebAuthnError:
+        return
 
 
 @functools.cache
@@ -358,6 +392,8 @@ TARGETS = {
     "signed_payload": Target(signed_payload, [_payload_of(raw) for raw in MESSAGES]),
     "order": Target(order, ORDERS),
     "signed_order": Target(signed_order, [_payload_of(raw) for raw in ORDERS]),
+    "assertion": Target(assertion, ASSERTIONS),
+    "new_passkey": Target(new_passkey, [PASSKEY.attestation()]),
     "receipt": Target(receipt, RECEIPTS),
     "signed_receipt": Target(signed_receipt, [_payload_of(raw) for raw in RECEIPTS]),
     "admission": Target(
