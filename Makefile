@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 # Much of the suite waits for brokers and browsers. A file stays on one worker.
-WORKERS ?= 2
+WORKERS ?= 3
 
 # Every process that a test or the demo starts would compile all its modules anew.
 unexport PYTHONDONTWRITEBYTECODE

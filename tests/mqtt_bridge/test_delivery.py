@@ -49,9 +49,9 @@ def test_what_happens_now_overtakes_what_had_to_wait(site: Site) -> None:
         assert eventually(lambda: uplink.status().pubacks >= 5)
         outbox.put(1)
         assert eventually(lambda: intake.status().arrived >= 7)  # its birth is the seventh
-        came = [d for d in intake.batch(100, 1.0) if "/up/" in d.topic]
-        for delivery in came:
-            delivery.ack()
+        came = take(intake, 6)
+        while len({d.payload for d in came}) < 6 and (more := take(intake, 1)):
+            came += more  # a broker that was not heard in time says one again
     payloads = [d.payload for d in came]  # a slow machine's broker may deliver again
     assert set(payloads) == {b"message %d" % n for n in range(1, 7)}
     assert {d.topic for d in came if d.payload != b"message 6"} == {waited}
@@ -122,7 +122,9 @@ def test_messages_wait_at_the_broker_while_the_central_is_away(site: Site) -> No
     outbox = MemoryOutbox()
     with running(site.intake()):
         pass
-    with running(site.uplink(outbox, settings=PATIENT)):
+    uplink = site.uplink(outbox, settings=PATIENT)
+    with running(uplink):
+        assert eventually(lambda: uplink.status().pubacks >= 1)  # from here on rows are live
         outbox.put(30)
         intake = site.intake()
         with running(intake):
