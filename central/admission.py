@@ -18,12 +18,19 @@ from contract import (
     open_envelope,
 )
 from contract.keys import FindKey
-from contract.messages import AlarmReport, CrewReport, MachineAlarm
+from contract.messages import AlarmReport, CrewReport, FeedReport, MachineAlarm
 from contract.topics import VERSION, TopicError, parse_state, parse_up
 from mqtt_bridge.ports import Delivery
 
 _CHAINED = (
-    Detection | WithdrawalDecision | MachineAlarm | OrderResult | CrewReport | AlarmReport | Gap
+    Detection
+    | WithdrawalDecision
+    | MachineAlarm
+    | OrderResult
+    | CrewReport
+    | AlarmReport
+    | FeedReport
+    | Gap
 )
 """What has a place in a device's chain, besides its health."""
 _MAX_TOPIC_CHARS = 200

@@ -38,6 +38,7 @@ from central.store.migrations import MigrationError
 from central.store.opening import open_store
 from central.store.retention import erase
 from central.tending import Duty, Tending
+from central.units.inbox import FeedInbox
 from central.units.outreach import outreach_in
 from central.van_orders import van_orders
 from central.web.app import create_app
@@ -78,6 +79,7 @@ CASES_EVERY_S = 10.0
 VANS_EVERY_S = 2.0
 """How often crews are looked through that have not answered."""
 ORDERS_EVERY_S = 1.0
+FEEDS_EVERY_S = 1.0
 """How often orders are looked through: what is over ends, what was cut off is taken up."""
 OFFICERS_EVERY_S = 24 * 3600.0
 RETENTION_EVERY_S = 24 * 3600.0
@@ -130,6 +132,15 @@ class Central:
             clock=SystemClock(),
             find_key=order_keys(self._store, signer),
         )
+        self._feeds = FeedInbox(
+            self._store,
+            self._intake,
+            tenant=settings.tenant,
+            signer=signer,
+            clock=SystemClock(),
+            senders=settings.feed_senders,
+            on_events=self._hub.publish,
+        )
         self._ingest = Ingest(
             self._store,
             self._intake,
@@ -140,6 +151,7 @@ class Central:
             on_heard=self._orders.heard,
             area=settings.area,
             take_alarm=AlarmDoor.at(settings.folder, settings.alarm_senders).take,
+            take_feed=self._feeds.note,
             batch_messages=settings.batch_messages,
             receipt_interval_ms=settings.receipt_interval_ms,
         )
@@ -173,6 +185,7 @@ class Central:
             Duty("clocks", CLOCKS_EVERY_S, self._clocks.tell_due),
             Duty("receipts", CLOCKS_EVERY_S, ReceiptWatch(self._store, SystemClock()).step),
             Duty("order_desk", ORDERS_EVERY_S, self._office.tick),
+            Duty("feeds", FEEDS_EVERY_S, self._feeds.step),
             Duty("officers", OFFICERS_EVERY_S, self._office.officers.renew_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )

@@ -13,6 +13,7 @@ from central.places import Place
 from central.store.interface import EventKind
 from central.store.opening import check_store_url
 from central.store.retention import Retention
+from central.unit_names import check_unit
 from central.webhooks import Target, check_url
 from contract.settings import Table, TomlFile
 from contract.topics import check_id
@@ -83,6 +84,8 @@ class CentralSettings:
 
     alarm_senders: frozenset[str] = frozenset()
     """Devices that may hand over alarms of 110 through the broker."""
+    feed_senders: Mapping[str, str] = field(default_factory=dict)
+    """Devices that bring feeds of member units through the broker, and the one unit of each."""
     orders: OrderSettings = field(default_factory=OrderSettings)
     """Stops, freezes and the way to the banks."""
     retention: Retention = field(default_factory=Retention)
@@ -136,6 +139,7 @@ def load_settings(path: Path) -> CentralSettings:
         alarm_senders=frozenset(
             check_id(name, "senders") for name in intake.texts_or("senders", ())
         ),
+        feed_senders=_feed_senders(root),
         retention=_retention(root.table_or_none("retention") or _nothing(file)),
         orders=read_order_settings(root.table_or_none("orders") or _nothing(file)),
         places=_places(root),
@@ -192,6 +196,16 @@ def _places(root: Table) -> dict[str, Place]:
         device = table.text("device", lambda text: check_id(text, "device"))
         places[device] = Place(table.number("lat", -90, 90), table.number("lon", -180, 180))
     return places
+
+
+def _feed_senders(root: Table) -> dict[str, str]:
+    senders: dict[str, str] = {}
+    for table in root.tables("feeds"):
+        device = table.text("device", lambda text: check_id(text, "device"))
+        unit = table.text("unit", check_unit)
+        if senders.setdefault(device, unit) != unit:
+            table.problem("device", f"{device!r} brings the feeds of {senders[device]!r} already")
+    return senders
 
 
 def _webhooks(root: Table) -> tuple[Target, ...]:

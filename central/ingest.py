@@ -16,7 +16,7 @@ import structlog
 
 from central.admission import Admitted, Refused, admit
 from central.receipts import ReceiptDesk
-from central.record import Recorded, Recorder, TakeAlarm
+from central.record import Recorded, Recorder, TakeAlarm, TakeFeed
 from central.store.interface import Event, Store, StoreUnavailableError
 from contract import Clock
 from contract.clock import machine_boot_id
@@ -63,6 +63,7 @@ class Ingest:
         longest_retry_s: float = 5.0,
         area: str = "",
         take_alarm: TakeAlarm | None = None,
+        take_feed: TakeFeed | None = None,
     ) -> None:
         self._store = store
         self._intake = intake
@@ -73,6 +74,7 @@ class Ingest:
         self._batch_messages = batch_messages
         self._area = area
         self._take_alarm = take_alarm
+        self._take_feed = take_feed
         self._first_retry_s = first_retry_s
         self._longest_retry_s = longest_retry_s
         self._violations: SimpleQueue[Sequence[Violation]] = SimpleQueue()
@@ -181,7 +183,9 @@ class Ingest:
     def _commit(self, deliveries: Sequence[Delivery]) -> Recorded:
         items = self._admit_all(deliveries)  # signatures are checked before the write lock is held
         with self._store.transaction() as tx:
-            recorder = Recorder(tx, self._clock.wall(), self._area, self._take_alarm)
+            recorder = Recorder(
+                tx, self._clock.wall(), self._area, self._take_alarm, self._take_feed
+            )
             recorder.expect(items)
             for item in items:
                 recorder.apply(item)

@@ -37,7 +37,7 @@ from contract import (
 )
 from contract.clock import UnixMicros
 from contract.codec import to_json
-from contract.messages import AlarmReport, CrewReport, MachineAlarm
+from contract.messages import AlarmReport, CrewReport, FeedReport, MachineAlarm
 from contract.words import OrderOutcome, Presence, TimeBasis
 from mqtt_bridge.brokers.violations import Violation
 
@@ -60,6 +60,10 @@ class Recorded:
 TakeAlarm = Callable[[Transaction, int, str, str, AlarmReport], Sequence[Event]]
 """Opens a case for an alarm that a device handed over: transaction, now, device, its area, body."""
 
+TakeFeed = Callable[[Transaction, int, str, int, str, FeedReport], bool]
+"""Puts a unit's feed aside: transaction, now, device, sequence number, its area, body. False: the
+device may not feed that unit."""
+
 
 class Recorder:
     """Applies a batch to one transaction. Events are written at the end, one for each thing."""
@@ -70,10 +74,12 @@ class Recorder:
         now: UnixMicros,
         area: str = "",
         take_alarm: TakeAlarm | None = None,
+        take_feed: TakeFeed | None = None,
     ) -> None:
         """``area``: the central's own division, of devices that name none."""
         self._tx = tx
         self._take_alarm = take_alarm
+        self._take_feed = take_feed
         self._area = area
         self._allowances: Sequence[allow.Allowance] | None = None
         self._now = int(now)
@@ -209,6 +215,11 @@ class Recorder:
             area = self._area_of(sender)
             told = self._take_alarm(self._tx, self._now, sender, area, envelope.body)
             self._done.events += told
+        elif isinstance(envelope.body, FeedReport) and self._take_feed is not None:
+            area, report = self._area_of(sender), envelope.body
+            if not self._take_feed(self._tx, self._now, sender, seq, area, report):
+                claim = technical.claim_of_feed(report, device=sender, seq=seq, now=self._now)
+                self._raise(claim, counted_by=None)
 
     def _device(self, device: str) -> Device:
         if device not in self._devices:

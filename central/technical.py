@@ -11,7 +11,7 @@ from central.admission import Refused
 from central.alerts import Claim, alert_key
 from contract import Health, Refusal
 from contract.codec import Values
-from contract.messages import OrderResult
+from contract.messages import FeedReport, OrderResult
 from contract.words import AlertKind, Level, OrderRefusal, Severity, TimeBasis
 from mqtt_bridge.brokers.violations import Violation
 
@@ -57,6 +57,21 @@ def claim_of_refusal(refused: Refused, *, now: int) -> Claim | None:
         sensor="ingest",
         place=refused.topic,
         now=now,
+    )
+
+
+def claim_of_feed(report: FeedReport, *, device: str, seq: int, now: int) -> Claim:
+    """Return the alert for a feed in the name of a unit that the sender is not bound to."""
+    return _claim(
+        AlertKind.TOPIC_ACL_VIOLATION,
+        Severity.HIGH,
+        {"publisher": device, "unit": report.unit[:40]},
+        device=device,
+        seq=seq,
+        rule=WRONG_SENDER,
+        sensor="ingest",
+        place=f"feed of {report.unit[:40]}",
+        at=now,
     )
 
 

@@ -75,6 +75,12 @@ CHANNELS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
         ("list_notice",),
         "Which list of accounts is in force, with a delta from the one before, QoS 1.",
     ),
+    "feeds": (
+        f"v1/{{tenant}}/down/{{device}}/{Channel.FEEDS.value}",
+        "receive",
+        ("feed_receipt",),
+        "What became of a member unit's feed, with the lines that were refused, QoS 1.",
+    ),
 }
 """Channel name to (address, direction seen from the device, message types, sentence)."""
 

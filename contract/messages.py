@@ -17,6 +17,7 @@ from contract.words import (
     DecisionReason,
     DetectionKind,
     DeviceKind,
+    FeedKind,
     GapReason,
     Level,
     MachineAlarmKind,
@@ -306,6 +307,56 @@ class AlarmReport:
     at: Annotated[UnixMicros, Key(2, "device's wall time when it was handed over")]
 
 
+MAX_FEED_LINE = 200
+"""Characters of a unit's and a file's name, and of a reason in a receipt."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedReport:
+    """Rows of a member unit's feed: a whole CSV, or a part of one with the header repeated."""
+
+    unit: Annotated[str, Key(0, "the unit's short name; the sender must be bound to it")]
+    kind: Annotated[FeedKind, Key(1, "what the rows hold")]
+    name: Annotated[str, Key(2, "name of the file, without a folder")]
+    rows: Annotated[str, Key(3, "the CSV: a header and rows")]
+    lines_before: Annotated[
+        int, Key(4, "lines of the file between its header and the first row of this part")
+    ] = 0
+    at: Annotated[UnixMicros, Key(5, "sender's wall time when it was handed over")]
+
+    def __post_init__(self) -> None:
+        for text in (self.unit, self.name):
+            if not 0 < len(text) <= MAX_FEED_LINE or not text.isprintable():
+                raise ValueError(f"names are 1 to {MAX_FEED_LINE} characters that can be printed")
+        if not 0 <= self.lines_before < 1 << 31:
+            raise ValueError("lines_before is the number of a line")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedRefusal:
+    """A row that was not taken."""
+
+    line: Annotated[int, Key(0, "its line in the unit's file; 0: the report as a whole")]
+    reason: Annotated[str, Key(1, "why, in plain words")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedReceipt:
+    """What became of a feed report, told to its sender once the rows are stored."""
+
+    device: Annotated[str, Key(0, "whom it is for")]
+    seq: Annotated[int, Key(1, "sequence number of the report")]
+    unit: Annotated[str, Key(2, "the unit that the report named")]
+    kind: Annotated[FeedKind, Key(3, "what the rows hold")]
+    name: Annotated[str, Key(4, "name of the file")]
+    feed: Annotated[int | None, Key(5, "the central's number of the feed; absent: refused")] = None
+    taken: Annotated[int, Key(6, "rows taken")]
+    refused: Annotated[int, Key(7, "rows refused")]
+    refusals: Annotated[
+        tuple[FeedRefusal, ...], Key(8, "the first of them, by line; the central shows more")
+    ] = ()
+
+
 Body = (
     Detection
     | WithdrawalDecision
@@ -320,6 +371,8 @@ Body = (
     | ListNotice
     | CrewReport
     | AlarmReport
+    | FeedReport
+    | FeedReceipt
 )
 
 BODY_TYPES: dict[str, type[Body]] = {
@@ -336,6 +389,8 @@ BODY_TYPES: dict[str, type[Body]] = {
     "list_notice": ListNotice,
     "crew_report": CrewReport,
     "alarm_report": AlarmReport,
+    "feed_report": FeedReport,
+    "feed_receipt": FeedReceipt,
 }
 """Message type on the wire to its record."""
 

@@ -40,6 +40,7 @@ class Channel(StrEnum):
     CONFIGURATION = "cfg"
     TIME = "time"
     LISTS = "list"
+    FEEDS = "feed"
 
 
 class TopicError(ValueError):

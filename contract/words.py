@@ -159,12 +159,23 @@ class Pad(StrEnum):
         return list(Pad).index(self)
 
 
+class FeedKind(StrEnum):
+    """What a member unit's feed holds."""
+
+    NUMBERS = "numbers"
+    SIGHTINGS = "sightings"
+    LEADS = "leads"
+    INDICATORS = "indicators"
+
+
 class DeviceKind(StrEnum):
     """What kind of station an agent runs on."""
 
     ATM = "atm"
     VAN = "van"
     FIXED_SITE = "fixed_site"
+    GATEWAY = "gateway"
+    """A member unit's sender: it has no sensor and brings what people and programs hand it."""
 
 
 class PartState(StrEnum):

@@ -160,6 +160,8 @@ class Agent:
 
     def take(self, channel: Channel, payload: bytes) -> None:
         """Take what the central says: the list for an ATM's lists, all else for the orders."""
+        if channel is Channel.FEEDS:
+            return  # the answer to ``qianshao feed send``, which listens itself
         if channel is not Channel.LISTS:
             self._orders.take(channel, payload)
         elif self._atm is not None and self._atm.lists is not None:

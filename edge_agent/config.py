@@ -358,7 +358,7 @@ def _url(text: str, folder: Path) -> str:
 
 
 def _check_kind(root: Table, config: AgentConfig) -> None:
-    """An ATM has its table and no sniffers; the others have sniffers and no ATM."""
+    """An ATM has its table and no sniffers; a gateway has neither; the others have sniffers."""
     if config.kind is DeviceKind.ATM:
         if config.atm is None:
             root.problem("atm", "is missing: kind is atm")
@@ -367,5 +367,8 @@ def _check_kind(root: Table, config: AgentConfig) -> None:
         return
     if config.atm is not None:
         root.problem("atm", f"belongs to an ATM, kind is {config.kind.value}")
-    if not config.sensors:
+    if config.kind is DeviceKind.GATEWAY:
+        if config.sensors:
+            root.problem("sensors", "belong to a van or a fixed site, kind is gateway")
+    elif not config.sensors:
         root.problem("sensors", "at least one [[sensors]] is needed")

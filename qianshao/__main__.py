@@ -422,6 +422,13 @@ def _add_outbox(commands: _Commands) -> None:
     add_outbox_commands(outbox.add_subparsers(required=True, metavar="WHAT"))
 
 
+def _add_feed(commands: _Commands) -> None:
+    from qianshao.feed_send import add_feed_commands
+
+    feed = commands.add_parser("feed", help="what a member unit sends to the centre")
+    add_feed_commands(feed.add_subparsers(required=True, metavar="WHAT"))
+
+
 def _add_report(commands: _Commands) -> None:
     from qianshao.report import add_report_commands
 
@@ -478,6 +485,7 @@ _ADDERS: dict[tuple[str, ...], Callable[[_Commands], None]] = {
     ("doctor",): _add_doctor,
     ("order",): _add_order,
     ("outbox",): _add_outbox,
+    ("feed",): _add_feed,
     ("report",): _add_report,
     ("fleet",): _add_fleet,
     ("atm",): _add_atm,

@@ -92,6 +92,24 @@ indicators = _table(
     _need("feed_id", sa.BigInteger, sa.ForeignKey("feeds.id")),
 )
 
+feed_inbox = _table(
+    "feed_inbox",
+    _need("device", sa.Text, primary_key=True),
+    _need("seq", sa.BigInteger, primary_key=True),
+    _need("unit", sa.Text),
+    _need("kind", sa.Text),
+    _need("name", sa.Text),
+    _need("csv", sa.LargeBinary),
+    _need("lines_before", sa.BigInteger),
+    _need("area", sa.Text),
+    _need("came_at", sa.BigInteger),
+    _need("is_bound", sa.BigInteger),
+    _may("feed_id", sa.BigInteger, sa.ForeignKey("feeds.id")),
+    _may("done_at", sa.BigInteger),
+    _may("told_at", sa.BigInteger),
+)
+sa.Index("feed_inbox_untold", feed_inbox.c.told_at, feed_inbox.c.came_at)
+
 dissuasions = _table(
     "dissuasions",
     _id(),

@@ -22,23 +22,18 @@ from central.alert_states import RuleError
 from central.alert_work import UnknownError, sql_of
 from central.audit import record
 from central.clocks import micros
-from central.numbers.dedupe import NumberError, normalise
+from central.numbers.dedupe import normalise
 from central.store import unit_tables as t
+from central.store.interface import Event
 from central.store.sql import SqlStore
+from central.store.write import SqlTransaction
+from central.units.leads import open_lead_case
 from contract.clock import Clock
+from contract.words import FeedKind
 
 SHOWN_REFUSALS = 200
 HOUR_US = 3_600_000_000
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,39}")
-
-
-class FeedKind(StrEnum):
-    """What a feed holds, and its columns."""
-
-    NUMBERS = "numbers"
-    SIGHTINGS = "sightings"
-    LEADS = "leads"
-    INDICATORS = "indicators"
 
 
 COLUMNS: Mapping[FeedKind, tuple[str, ...]] = {
@@ -92,17 +87,25 @@ class _RowError(ValueError):
     """A row that is not taken; the text says why."""
 
 
-OpenLead = Callable[[Actor, Mapping[str, str]], None]
-"""Opens a lead case from a checked row; raises ValueError for one that makes no sense."""
+OpenLead = Callable[[SqlTransaction, int, Actor, Mapping[str, str]], Sequence[Event]]
+"""Opens a lead case from a checked row, in the transaction of its feed: transaction, now, actor,
+row. Raises ValueError or PermissionError, and then wrote nothing; returns what pages are told."""
 
 
 class FeedDesk:
     """Units and their feeds. Thread-safe: all state is in the store."""
 
-    def __init__(self, store: SqlStore, clock: Clock, open_lead: OpenLead) -> None:
+    def __init__(
+        self,
+        store: SqlStore,
+        clock: Clock,
+        open_lead: OpenLead = open_lead_case,
+        on_events: Callable[[Sequence[Event]], None] = lambda events: None,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._open_lead = open_lead
+        self._on_events = on_events
 
     # -- units -------------------------------------------------------------------------------------
 
@@ -170,50 +173,83 @@ class FeedDesk:
 
     def take(self, actor: Actor, unit: str, kind: FeedKind, name: str, text: str) -> Receipt:
         """Take a CSV of a unit; the rest is taken where a row is refused. Raises UnknownError."""
-        now, digest = int(self._clock.wall()), hashlib.sha256(text.encode()).hexdigest()
-        refused: list[tuple[int, str]] = []
-        leads: list[tuple[int, Mapping[str, str]]] = []
-        taken = 0
         with self._store.transaction() as tx:
-            connection = sql_of(tx)._connection
-            known = sa.select(t.member_units.c.unit).where(t.member_units.c.unit == unit)
-            if connection.execute(known).one_or_none() is None:
-                raise UnknownError(f"{unit[:40]!r} is no member unit")
-            row: dict[str, Any] = {
-                "unit": unit, "kind": kind.value, "name": name[:200], "sha256": digest,
-                "taken": 0, "refused": 0, "refusals": [], "received_by": actor.name,
-                "received_at": now,
-            }  # fmt: skip
-            made = connection.execute(t.feeds.insert(), row)
-            feed_id = int(made.inserted_primary_key[0])  # type: ignore[index]
-            for line, cells, problem in _rows(text, COLUMNS[kind]):
-                try:
-                    if problem:
-                        raise _RowError(problem)
-                    if kind is FeedKind.LEADS:
-                        leads.append((line, _lead(cells)))
-                    else:
-                        _KEEP[kind](connection, feed_id, unit, line, cells, now)
-                        taken += 1
-                except (_RowError, NumberError) as error:
-                    refused.append((line, str(error)))
-        for line, lead in leads:  # a case is opened in a transaction of its own
+            work = FeedWork(sql_of(tx), int(self._clock.wall()), self._open_lead)
+            receipt = work.take(actor, unit, kind, name, text)
+        if work.events:
+            self._on_events(work.events)
+        return receipt
+
+
+class FeedWork:
+    """Takes a feed inside a transaction: all of it, its cases too, or nothing after a crash."""
+
+    def __init__(self, tx: SqlTransaction, now: int, open_lead: OpenLead) -> None:
+        self._tx = tx
+        self._now = now
+        self._open_lead = open_lead
+        self.events: list[Event] = []
+        """What pages are told after the commit."""
+
+    def take(
+        self,
+        actor: Actor,
+        unit: str,
+        kind: FeedKind,
+        name: str,
+        text: str,
+        *,
+        lines_before: int = 0,
+    ) -> Receipt:
+        """Take a CSV; ``lines_before``: lines of the unit's file left out after the header."""
+        connection = self._tx._connection
+        known = sa.select(t.member_units.c.unit).where(t.member_units.c.unit == unit)
+        if connection.execute(known).one_or_none() is None:
+            raise UnknownError(f"{unit[:40]!r} is no member unit")
+        row: dict[str, Any] = {
+            "unit": unit, "kind": kind.value, "name": _line(name),
+            "sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "taken": 0, "refused": 0, "refusals": [], "received_by": actor.name,
+            "received_at": self._now,
+        }  # fmt: skip
+        made = connection.execute(t.feeds.insert(), row)
+        feed_id = int(made.inserted_primary_key[0])  # type: ignore[index]
+        taken, refused = 0, []
+        for line, cells, problem in _rows(text, COLUMNS[kind]):
             try:
-                self._open_lead(actor, {**lead, "unit": unit})
+                if problem:
+                    raise _RowError(problem)
+                self._keep(actor, feed_id, unit, kind, line, cells)
                 taken += 1
             except (ValueError, PermissionError) as error:
-                refused.append((line, str(error)))
-        shown = [list(one) for one in sorted(refused)[:SHOWN_REFUSALS]]
-        with self._store.transaction() as tx:
-            connection = sql_of(tx)._connection
-            counts = {"taken": taken, "refused": len(refused), "refusals": shown}
-            connection.execute(t.feeds.update().where(t.feeds.c.id == feed_id).values(**counts))
-            detail = {"unit": unit, "kind": kind.value, "taken": taken, "refused": len(refused)}
-            record(tx, now, actor, "feed.take", str(feed_id), detail=detail)
-        return Receipt(
-            id=feed_id, unit=unit, kind=kind.value, name=name[:200], sha256=digest, taken=taken,
-            refused=len(refused), refusals=shown, received_by=actor.name, received_at=now,
-        )  # fmt: skip
+                refused.append([line + (lines_before if line > 1 else 0), str(error)])
+        counts = {"taken": taken, "refused": len(refused), "refusals": refused[:SHOWN_REFUSALS]}
+        connection.execute(t.feeds.update().where(t.feeds.c.id == feed_id).values(**counts))
+        detail = {"unit": unit, "kind": kind.value, "taken": taken, "refused": len(refused)}
+        record(self._tx, self._now, actor, "feed.take", str(feed_id), detail=detail)
+        return Receipt(**{**row, **counts, "id": feed_id})
+
+    def _keep(
+        self,
+        actor: Actor,
+        feed_id: int,
+        unit: str,
+        kind: FeedKind,
+        line: int,
+        cells: dict[str, str],
+    ) -> None:
+        if not all(cell.isprintable() for cell in cells.values()):
+            raise _RowError("a cell holds a character that cannot be printed")
+        if kind is FeedKind.LEADS:
+            lead = {**_lead(cells), "unit": unit}
+            self.events += self._open_lead(self._tx, self._now, actor, lead)
+        else:
+            _KEEP[kind](self._tx._connection, feed_id, unit, line, cells, self._now)
+
+
+def _line(text: str) -> str:
+    """Return a name as one line of bearable length."""
+    return "".join(c if c.isprintable() else " " for c in text)[:200]
 
 
 def _rows(text: str, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str], str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Form, Path, Request, UploadFile
@@ -10,15 +9,15 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from starlette.concurrency import run_in_threadpool
 
 from central.actor import Actor
-from central.case_desk import CaseDesk
 from central.people.permissions import Permission
 from central.units import FeedDesk, Receipt
-from central.units.feeds import COLUMNS, FeedKind, UnitKind
+from central.units.feeds import COLUMNS, UnitKind
 from central.web.access import needs
 from central.web.list_pages import decoded
 from central.web.site import Site, SiteOf
 from contract.clock import UnixMicros
 from contract.codec import rfc3339
+from contract.words import FeedKind
 
 SHOWN_RECEIPTS, SHOWN_FIGURES = 50, 200
 router = APIRouter(include_in_schema=False)
@@ -32,21 +31,7 @@ KINDS, FEEDS = [kind.value for kind in UnitKind], [kind.value for kind in FeedKi
 
 def desk_of(site: Site) -> FeedDesk:
     """Return the desk of feeds; a lead becomes a case."""
-
-    def open_lead(actor: Actor, lead: Mapping[str, str]) -> None:
-        subject = {
-            "unit": lead["unit"],
-            "numbers": int(lead["numbers"]),
-            "lat": float(lead["lat"]),
-            "lon": float(lead["lon"]),
-            "radius_m": float(lead["radius_m"]),
-        }
-        place = float(lead["lat"]), float(lead["lon"])
-        CaseDesk(site.store, site.clock, site.hub.publish).open_lead(
-            actor, "GOIP_DEN", lead["area"], subject, lead["note"], place
-        )
-
-    return FeedDesk(site.store, site.clock, open_lead)
+    return FeedDesk(site.store, site.clock, on_events=site.hub.publish)
 
 
 @router.get("/units")

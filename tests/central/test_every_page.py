@@ -33,7 +33,7 @@ from central.refund_desk import RefundDesk
 from central.refunds import Claim
 from central.store.cases import TipOff
 from central.units import FeedDesk, NumberDesk, OutreachDesk
-from central.units.feeds import FeedKind, UnitKind
+from central.units.feeds import UnitKind
 from central.web import WebServer, create_app
 from central.web.access import rules
 from central.web.site import VENDOR, Site
@@ -41,7 +41,7 @@ from contract.clock import SystemClock, UnixMicros
 from contract.codec import rfc3339
 from contract.keys import KeySigner, public_pem
 from contract.topics import Lane
-from contract.words import DeviceKind, Level, Presence, Severity
+from contract.words import DeviceKind, FeedKind, Level, Presence, Severity
 from tests.authenticator import ORIGIN, RP_ID, Authenticator
 from tests.central.kit import (
     CENTRAL_KEY,
@@ -197,7 +197,7 @@ def make_passkeys(office: OrderOffice) -> None:
 def fill_units(central: Central, site: Site) -> None:
     """A unit that fell silent, refused rows, a block to answer, a person refused thrice, a text."""
     officer = Actor("lin", frozenset(Role), frozenset({"000000"}))
-    feeds = FeedDesk(central.store, central.clock, lambda actor, lead: None)
+    feeds = FeedDesk(central.store, central.clock)
     feeds.add_unit(officer, "mobile", "移动", "Mobile", UnitKind.OPERATOR, 1)
     numbers = "number\n13800138000\n13800138001\n95588\n<img src=x>\n"
     feeds.take(officer, "mobile", FeedKind.NUMBERS, EVIL, numbers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from central.alert_states import RuleError
 from central.alert_work import NotCoveredError, UnknownError
 from central.dissuasion import Outcome, Risk, Step
 from central.orders.sealed import Vault
+from central.store.interface import Event
 from central.units import FeedDesk, NumberDesk, OutreachDesk
-from central.units.feeds import FeedKind, UnitKind
+from central.units.feeds import UnitKind
 from contract.cosign import open_order
 from contract.keys import KeySigner
 from contract.orders import EndNotice, ShowNotice
+from contract.words import FeedKind
 from tests.central.kit import CENTRAL_KEY, START, TENANT, Central
 from tests.orders import FIND
 
@@ -29,10 +31,11 @@ HOUR_US = 3_600_000_000
 LEADS: list[Mapping[str, str]] = []
 
 
-def take_lead(actor: Actor, lead: Mapping[str, str]) -> None:
+def take_lead(tx: object, now: int, actor: Actor, lead: Mapping[str, str]) -> Sequence[Event]:
     if lead["area"] == "999999":
         raise NotCoveredError("the area 999999 is not one of yours")
     LEADS.append(lead)
+    return ()
 
 
 @pytest.fixture

@@ -81,6 +81,8 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "face serve-templates",
         "face templates",
         "face verify",
+        "feed",
+        "feed send",
         "fleet",
         "fleet simulate",
         "order",
