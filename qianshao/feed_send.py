@@ -159,7 +159,7 @@ def _reports(args: argparse.Namespace) -> list[FeedReport]:
     if args.file.stat().st_size > MAX_FILE_BYTES:
         raise ValueError(f"{args.file}: more than {MAX_FILE_BYTES} bytes")
     try:
-        text = args.file.read_text(encoding="utf-8-sig", newline="")
+        text = args.file.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"{args.file}: no UTF-8 at byte {error.start}") from error
     now = SystemClock().wall()

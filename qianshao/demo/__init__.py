@@ -31,6 +31,8 @@ from qianshao.parts import Crew, LogEvent, Part
 EXIT_FAILED = 1
 CENTRAL_WAIT_S = 15.0
 SETTLE_S = 8.0
+STATION_AFTER_S = 3.0
+"""When the station that nobody licensed comes on the air."""
 """At the end the agents may deliver what they still hold, at most so long."""
 
 _TICK_S = 0.2
@@ -100,6 +102,10 @@ class Demo:
         modem = ["hardware.simulators.modem", "--link", str(self.site.modem_link)]
         modem += ["--scene", self._scene()]
         self._start("modem", *modem)
+        tinysa = ["hardware.simulators.instruments", "tinysa", "--new-after", str(STATION_AFTER_S)]
+        self._start("tinysa", *tinysa, "--link", str(self.site.spectrum_link))
+        gnss = ["hardware.simulators.instruments", "nmea", "--link", str(self.site.gnss_link)]
+        self._start("gnss", *gnss)
         self._start("van", "qianshao", "agent", "--config", str(self.site.agent_config(site.VAN)))
 
     def _scene(self) -> str:

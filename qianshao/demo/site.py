@@ -26,6 +26,8 @@ from contract.words import DeviceKind
 from edge_agent.config import AgentConfig, BrokerConfig, BrokerTls, CentralConfig, HealthConfig
 from edge_agent.enrolment import enrol
 from hardware.serial.transport import replay_url
+from hardware.simulators.fm_scene import licence_csv
+from hardware.simulators.instruments import example_scene
 from qianshao.demo.orders import Trial, prepare_orders
 
 TENANT = "demo"
@@ -33,6 +35,9 @@ VAN, ATM = "van-01", "atm-01"
 ATTACK_BYTES_PER_S = 400
 """Slow enough to watch a capture of a few kilobytes unfold."""
 BENIGN_BYTES_PER_S = 20_000
+LICENCES = "stations.csv"
+ON_AIR_S = 6
+"""How long an unlisted station of the demo is on the air before it is suspected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,16 @@ class Site:
     def modem_link(self) -> Path:
         """Where the simulated modem appears."""
         return self.folder / "modem0"
+
+    @property
+    def spectrum_link(self) -> Path:
+        """Where the simulated spectrum analyser appears."""
+        return self.folder / "tinysa0"
+
+    @property
+    def gnss_link(self) -> Path:
+        """Where the simulated satellite receiver appears."""
+        return self.folder / "gnss0"
 
 
 def field_data() -> Path | None:
@@ -237,8 +252,19 @@ def write_van(site: Site, recordings: Path | None, invented: Path) -> list[str]:
     ``invented`` is a capture made by the simulator, used where there are no recordings.
     """
     lines = _agent_lines(site, VAN, DeviceKind.VAN)
+    lines += ["[broadcast]", f'licences = "{LICENCES}"', f"continuous_s = {ON_AIR_S}"]
     lines += _sensor("modem0", "quectel", str(site.modem_link), poll_s=1.0)
-    told = ["modem0: a simulated Quectel modem, polled with AT+QENG"]
+    lines += _sensor("tinysa0", "tinysa", str(site.spectrum_link))
+    lines += _sensor("gnss0", "nmea", str(site.gnss_link))
+    told = [
+        "modem0: a simulated Quectel modem, polled with AT+QENG",
+        "tinysa0, gnss0: a simulated tinySA sweeps the FM band of an invented city; a simulated"
+        " receiver gives the place",
+        f"         an unlisted station comes on the air; suspected after {ON_AIR_S} s here,"
+        f" 900 s where nothing is set",
+    ]
+    scene = example_scene(0.0, SystemClock().wall())
+    _write(site.folder / LICENCES, licence_csv(scene).splitlines())
     attacks = sorted((recordings / "cellular/attack_nas").glob("*.pcap")) if recordings else []
     for number, path in enumerate(attacks or [invented]):
         url = replay_url(path, bytes_per_s=ATTACK_BYTES_PER_S)

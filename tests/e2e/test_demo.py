@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,12 @@ from tests.e2e.evidence import assert_evidence_holds, stored
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
-KINDS = ("FAKE_BTS_SUSPECTED", "FAKE_BTS_CONFIRMED")
-"""What the invented attack and the invented cell are shown as, in whatever order."""
+KINDS = ("BLACK_BROADCAST_SUSPECTED", "FAKE_BTS_CONFIRMED", "FAKE_BTS_SUSPECTED")
+"""What the unlisted station, the invented cell and the invented attack are shown as."""
 
 
 def wait_for_alerts(demo: DemoProcess) -> None:
-    """Wait until the page has shown both."""
+    """Wait until the page has shown all, in whatever order."""
     for kind in KINDS:
         demo.wait_for(f": {kind} from van-01")
 
@@ -31,9 +32,12 @@ def test_the_demo_without_recordings_says_so_and_loses_nothing(tmp_path: Path) -
     assert "no recordings (QIANSHAO_FIELD_DATA)" in words
     assert "the stranger is a made-up template" in words
     assert (status, summary["lost"], summary["duplicated"]) == (0, 0, 0)
-    assert summary["alerts_shown"] == 2
+    assert summary["alerts_shown"] == len(KINDS)
     kinds = stored(tmp_path / "demo", "SELECT kind FROM alerts ORDER BY kind")
-    assert kinds == [("FAKE_BTS_CONFIRMED",), ("FAKE_BTS_SUSPECTED",)]
+    assert kinds == [(kind,) for kind in KINDS]
+    ((health,),) = stored(tmp_path / "demo", "SELECT health FROM devices WHERE device = 'van-01'")
+    (gnss,) = [part for part in json.loads(str(health))["parts"] if part["name"] == "gnss"]
+    assert gnss["counters"]["lat_e7"] == pytest.approx(25.04e7, abs=1000)
     decisions = stored(tmp_path / "demo", "SELECT decision, reason FROM decisions ORDER BY seq")
     assert decisions[:3] == [
         ("ALLOW", None),
@@ -46,16 +50,16 @@ def test_the_demo_without_recordings_says_so_and_loses_nothing(tmp_path: Path) -
 @pytest.mark.field_data
 def test_the_demo_replays_recordings(tmp_path: Path, field_data: Path) -> None:
     with DemoProcess(tmp_path / "demo", field_data=field_data) as demo:
-        demo.wait_for("PAGE    alert 3")
+        demo.wait_for("PAGE    alert 4")
         status, summary = demo.end()
     assert (status, summary["lost"], summary["duplicated"]) == (0, 0, 0)
-    assert summary["detections"] == summary["alerts_shown"] == 3
+    assert summary["detections"] == summary["alerts_shown"] == 4
     assert summary["alert_latency_ms"]["count"] >= 1
     files = stored(
         tmp_path / "demo",
         "SELECT json_extract(body, '$.source.file') FROM detections ORDER BY 1",
     )
-    assert files == [("exp1_nas.pcap",), ("exp2_nas.pcap",), ("exp3_nas.pcap",)]
+    assert files == [(f,) for f in ("exp1_nas.pcap", "exp2_nas.pcap", "exp3_nas.pcap", "tinysa0")]
 
 
 @pytest.mark.parametrize("part", ["van", "atm", "central", "broker"])
@@ -73,7 +77,7 @@ def test_kill_9_of_a_part_loses_nothing_and_doubles_nothing(tmp_path: Path, part
         demo.wait_for("visit 1: ALLOW")
         status, summary = demo.end()
     assert (status, summary["lost"], summary["duplicated"]) == (0, 0, 0)
-    assert summary["alerts_shown"] == 2
+    assert summary["alerts_shown"] == len(KINDS)
     assert part == "broker" or summary["restarts"][part] == 1
     twice = stored(folder, "SELECT count(*) - count(DISTINCT detection_id) FROM detections")
     assert twice == [(0,)]

@@ -27,10 +27,10 @@ def test_an_alert_reaches_an_open_page_and_explains_itself(tmp_path: Path, chrom
         page.on("console", lambda line: complaints.append(line.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(link)
-        row = page.locator("[data-alert-id]").first
+        row = page.locator("[data-alert-id]", has_text="伪基站").first
         row.wait_for(timeout=30_000)
         assert "伪基站" in row.inner_text()
-        page.locator("[data-alert-id]").nth(1).wait_for(timeout=30_000)
+        page.locator("[data-alert-id]", has_text="黑广播").wait_for(timeout=60_000)
         row.get_by_role("link").first.click()
         page.wait_for_url("**/alerts/*")
         text = page.locator("main").inner_text()
