@@ -301,7 +301,10 @@ def decode(raw: bytes, place: str = "") -> Any:
         again = encode(value)
     except RecursionError as error:
         raise DecodeError(place, "nested too deeply") from error
-    except (cbor2.CBORError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+    except (
+        cbor2.CBORError, ValueError, TypeError, LookupError, ArithmeticError,
+        RuntimeError,  # a tag that holds itself, as the key of a map
+    ) as error:  # fmt: skip
         raise DecodeError(place, f"no valid CBOR: {error}") from error
     if again != raw:
         raise DecodeError(place, "not in deterministic form")

@@ -285,7 +285,7 @@ def _header(protected: bytes) -> tuple[int, bytes]:
     algorithm, kid = header[_HEADER_ALG], header[_HEADER_KID]
     if header[_HEADER_CONTENT_TYPE] != CONTENT_TYPE:
         raise DecodeError("protected", "unknown content type")
-    if algorithm not in set(Algorithm) or not isinstance(kid, bytes):
+    if type(algorithm) is not int or algorithm not in set(Algorithm) or not isinstance(kid, bytes):
         raise DecodeError("protected", "unknown algorithm or key id")
     return algorithm, kid
 

@@ -98,6 +98,6 @@ def _header(header: Any, kind: DocumentKind) -> tuple[int, bytes]:
     algorithm, kid = header[_HEADER_ALG], header[_HEADER_KID]
     if header[_HEADER_CONTENT_TYPE] != kind.content_type:
         raise DecodeError("protected", "another content type")
-    if algorithm not in set(Algorithm) or not isinstance(kid, bytes):
+    if type(algorithm) is not int or algorithm not in set(Algorithm) or not isinstance(kid, bytes):
         raise DecodeError("protected", "unknown algorithm or key id")
     return algorithm, kid

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 import threading
 from collections import deque
@@ -381,7 +380,4 @@ class SerialPort:
 
 def _strangers(path: str | None) -> tuple[str, ...]:
     """Other programs that hold a device open; raises OSError if it is just going away."""
-    # the far end of a pseudo-terminal is a program too, and often holds the near end open
-    if path is None or os.path.realpath(path).startswith("/dev/pts/"):
-        return ()
-    return tuple(other_readers(path))
+    return () if path is None else tuple(other_readers(path))

@@ -19,6 +19,7 @@ from serial.tools.list_ports import comports
 ROOT = Path("/")
 _INTERFACE = re.compile(r":[0-9]+\.([0-9]+)$")
 _USB = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})")
+_PTY = re.compile(r"/dev/pts/([0-9]+)")
 _PROC = Path("/proc")
 
 
@@ -204,26 +205,44 @@ def other_readers(path: str) -> list[str]:
     """Programs beside this one that have the device open: they steal bytes.
 
     An exclusive lock keeps out only those who ask for one. As an ordinary user one sees one's own
-    processes alone; the list is then short of the others, never wrong.
+    processes alone; the list is then short of the others, never wrong. Who is the far end of a
+    pseudo-terminal, as a simulator or socat, is no reader of it.
     """
     try:
         device = Path(path).stat().st_rdev
+        far_end = _PTY.fullmatch(os.path.realpath(path))
     except OSError:
         return []
     own = str(os.getpid())
     return sorted(
         f"{_command(process)} ({process.name})"
         for process in _PROC.iterdir()
-        if process.name.isdecimal() and process.name != own and _holds(process, device)
+        if process.name.isdecimal()
+        and process.name != own
+        and any(_is_device(descriptor, device) for descriptor in _descriptors(process))
+        and not (far_end and _is_far_end(process, int(far_end[1])))
     )
 
 
-def _holds(process: Path, device: int) -> bool:
+def _descriptors(process: Path) -> list[Path]:
     try:
-        descriptors = list((process / "fd").iterdir())
+        return list((process / "fd").iterdir())
     except OSError:  # ended meanwhile, or not ours to look at
-        return False
-    return any(_is_device(descriptor, device) for descriptor in descriptors)
+        return []
+
+
+def _is_far_end(process: Path, number: int) -> bool:
+    """Whether a program holds the master of a pseudo-terminal (proc_pid_fdinfo(5), tty-index)."""
+    for descriptor in _descriptors(process):
+        try:
+            if descriptor.readlink().name != "ptmx":
+                continue
+            told = (process / "fdinfo" / descriptor.name).read_text(encoding="ascii")
+        except OSError:
+            continue
+        if re.search(rf"^tty-index:\s*{number}$", told, re.MULTILINE):
+            return True
+    return False
 
 
 def _is_device(descriptor: Path, device: int) -> bool:

@@ -187,6 +187,7 @@ def test_a_time_that_no_calendar_holds_is_refused(moment: int) -> None:
         ("trailing byte", bytes.fromhex("0000")),
         ("float64 that fits float16", bytes.fromhex("fb3ff0000000000000")),
         ("indefinite array", bytes.fromhex("9f00ff")),
+        ("a tag that holds itself as a key", bytes.fromhex("a1d81cd2d81d0040")),
     ],
 )
 def test_only_the_deterministic_form_is_taken(what: str, raw: bytes) -> None:

@@ -125,9 +125,18 @@ def test_a_key_of_the_other_algorithm_never_verifies() -> None:
     assert refused.value.refusal is Refusal.BAD_SIGNATURE
 
 
+def with_algorithm(algorithm: object) -> bytes:
+    """A message whose header names something else as its algorithm."""
+    protected, empty, content, signature = cbor2.loads(sealed()).value
+    header = {**cbor2.loads(protected), 1: algorithm}
+    return encode(cbor2.CBORTag(18, [encode(header), empty, content, signature]))
+
+
 @pytest.mark.parametrize(
     ("what", "raw"),
     [
+        *((f"algorithm {word!r}", with_algorithm(word)) for word in ({}, [], -8.0, "EdDSA", None)),
+        ("a tag that holds itself", bytes.fromhex("d284a1d81cd2d81d0040a04040")),
         ("empty", b""),
         ("trailing byte", sealed() + b"\x00"),
         ("untagged", encode(cbor2.loads(sealed()).value)),

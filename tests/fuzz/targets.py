@@ -400,7 +400,7 @@ TARGETS = {
         admission, [b"v1/demo/up/van-1/evt\0" + MESSAGES[0], b"v1/demo/state/van-1\0" + MESSAGES[2]]
     ),
     "topics": Target(topics, [b"v1/demo/up/van-1/evt", b"v1/demo/down/van-1/rcpt"]),
-    "cbor": Target(cbor, [*MESSAGES, b"\xa1\x01\x82\x02\xf5"]),
+    "cbor": Target(cbor, [*MESSAGES, b"\xa1\x01\x82\x02\xf5", bytes.fromhex("a1d81cd2d81d0040")]),
     "capture": Target(capture, [attack_capture()]),
     "tinysa": Target(
         _spectrum("tinysa"),

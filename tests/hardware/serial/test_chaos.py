@@ -6,7 +6,10 @@ import asyncio
 import gc
 import os
 import random
+import subprocess
+import sys
 import threading
+import time
 import tty
 from pathlib import Path
 from time import monotonic
@@ -14,9 +17,9 @@ from time import monotonic
 import pytest
 
 from contract.clock import SystemClock
+from hardware.serial import other_readers
 from hardware.serial import port as port_module
 from hardware.serial.port import PortData, PortEvent, PortLost, PortOpened, SerialPort
-from hardware.serial.transport import PortError
 from hardware.simulators.modem import SimulatedModem
 from hardware.simulators.modem_scripts import SceneScript
 
@@ -24,7 +27,12 @@ REPLUGS = 50
 
 
 def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+    """Open files; a port that looks for other readers of its device holds one for a moment."""
+    counts = []
+    for _ in range(3):
+        counts.append(len(list(Path("/proc/self/fd").iterdir())))
+        time.sleep(0.002)
+    return min(counts)
 
 
 def threads() -> list[str]:
@@ -196,37 +204,49 @@ def test_a_device_that_hangs_with_an_open_port_is_opened_anew() -> None:
         sender.close()
 
 
-def test_a_second_reader_is_counted_in_health(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The finder itself is tested elsewhere; a wire's device number cannot be had in a test."""
-    monkeypatch.setattr(port_module, "other_readers", lambda path: ["ModemManager (412)"])
+def test_another_program_at_the_port_is_named_in_health(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two programs at one device, the far end a third: the thief is named while it is there."""
+    monkeypatch.setattr(port_module, "_LOOK_EVERY_US", 50_000)
+    master, slave = os.openpty()
+    path = os.ttyname(slave)
+    script = f"f = open({path!r}, 'rb', buffering=0); print('open', flush=True); input()"
 
-    class Wire:
-        name = "wire"
-        is_recording = False
-        device = "/dev/ttyUSB2"
+    async def live(thief: subprocess.Popen[bytes]) -> None:
+        port = SerialPort(path, clock=SystemClock())
 
-        def read(self, max_bytes: int, timeout_s: float) -> bytes:
-            threading.Event().wait(0.01)
-            return b""
+        def named() -> bool:
+            return any(who.endswith(f"({thief.pid})") for who in port.counters().other_readers)
 
-        def write(self, data: bytes) -> None:
-            raise PortError(self.name, "not written to here")
-
-        def close(self) -> None:
-            pass
-
-    async def live() -> None:
-        port = SerialPort("wire", clock=SystemClock(), opener=lambda url, settings: Wire())
-        async with port:
+        async with port, asyncio.timeout(20):
             assert isinstance(await port.next_event(), PortOpened)
-            async with asyncio.timeout(5):
-                while not port.counters().other_readers:
-                    await asyncio.sleep(0.01)
-            assert port.counters().other_readers == ("ModemManager (412)",)
+            while not named():
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(thief.communicate, b"\n")
+            while named():
+                await asyncio.sleep(0.01)
 
-    asyncio.run(live())
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as thief:
+        assert thief.stdout is not None
+        assert thief.stdout.readline() == b"open\n"
+        asyncio.run(live(thief))
+    os.close(master)
+    os.close(slave)
+
+
+def test_the_far_end_of_a_simulated_device_is_no_second_reader(tmp_path: Path) -> None:
+    """The simulator holds both ends of its device."""
+    link = tmp_path / "modem"
+    command = [sys.executable, "-m", "hardware.simulators.modem", "--link", str(link)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as simulator:
+        try:
+            until = time.monotonic() + 20
+            while not link.exists() and time.monotonic() < until:
+                time.sleep(0.02)
+            assert not any(f"({simulator.pid})" in who for who in other_readers(str(link)))
+        finally:
+            simulator.terminate()
 
 
 def test_a_device_that_goes_while_its_readers_are_looked_for_is_only_lost(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import math
 import os
 import socket
 import sys
@@ -17,7 +20,9 @@ import pytest
 import serial
 import serial.rfc2217
 
+from contract.clock import SystemClock
 from hardware.serial import transport as transport_module
+from hardware.serial.port import Backoff, PortData, PortOpened, SerialPort
 from hardware.serial.transport import (
     Backend,
     EndOfRecording,
@@ -192,8 +197,10 @@ def test_all_that_waits_at_a_socket_comes_in_one_read() -> None:
         port.close()
 
 
-def lend_over_rfc2217(server: socket.socket, port: serial.Serial) -> None:
-    """Lend a serial port to one client over RFC 2217, until the client goes."""
+def lend_over_rfc2217(
+    server: socket.socket, port: serial.Serial, bytes_to_lend: float = math.inf
+) -> None:
+    """Lend a serial port to one client over RFC 2217, until the client goes or has its share."""
     connection, _ = server.accept()
 
     class Sender:
@@ -207,7 +214,11 @@ def lend_over_rfc2217(server: socket.socket, port: serial.Serial) -> None:
             try:
                 received = connection.recv(1024)
             except TimeoutError:
-                connection.sendall(b"".join(manager.escape(port.read(port.in_waiting))))
+                data = port.read(port.in_waiting)
+                connection.sendall(b"".join(manager.escape(data)))
+                bytes_to_lend -= len(data)
+                if bytes_to_lend <= 0:
+                    return
                 continue
             if not received:
                 return
@@ -227,6 +238,44 @@ def test_bytes_go_both_ways_over_rfc2217() -> None:
         port.close()
         lender.join(5)
         assert not lender.is_alive()
+
+
+# pyserial 3.5 still names its own thread the old way
+@pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")
+def test_a_port_server_that_goes_is_found_again() -> None:
+    """Unplugged over RFC 2217: the server's connection ends, and another is taken by itself."""
+
+    async def live(server: socket.socket) -> list[str]:
+        port = SerialPort(
+            f"rfc2217://127.0.0.1:{server.getsockname()[1]}",
+            clock=SystemClock(),
+            backoff=Backoff(first_s=0.05),
+        )
+        seen: list[str] = []
+        async with port, asyncio.timeout(30):
+            for _ in range(3):
+                while not isinstance(event := await port.next_event(), PortOpened):
+                    seen.append(type(event).__name__)
+                await port.write(b"AT\r")
+                while not isinstance(event := await port.next_event(), PortData):
+                    seen.append(type(event).__name__)
+                seen.append(event.data.decode())
+        return seen
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ended = threading.Event()
+
+        def lend() -> None:
+            while not ended.is_set():
+                looped = serial.serial_for_url("loop://", timeout=0)
+                with contextlib.suppress(OSError):
+                    lend_over_rfc2217(server, looped, bytes_to_lend=3)
+
+        threading.Thread(target=lend, daemon=True).start()
+        seen = asyncio.run(live(server))
+        ended.set()
+    assert seen.count("AT\r") == 3
+    assert seen.count("PortLost") >= 2
 
 
 @pytest.mark.parametrize("is_asserted", [True, False])
