@@ -1,7 +1,7 @@
 """A report as PDF, Chinese included.
 
-The font is one of Adobe's Asian fonts by name (STSong-Light, GB1): every reader has it or one that
-stands in for it, nothing is embedded, and the text can be searched and copied.
+The glyphs that a report uses are embedded (:mod:`central.reports.font`): it looks the same on a
+machine without any Chinese font, and its text can be searched and copied.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ from reportlab.lib.enums import TA_LEFT, TA_RIGHT
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
 from reportlab.platypus import Flowable, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table
 
 from central.reports import table
+from central.reports.font import FONT, ready
 
 if TYPE_CHECKING:
     from central.web.words import Words
 
-FONT = "STSong-Light"
 _INK, _QUIET, _LINE = (
     colors.HexColor("#131a24"),
     colors.HexColor("#4a5666"),
@@ -40,9 +38,8 @@ _CHART_W, _CHART_H = 174 * mm, 30 * mm
 def report_pdf(
     report: Mapping[str, Any], words: Words, *, offset_minutes: int, version: int = 0
 ) -> bytes:
-    """Return the document; the same report gives the same bytes."""
-    if FONT not in pdfmetrics.getRegisteredFontNames():
-        pdfmetrics.registerFont(UnicodeCIDFont(FONT))
+    """Return the document; the same report gives the same bytes. Raises FontError."""
+    ready()
     out = io.BytesIO()
     heading = table.title(report, words)
     document = SimpleDocTemplate(
@@ -58,15 +55,13 @@ def report_pdf(
         canvas.saveState()
         canvas.setFont(FONT, 7.5)
         canvas.setFillColor(_QUIET)
-        canvas.drawString(18 * mm, 10 * mm, note[:130])
+        canvas.drawString(18 * mm, 10 * mm, note)
         canvas.drawRightString(A4[0] - 18 * mm, 10 * mm, str(page.page))
         canvas.restoreState()
 
     story = [
-        Paragraph(escape(heading), _style(15, 20)),
-        Paragraph(
-            escape(table.subtitle(report, words, offset_minutes, version)), _style(9, 13, _QUIET)
-        ),
+        _text(heading, 15, 20),
+        _text(table.subtitle(report, words, offset_minutes, version), 9, 13, _QUIET),
         Spacer(0, 4 * mm),
         _figures(report, words),
         *_charts(report, words),
@@ -75,18 +70,20 @@ def report_pdf(
     return out.getvalue()
 
 
-def _style(
-    size: float, leading: float, colour: Any = _INK, *, at_right: bool = False
-) -> ParagraphStyle:
-    return ParagraphStyle(
+def _text(
+    text: str, size: float, leading: float, colour: Any = _INK, *, at_right: bool = False
+) -> Paragraph:
+    """Return a paragraph; Chinese breaks between characters, English between words."""
+    style = ParagraphStyle(
         f"s{size}",
         fontName=FONT,
         fontSize=size,
         leading=leading,
         textColor=colour,
-        wordWrap="CJK",
+        wordWrap=None if text.isascii() else "CJK",
         alignment=TA_RIGHT if at_right else TA_LEFT,
     )
+    return Paragraph(escape(text), style)
 
 
 def _figures(report: Mapping[str, Any], words: Words) -> Table:
@@ -94,14 +91,14 @@ def _figures(report: Mapping[str, Any], words: Words) -> Table:
     names = table.header(words)
     kept = (0, 1, 3, 4, 6, 7)
     days = words.text("{n} d")
-    cells = [[Paragraph(escape(names[n]), _style(8, 10, _QUIET, at_right=n > 0)) for n in kept]]
+    cells = [[_text(names[n], 8, 10, _QUIET, at_right=n > 0)) for n in kept]]
     for row in table.rows(report, words):
         line = []
         for column in kept:
             text = "" if row[column] is None else str(row[column])
             if column in {1, 3, 6} and row[column + (1 if column == 1 else 2)] is not None:
                 text += f" ({days.replace('{n}', str(row[column + (1 if column == 1 else 2)]))})"
-            line.append(Paragraph(escape(text), _style(9, 11, at_right=column > 0)))
+            line.append(Paragraph(escape(text), _style(9, 11, at_right=column > 0))
         cells.append(line)
     style = [
         ("LINEBELOW", (0, 0), (-1, 0), 0.8, _INK),
@@ -123,7 +120,7 @@ def _charts(report: Mapping[str, Any], words: Words) -> list[Flowable]:
             continue
         top = words.text("most in a day: {n}").replace("{n}", f"{max(values):,}")
         text = f"{words.word('indicator', name)} ({top})"
-        title = Paragraph(escape(text), _style(10, 16))
+        title = _text(text, 10, 16)
         found.append(KeepTogether([Spacer(0, 4 * mm), title, _bars(days, values)]))
     return found
 

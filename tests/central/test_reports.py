@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader
+from reportlab.pdfbase import pdfmetrics
 
 from central.actor import Actor, Role
 from central.alert_states import RuleError
@@ -21,6 +22,7 @@ from central.clocks import CHINA, micros
 from central.hub import Hub
 from central.reports import INDICATORS, Counter, ReportDesk, build, report_period
 from central.reports.build import audited
+from central.reports.font import FONT, FontError, font_file, ready
 from central.reports.indicators import _sites
 from central.reports.pdf import report_pdf
 from central.reports.regulator import monthly_rows
@@ -240,13 +242,38 @@ def test_the_pdf_gives_its_text_back(central: Central, language: Language) -> No
     words = read_catalogue(language)
     raw = report_pdf(made, words, offset_minutes=480, version=2)
     assert raw == report_pdf(made, words, offset_minutes=480, version=2)
-    text = "".join(page.extract_text() for page in PdfReader(io.BytesIO(raw)).pages)
+    pages = PdfReader(io.BytesIO(raw)).pages
+    resources: list[Any] = [page["/Resources"] for page in pages]
+    fonts = [f.get_object() for one in resources for f in one["/Font"].values()]
+    used = [f for f in fonts if f["/Subtype"] == "/TrueType"]
+    assert used
+    for font in used:  # only the glyphs in use, and what each means
+        assert "/FontFile2" in font["/FontDescriptor"].get_object()
+        assert "/ToUnicode" in font
+    assert len(raw) < 400_000
+    text = "".join(page.extract_text() for page in pages)
     plain = "".join(text.split())
     for expected in (
         words.word("report", "month"), words.word("indicator", "alarms_110"),
         words.word("indicator", "goip_dens"), "—", "2026-03", "<b>&钱", "¥84,000.00",
     ):  # fmt: skip
         assert "".join(expected.split()) in plain, expected
+
+
+def test_every_character_of_the_catalogues_has_a_glyph() -> None:
+    ready()
+    known = pdfmetrics.getFont(FONT).face.charToGlyph
+    texts = "".join(message for one in Language for message in read_catalogue(one).texts.values())
+    assert {c for c in texts if c.isprintable() and ord(c) not in known} == set()
+
+
+def test_another_file_is_not_taken_for_the_font(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("central.reports.font.SHA256", "0" * 64)
+    with pytest.raises(FontError, match="expected 0000"):
+        font_file()
+    monkeypatch.setattr("central.reports.font.CARRIER", "no-such-package-here")
+    with pytest.raises(FontError, match="not installed"):
+        font_file()
 
 
 def test_the_files_of_a_report(app: FastAPI) -> None:
