@@ -91,14 +91,14 @@ def _figures(report: Mapping[str, Any], words: Words) -> Table:
     names = table.header(words)
     kept = (0, 1, 3, 4, 6, 7)
     days = words.text("{n} d")
-    cells = [[_text(names[n], 8, 10, _QUIET, at_right=n > 0)) for n in kept]]
+    cells = [[_text(names[n], 8, 10, _QUIET, at_right=n > 0) for n in kept]]
     for row in table.rows(report, words):
         line = []
         for column in kept:
             text = "" if row[column] is None else str(row[column])
             if column in {1, 3, 6} and row[column + (1 if column == 1 else 2)] is not None:
                 text += f" ({days.replace('{n}', str(row[column + (1 if column == 1 else 2)]))})"
-            line.append(Paragraph(escape(text), _style(9, 11, at_right=column > 0))
+            line.append(_text(text, 9, 11, at_right=column > 0))
         cells.append(line)
     style = [
         ("LINEBELOW", (0, 0), (-1, 0), 0.8, _INK),
