@@ -16,6 +16,7 @@ import structlog
 from contract.clock import Clock
 from hardware.serial.ports import other_readers
 from hardware.serial.transport import (
+    READ_TIMEOUT_S,
     EndOfRecording,
     LineSettings,
     PortError,
@@ -24,7 +25,6 @@ from hardware.serial.transport import (
 )
 
 _READ_BYTES = 4096
-_READ_TIMEOUT_S = 0.2
 _LOOK_EVERY_US = 15_000_000  # for a second reader; a look over /proc takes some milliseconds
 _JOIN_TIMEOUT_S = 15.0  # longer than any single blocking call of a transport
 
@@ -310,7 +310,7 @@ class SerialPort:
         try:
             mailbox.put(PortOpened(self.name))
             while not self._stopping.is_set():
-                data = transport.read(_READ_BYTES, _READ_TIMEOUT_S)
+                data = transport.read(_READ_BYTES, READ_TIMEOUT_S)
                 if data:
                     quiet_since_us = self._clock.mono()
                     self._deliver(data, transport, mailbox)

@@ -34,6 +34,9 @@ __all__ = [
 ]
 
 _WRITE_TIMEOUT_S = 2.0
+READ_TIMEOUT_S = 0.2
+"""What ports are opened with: over RFC 2217 a change of it is negotiated with the far end anew,
+and a far end that has gone is then waited for instead of being noticed."""
 
 
 class EndOfRecording(Exception):  # noqa: N818 - an end, not an error
@@ -140,6 +143,7 @@ class _SerialTransport:
                 url,
                 do_not_open=True,
                 baudrate=settings.baudrate,
+                timeout=READ_TIMEOUT_S,
                 # pyserial's rfc2217 client refuses a write timeout
                 write_timeout=None if url.startswith("rfc2217://") else _WRITE_TIMEOUT_S,
                 exclusive=None if self.device is None else True,

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import threading
+import time
 import tty
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -218,6 +219,7 @@ def lend_over_rfc2217(
                 connection.sendall(b"".join(manager.escape(data)))
                 bytes_to_lend -= len(data)
                 if bytes_to_lend <= 0:
+                    time.sleep(0.1)  # what was sent is read before the hang-up is
                     return
                 continue
             if not received:
