@@ -13,8 +13,10 @@ from central.actor import Actor
 from central.alert_states import RuleError
 from central.alert_work import NotCoveredError, check_note, sql_of
 from central.audit import SYSTEM, record
+from central.clocks.calendar import midnight
 from central.reports.build import build, key_of
 from central.reports.indicators import STATED, Counter
+from central.reports.pace import clock_paces
 from central.statistics import Period
 from central.store import reports as stored
 from central.store.interface import Json
@@ -44,7 +46,19 @@ class ReportDesk:
         """Make the report of a period as it is known now."""
         now = self._clock.wall()
         counter = Counter(self._store, area, self._own_area, int(now))
-        return build(counter, period, now, self._store.stated_figures(area, [key_of(period)]))
+        made = build(counter, period, now, self._store.stated_figures(area, [key_of(period)]))
+        first, end = (int(midnight(day)) for day in (period.first, period.end))
+        paces = clock_paces(self._store, frozenset({area}), first, end, int(now))
+        if paces:  # a report without any stays the one that was kept before there were paces
+            made["paces"] = [
+                {
+                    "clock": pace.of, "number": pace.number, "p50_ms": pace.p50_us // 1000,
+                    "p90_ms": pace.p90_us // 1000, "p95_ms": pace.p95_us // 1000,
+                    "late": pace.late,
+                }
+                for pace in paces
+            ]  # fmt: skip
+        return made
 
     def versions(self, period: Period, area: str) -> list[ReportRow]:
         """Return the kept versions of a period's report, oldest first."""

@@ -28,6 +28,7 @@ class Pace:
     number: int
     p50_us: int
     p90_us: int
+    p95_us: int
     late: int
     """How many took longer than their target."""
 
@@ -38,10 +39,14 @@ def percentile(values: Sequence[int], percent: int) -> int:
     return sorted(values)[max(rank, 1) - 1]
 
 
+def _percentiles(values: Sequence[int]) -> tuple[int, int, int]:
+    return percentile(values, 50), percentile(values, 90), percentile(values, 95)
+
+
 def _pace(of: str, took: Sequence[tuple[int, bool]]) -> Pace:
     lasted = [us for us, _ in took]
     late = sum(is_late for _, is_late in took)
-    return Pace(of, len(took), percentile(lasted, 50), percentile(lasted, 90), late)
+    return Pace(of, len(took), *_percentiles(lasted), late)
 
 
 def legs_left(store: SqlStore, areas: frozenset[str], first: int, end: int) -> list[Pace]:
@@ -74,3 +79,33 @@ def entry_to_stop(
             if clock.kind is Subject.ENTRY_TO_STOP and (is_late or clock.stopped_at is not None):
                 took[division[case_id]].append((clock.elapsed_us(now), is_late))
     return [_pace(area, took[area]) for area in sorted(took)]
+
+
+def clock_paces(
+    store: SqlStore, areas: frozenset[str], first: int, end: int, now: int
+) -> list[Pace]:
+    """Return how long each clock of the cases alarmed in [first, end) ran until it was stopped.
+
+    One that still runs has no length yet, so that a period's figures change only by what happens;
+    it counts as late once it is overdue.
+    """
+    happened: dict[int, list[HappeningRow]] = {
+        case_id: [] for case_id, _ in store.alarmed_cases(areas, first, end)
+    }
+    for row in store.happenings(list(happened)):
+        happened[row.case_id].append(row)
+    took: dict[Subject, list[int]] = defaultdict(list)
+    late: dict[Subject, int] = defaultdict(int)
+    for rows in happened.values():
+        for clock in clocks_of(rows).clocks:
+            late[clock.kind] += clock.state(now) is ClockState.BREACHED
+            if clock.stopped_at is not None:
+                took[clock.kind].append(clock.elapsed_us(now))
+    return [
+        Pace(
+            kind.value, len(took[kind]),
+            *_percentiles(took[kind]), late[kind],
+        )
+        for kind in Subject
+        if took[kind]
+    ]  # fmt: skip

@@ -37,6 +37,10 @@ def rows(report: Mapping[str, Any], words: Words) -> list[list[Cell]]:
                 ago["days"],
             ]
         )
+    for pace in report.get("paces", ()):
+        name = f"{words.word('clock', pace['clock'])}: p50 / p90 / p95 (n={pace['number']})"
+        lasted = " / ".join(_lasted(pace[f"{p}_ms"]) for p in ("p50", "p90", "p95"))
+        found.append([name, lasted, *([None] * 7)])
     for figure in report["stated"]:
         name = words.word("indicator", figure["indicator"])
         by = words.text("stated by {name}").replace("{name}", figure["by"])
@@ -53,7 +57,17 @@ def exact_rows(report: Mapping[str, Any]) -> list[list[Cell]]:
             row["year_ago"]["base"], row["year_ago"]["percent"], row["year_ago"]["days"],
         ]
         for row in report["figures"]
+    ] + [
+        [f"{pace['clock']}_{p}", "ms", pace[f"{p}_ms"], *([None] * 7)]
+        for pace in report.get("paces", ())
+        for p in ("p50", "p90", "p95")
     ]  # fmt: skip
+
+
+def _lasted(ms: int) -> str:
+    """Write a time of milliseconds as hours, minutes and seconds."""
+    minutes, seconds = divmod(ms // 1000, 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
 
 
 EXACT_COLUMNS = (

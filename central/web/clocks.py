@@ -130,6 +130,7 @@ def _pace(presenter: Presenter, row: Pace, name: str) -> dict[str, Any]:
         "number": row.number,
         "p50_text": presenter.lasted(row.p50_us),
         "p90_text": presenter.lasted(row.p90_us),
+        "p95_text": presenter.lasted(row.p95_us),
         "late": row.late,
     }
 
