@@ -210,7 +210,7 @@ def _dialect(name: str, identity: Identity, leave: _Leave) -> ModemDialect:
     if identity.words == NAMELESS and leave.expected is not None:  # a person says what it is
         return DIALECTS[leave.expected](sensor="scan", file=name.rpartition("/")[2] or name)
     if identity.kind is None:
-        raise ScanError(f"{name}: {identity.words}: not known here")
+        raise ScanError(f"{name}: {identity.words} (--as KIND says what it is)")
     if leave.expected is not None and identity.kind != leave.expected:
         raise ScanError(
             f"{name}: answers as {identity.kind} ({identity.words}), not as {leave.expected} "

@@ -61,7 +61,7 @@ class ScanState:
     def summary(self) -> str:
         """One line at the end."""
         return (
-            f"{self.readings} readings, {len(self.detections)} detections, "
+            f"{self.readings} readings, {_counted(self.detections)}, "
             f"{self.damages} unreadable places, {self.passed_over} passed over"
         )
 
@@ -152,8 +152,12 @@ def _row(cell: CellReading, now_us: int) -> str:
 
 
 def _tail(state: ScanState) -> list[str]:
-    lines = ["", f"{len(state.detections)} detections"]
+    lines = ["", _counted(state.detections)]
     lines += [f"  {line}" for line in list(state.detections.values())[-4:]]
     lines.append(f"{state.damages} unreadable places, {state.passed_over} passed over")
     lines += [f"  {item.place}: {item.reason}: {item.raw[:60]!r}" for item in state.unreadable]
     return lines
+
+
+def _counted(detections: dict[bytes, str]) -> str:
+    return f"{len(detections)} detection{'' if len(detections) == 1 else 's'}"

@@ -97,6 +97,14 @@ class TranscriptScript:
         return recorded[index]
 
 
+_IDENTITY = {
+    "AT+CGMI": ("Quectel", "OK"),
+    "AT+CGMM": ("EG25", "OK"),
+    "AT+CGMR": ("EG25GGBR07A08M2G", "OK"),
+}
+"""Who it says it is (3GPP TS 27.007 sections 5.1 to 5.3)."""
+
+
 class SceneScript:
     """Invented cells: camped on LTE and on GSM by turns, levels wavering a little.
 
@@ -116,14 +124,14 @@ class SceneScript:
         return self._scene == "fake_cell" and self._polls > self._fake_after
 
     def answer(self, command: str) -> tuple[str, ...] | None:
-        """Answer the two AT+QENG commands; see Script."""
+        """Answer the two AT+QENG commands, and who it is; see Script."""
         key = normalised(command)
         if key == _key(SERVING):
             self._polls += 1
             return ("+QENG: " + self._serving(), "OK")
         if key == _key(NEIGHBOURS):
             return (*(f"+QENG: {line}" for line in self._neighbours()), "OK")
-        return None
+        return _IDENTITY.get(key)
 
     @property
     def _is_on_gsm(self) -> bool:

@@ -125,6 +125,9 @@ def test_a_key_of_the_other_algorithm_never_verifies() -> None:
     assert refused.value.refusal is Refusal.BAD_SIGNATURE
 
 
+NO_ALGORITHMS: tuple[object, ...] = ({}, [], -8.0, "EdDSA", None)
+
+
 def with_algorithm(algorithm: object) -> bytes:
     """A message whose header names something else as its algorithm."""
     protected, empty, content, signature = cbor2.loads(sealed()).value
@@ -135,7 +138,7 @@ def with_algorithm(algorithm: object) -> bytes:
 @pytest.mark.parametrize(
     ("what", "raw"),
     [
-        *((f"algorithm {word!r}", with_algorithm(word)) for word in ({}, [], -8.0, "EdDSA", None)),
+        *((f"algorithm {word!r}", with_algorithm(word)) for word in NO_ALGORITHMS),
         ("a tag that holds itself", bytes.fromhex("d284a1d81cd2d81d0040a04040")),
         ("empty", b""),
         ("trailing byte", sealed() + b"\x00"),

@@ -91,7 +91,7 @@ def test_scan_shows_a_detection_and_a_summary(tmp_path: Path) -> None:
     assert live.returncode == 0, live.stderr  # it refuses to say who it is; --as says it
     lines = live.stdout.splitlines()
     assert any("alert" in line and "460-11" in line for line in lines)
-    assert " readings, 1 detections, 0 unreadable places" in lines[-1]
+    assert " readings, 1 detection, 0 unreadable places" in lines[-1]
 
 
 @pytest.mark.parametrize(
