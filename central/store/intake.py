@@ -211,7 +211,10 @@ class IntakeQueries:
         return [(case_id, order, at) for case_id, (order, at) in first.items()]
 
     def delayed_transfers(self, since: int, limit: int) -> Sequence[DecisionRow]:
-        """Return transfers that machines hold back and that were asked for since a moment."""
+        """Return transfers that machines hold back, asked for since a moment and not taken back.
+
+        Whoever takes one back does so at the same machine, which names the visit of the transfer.
+        """
         d = t.decisions
         query = (
             sa.select(d)
@@ -220,7 +223,17 @@ class IntakeQueries:
             .limit(limit)
         )
         rows = [DecisionRow(**row._mapping) for row in self._all(query)]
-        return [row for row in rows if row.decided_at >= since]
+        back = sa.select(d.c.device, d.c.body).where(
+            d.c.received_at >= since,
+            d.c.decision == Decision.ALLOW,
+            sa.type_coerce(d.c.body, sa.Text).like('%"revokes":"%'),
+        )
+        revoked = {(row.device, row.body["revokes"]) for row in self._all(back)}
+        return [
+            row
+            for row in rows
+            if row.decided_at >= since and (row.device, row.visit) not in revoked
+        ]
 
     def unseen_notices(self, areas: frozenset[str], limit: int) -> Sequence[NoticeRow]:
         """Return what nobody has said to have seen, newest first."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,9 @@ from central.clocks import (
 )
 from central.clocks.law import LAW_FILE
 from contract.clock import UnixMicros
+from contract.topics import Lane
+from contract.words import Decision, DeviceKind
+from tests.central.kit import START, Central, Station, a_decision
 
 LAW = load_law()
 SECOND_US = 1_000_000
@@ -239,3 +243,22 @@ def test_a_table_with_two_rules_on_one_day_is_refused(tmp_path: Path) -> None:
     path.write_text('{"schema": "qianshao-law/1", "rows": [{"id": "X"}]}', encoding="utf-8")
     with pytest.raises(LawError, match="row 1"):
         load_law(path)
+
+
+def test_a_transfer_that_was_taken_back_is_held_no_longer(central: Central) -> None:
+    """The board counts on for what waits alone; the same visit of another machine still waits."""
+    one = central.enrol(Station(device="atm-1", kind=DeviceKind.ATM, seed=11))
+    two = central.enrol(Station(device="atm-2", kind=DeviceKind.ATM, seed=12))
+    asked: dict[str, Any] = {
+        "visit": "7", "business": "transfer", "decision": Decision.ALLOW_DELAYED,
+        "decided_at": START, "reason": None,
+    }  # fmt: skip
+    back: dict[str, Any] = {
+        "visit": "8", "business": "revoke", "revokes": "7", "decision": Decision.ALLOW,
+        "decided_at": START, "reason": None,
+    }  # fmt: skip
+    for atm in (one, two):
+        central.take(atm.topic(Lane.DECISIONS), atm.next(a_decision(**asked)))
+    assert len(central.store.delayed_transfers(START, 9)) == 2
+    central.take(one.topic(Lane.DECISIONS), one.next(a_decision(**back)))
+    assert [row.device for row in central.store.delayed_transfers(START, 9)] == ["atm-2"]
