@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import atexit
 import functools
+import io
 import struct
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cbor2
+import numpy as np
 
 from central.admission import Admitted, admit
 from central.orders.passkeys import read_attestation
@@ -57,7 +59,11 @@ from hardware.simulators.diag import gsm_log, lte_log, nas_log
 from hardware.simulators.nas import attack_capture
 from hardware.spectrum.dialects import DIALECTS as SPECTRUM_DIALECTS
 from hardware.spectrum.dialects import SweepRange
+from hardware.spectrum.named_columns import read_named
+from hardware.spectrum.pcm import PcmReader, wav_bytes
+from hardware.spectrum.qttinysa import read_npy
 from hardware.spectrum.rds import RdsDecoder
+from hardware.spectrum.rds_json import read_rds_json
 from mqtt_bridge.ports import Delivery
 from tests import orders, samples
 from tests.authenticator import ORIGIN, RP_ID, Authenticator
@@ -305,6 +311,25 @@ def _spectrum(kind: str) -> Callable[[bytes], None]:
     return _codec(lambda: make(sensor="sa0", file="fuzz", sweep=SweepRange()))
 
 
+def _an_array() -> bytes:
+    """Two sweeps of three points as QtTinySA keeps them."""
+    file = io.BytesIO()
+    np.save(file, np.array([[87.0e6, 87.1e6, 87.2e6], [-90.0, -40.0, -91.0]]))
+    return file.getvalue()
+
+
+def _content(
+    read: Callable[[bytes, str, str, int | None], Iterator[object]],
+) -> Callable[[bytes], None]:
+    """Any bytes as the whole content of a recorded file."""
+
+    def run(data: bytes) -> None:
+        for _ in read(data, "fuzz", "sa0", None):
+            pass
+
+    return run
+
+
 def rds(data: bytes) -> None:
     """Any groups, eight bytes each; a ninth says which blocks are missing."""
     decoder = RdsDecoder()
@@ -423,6 +448,25 @@ TARGETS = {
     "sweep_csv": Target(
         _spectrum("sweep_csv"),
         [b"2026-11-25, 12:00:00, 87000000, 88000000, 250000.00, 8, -50.1, -60.2, nan, -70.0\n"] * 2,
+    ),
+    "named_columns": Target(
+        _content(read_named),
+        [
+            b"time,frequency,power,latitude,longitude\n2026-11-25T12:00:00Z,92.3e6,-41.5,25.04,102.7\n"
+            b"2026-11-25T12:00:00Z,92.4e6,-80,25.04,102.7\n",
+            b"Timestamp;87.5;87.6;87.7\n2026-11-25 12:00:00;-90;-91,5;-40\n",
+        ],
+    ),
+    "rds_json": Target(
+        _content(read_rds_json),
+        [
+            b'{"pi":"0x3A1B","group":"0A","ps":"TRAFFIC ","raw_data":"3A1B 0400 E0CD 4142"}\n[1,{}]\n'
+        ],
+    ),
+    "qttinysa": Target(_content(read_npy), [_an_array()]),
+    "pcm": Target(
+        _codec(lambda: PcmReader(sensor="a0", file="fuzz", mhz=92.3, rate_hz=16_000)),
+        [wav_bytes(np.zeros(64, dtype=np.int16), 16_000), b"\x00\x01" * 64],
     ),
     "nmea": Target(
         _codec(lambda: NmeaReader(sensor="gnss0", file="fuzz")),
