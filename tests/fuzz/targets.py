@@ -459,9 +459,7 @@ TARGETS = {
     ),
     "rds_json": Target(
         _content(read_rds_json),
-        [
-            b'{"pi":"0x3A1B","group":"0A","ps":"TRAFFIC ","raw_data":"3A1B 0400 E0CD 4142"}\n[1,{}]\n'
-        ],
+        [b'{"pi":"0x3A1B","group":"0A","ps":"TRAFFIC ","raw_data":"3A1B 0400 E0CD 4142"}\n'],
     ),
     "qttinysa": Target(_content(read_npy), [_an_array()]),
     "pcm": Target(
