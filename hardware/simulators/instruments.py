@@ -45,8 +45,8 @@ class Mood:
     """Bytes come in odd portions."""
     ends_every: int = 0
     """Every so many sweeps somebody touches the screen and the sweep ends early."""
-    sweep_s: float = 0.0
-    """How long a sweep takes; 0 for tests that have no time."""
+    sweep_s: float = 0.25
+    """How long a sweep takes: the devices take 0.25 to 1 s; 0 for tests that have no time."""
     silent_every: int = 0
     """After so many sweeps it says nothing until it gets an ``abort``."""
 
@@ -311,7 +311,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--sweep-s",
         type=float,
-        default=0.25,
+        default=Mood().sweep_s,
         metavar="S",
         help="how long a sweep takes (%(default)s; the devices take 0.25 to 1)",
     )

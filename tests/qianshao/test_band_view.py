@@ -9,12 +9,13 @@ import pytest
 
 from hardware.readings import Position
 from hardware.simulators.fm_scene import EXAMPLE_MHZ, city_scene, licence_csv
-from hardware.simulators.instruments import SimulatedInstrument, TinySaPeer, example_scene
+from hardware.simulators.instruments import Mood, SimulatedInstrument, TinySaPeer, example_scene
 from qianshao.__main__ import build_parser
 from qianshao.band_view import BandView, main_watch
 from rf_watch.broadcast import BroadcastSettings, BroadcastWatch, read_licences
 
 NOON_US = 1_795_579_200_000_000
+QUICK = Mood(sweep_s=0.0)
 
 
 def main(words: list[str]) -> int:
@@ -31,7 +32,7 @@ def test_a_live_device_is_shown_with_its_carriers_and_the_suspected_one(
     licences = tmp_path / "licences.csv"
     licences.write_text(licence_csv(scene))
     link = tmp_path / "sa0"
-    with SimulatedInstrument(TinySaPeer(scene, lambda: NOON_US), link):
+    with SimulatedInstrument(TinySaPeer(scene, lambda: NOON_US), link, QUICK):
         words = ["rf", "watch", str(link), "--kind", "tinysa", "--licences", str(licences)]
         words += ["--set", "fm.continuous_s=1", "--seconds", "5", "--plain"]
         assert main(words) == 0

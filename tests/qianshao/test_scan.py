@@ -108,7 +108,9 @@ def test_scan_shows_what_is_no_modem(
 ) -> None:
     clock = SystemClock()
     scene = example_scene(0.0, clock.wall())
-    with SimulatedInstrument(simulated(kind, scene, clock.wall, Mood()), tmp_path / "x") as device:
+    with SimulatedInstrument(
+        simulated(kind, scene, clock.wall, Mood(sweep_s=0.0)), tmp_path / "x"
+    ) as device:
         unasked = [] if not is_silent_until_asked else ["--as", kind]
         live = scan(str(device.link), *unasked, "--seconds", "2", "--json")
     assert live.returncode == 0, live.stderr
@@ -119,8 +121,8 @@ def test_scan_shows_what_is_no_modem(
 
 def test_an_instrument_that_is_another_is_named(tmp_path: Path) -> None:
     clock = SystemClock()
-    peer = simulated("nmea", example_scene(0.0, clock.wall()), clock.wall, Mood())
-    with SimulatedInstrument(peer, tmp_path / "x") as device:
+    peer = simulated("nmea", example_scene(0.0, clock.wall()), clock.wall, Mood(sweep_s=0.0))
+    with SimulatedInstrument(peer, tmp_path / "x", Mood(sweep_s=0.0)) as device:
         live = scan(str(device.link), "--as", "tinysa", "--seconds", "2")
     assert live.returncode == 1
     assert "answers as nmea (a GNSS receiver (NMEA 0183)), not as tinysa (--as)" in live.stderr

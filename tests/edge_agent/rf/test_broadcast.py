@@ -26,12 +26,13 @@ from hardware.gnss import FixTracker
 from hardware.readings import FixQuality, Stamp
 from hardware.serial.transport import replay_url
 from hardware.simulators.fm_scene import licence_csv
-from hardware.simulators.instruments import SimulatedInstrument, TinySaPeer, example_scene
+from hardware.simulators.instruments import Mood, SimulatedInstrument, TinySaPeer, example_scene
 from hardware.simulators.programme import syllables
 from tests.edge_agent.outboxes import DEVICE, Bench, opened
 from tests.edge_agent.test_config import VAN
 
 NOON_US = 1_795_579_200_000_000
+QUICK = Mood(sweep_s=0.0)
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_a_live_tinysa_becomes_signed_alerts_about_the_unlisted_station_alone(
     scene = example_scene(0.0, NOON_US)
     (tmp_path / "list.csv").write_text(licence_csv(scene) + "bad,bad,bad,,,\n")
     config = BroadcastConfig(licences=tmp_path / "list.csv", continuous_s=1.0)
-    with SimulatedInstrument(TinySaPeer(scene, lambda: NOON_US), tmp_path / "sa0") as device:
+    with SimulatedInstrument(TinySaPeer(scene, lambda: NOON_US), tmp_path / "sa0", QUICK) as device:
         book = run(outbox, str(device.link), SensorKind.TINYSA, seconds=4, broadcast=config)
     found = detections(outbox)
     assert {d.subject["mhz"] for d in found} == {92.3}
@@ -102,7 +103,7 @@ def test_a_list_that_cannot_be_read_is_told_and_nobody_is_suspected(
 ) -> None:
     scene = example_scene(0.0, NOON_US)
     config = BroadcastConfig(licences=tmp_path / "none.csv", continuous_s=1.0)
-    with SimulatedInstrument(TinySaPeer(scene, lambda: NOON_US), tmp_path / "sa0") as device:
+    with SimulatedInstrument(TinySaPeer(scene, lambda: NOON_US), tmp_path / "sa0", QUICK) as device:
         book = run(outbox, str(device.link), SensorKind.TINYSA, seconds=3, broadcast=config)
     assert {d.alert for d in detections(outbox)} == {None}
     parts = {part.name: part for part in book.snapshot().parts}

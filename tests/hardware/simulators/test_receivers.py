@@ -34,6 +34,7 @@ from hardware.spectrum.rf_explorer import ask_configuration, hold, set_range
 from hardware.spectrum.uplink import UplinkMeter, is_uplink
 
 NOON_US = 1_795_579_200_000_000
+AT_ONCE = Mood(sweep_s=0.0)
 HERE, THERE = Position(25.04, 102.71), Position(25.05, 102.72)
 QUICK = Backoff(first_s=0.01, cap_s=0.05)
 
@@ -65,7 +66,7 @@ async def swept(
 
 @pytest.mark.parametrize("is_torn", [False, True])
 def test_an_rf_explorer_takes_its_range_and_sweeps(tmp_path: Path, is_torn: bool) -> None:
-    mood = Mood(is_torn=is_torn)
+    mood = Mood(sweep_s=0.0, is_torn=is_torn)
     with SimulatedInstrument(explorer(), tmp_path / "rfe0", mood) as device:
         items = asyncio.run(swept(device, 4))
     fm = [s for s in sweeps(items) if s.start_hz == 87e6]
@@ -76,17 +77,17 @@ def test_an_rf_explorer_takes_its_range_and_sweeps(tmp_path: Path, is_torn: bool
 
 
 def test_a_key_pressed_and_noise_cost_one_error_each(tmp_path: Path) -> None:
-    with SimulatedInstrument(explorer(ends_every=3), tmp_path / "rfe0") as device:
+    with SimulatedInstrument(explorer(ends_every=3), tmp_path / "rfe0", AT_ONCE) as device:
         items = asyncio.run(swept(device, 5))
     problems = [i.reason for i in items if isinstance(i, Unreadable)]
     assert problems == ["the sweep was ended after 40 of 112 points"] * 2
-    with SimulatedInstrument(explorer(garbage_every=4), tmp_path / "rfe0") as device:
+    with SimulatedInstrument(explorer(garbage_every=4), tmp_path / "rfe0", AT_ONCE) as device:
         items = asyncio.run(swept(device, 9))
     assert 1 <= len([i for i in items if isinstance(i, Unreadable)]) <= 8
 
 
 def test_an_rf_explorer_that_is_unplugged_comes_back(tmp_path: Path) -> None:
-    device = SimulatedInstrument(explorer(), tmp_path / "rfe0")
+    device = SimulatedInstrument(explorer(), tmp_path / "rfe0", AT_ONCE)
 
     def replug(count: int) -> None:
         if count == 3:
@@ -129,7 +130,7 @@ async def listened(kind: SensorKind, device: SimulatedInstrument, count: int) ->
 def test_a_receiver_places_other_readings_with_age_and_quality(tmp_path: Path) -> None:
     clock = SystemClock()
     peer = GnssPeer(lambda: Sky(HERE), clock.wall, period_s=0.02, torn_every=5)
-    with SimulatedInstrument(peer, tmp_path / "gnss0") as device:
+    with SimulatedInstrument(peer, tmp_path / "gnss0", AT_ONCE) as device:
         items = asyncio.run(listened(SensorKind.NMEA, device, 24))
     fixes = [i for i in items if isinstance(i, FixReading)]
     assert len(fixes) >= 12
@@ -158,7 +159,7 @@ def test_a_direction_finder_gives_true_bearings(tmp_path: Path, heading_deg: flo
     peer = FinderPeer(
         HERE, THERE, clock.wall, mhz=92.3, heading_deg=heading_deg, period_s=0.02, sigma_deg=2.0
     )
-    with SimulatedInstrument(peer, tmp_path / "df0", Mood(is_torn=True)) as device:
+    with SimulatedInstrument(peer, tmp_path / "df0", Mood(sweep_s=0.0, is_torn=True)) as device:
         items = asyncio.run(listened(SensorKind.KRAKEN, device, 20))
     bearings = [i for i in items if isinstance(i, BearingReading)]
     assert len(bearings) >= 18

@@ -60,7 +60,7 @@ async def collect(
 def test_a_simulated_tinysa_sweeps_and_its_offset_is_read_back(
     tmp_path: Path, is_torn: bool
 ) -> None:
-    mood = Mood(is_torn=is_torn)
+    mood = Mood(sweep_s=0.0, is_torn=is_torn)
     with SimulatedInstrument(tinysa(mood), tmp_path / "sa0", mood) as device:
         items, poller = asyncio.run(
             collect(device.link, "tinysa", lambda items: len(sweeps(items)) >= 3)
@@ -74,7 +74,7 @@ def test_a_simulated_tinysa_sweeps_and_its_offset_is_read_back(
 
 
 def test_sweeps_that_a_touch_ends_cost_one_error_each(tmp_path: Path) -> None:
-    mood = Mood(ends_every=2)
+    mood = Mood(sweep_s=0.0, ends_every=2)
     with SimulatedInstrument(tinysa(mood), tmp_path / "sa0", mood) as device:
         items, _ = asyncio.run(
             collect(device.link, "tinysa", lambda items: len(sweeps(items)) >= 4)
@@ -85,7 +85,7 @@ def test_sweeps_that_a_touch_ends_cost_one_error_each(tmp_path: Path) -> None:
 
 
 def test_a_device_that_falls_silent_is_brought_back(tmp_path: Path) -> None:
-    mood = Mood(silent_every=3)
+    mood = Mood(sweep_s=0.0, silent_every=3)
     with SimulatedInstrument(tinysa(mood), tmp_path / "sa0", mood) as device:
         items, poller = asyncio.run(
             collect(
@@ -100,7 +100,7 @@ def test_a_device_that_falls_silent_is_brought_back(tmp_path: Path) -> None:
 
 
 def test_an_unplugged_device_is_found_again(tmp_path: Path) -> None:
-    mood = Mood()
+    mood = Mood(sweep_s=0.0)
     device = SimulatedInstrument(tinysa(mood), tmp_path / "sa0", mood)
     device.plug_in()
 
@@ -125,7 +125,7 @@ def test_a_dead_device_is_reported_once(tmp_path: Path) -> None:
             return b""
 
     dead: Instrument = Dead()
-    with SimulatedInstrument(dead, tmp_path / "sa0") as device:
+    with SimulatedInstrument(dead, tmp_path / "sa0", Mood(sweep_s=0.0)) as device:
         (item,), poller = asyncio.run(collect(device.link, "tinysa", bool, answer_timeout_s=0.1))
     assert isinstance(item, Unreadable)
     assert "3 times in a row no answer came within 0.1 s" in item.reason
@@ -140,7 +140,7 @@ def test_a_simulated_tuner_scans_and_listens_by_turns(tmp_path: Path) -> None:
         names = {i.ps for i in items if isinstance(i, RdsReading) and i.ps}
         return len(sweeps(items)) >= 2 and bool(names)
 
-    with SimulatedInstrument(peer, tmp_path / "tef0") as device:
+    with SimulatedInstrument(peer, tmp_path / "tef0", Mood(sweep_s=0.0)) as device:
         items, _ = asyncio.run(collect(device.link, "fm_tuner", is_enough))
     assert not [item for item in items if isinstance(item, Unreadable)]
     assert {(s.start_hz, s.step_hz) for s in sweeps(items)} == {(87.5e6, 100e3)}

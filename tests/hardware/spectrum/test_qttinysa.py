@@ -64,3 +64,12 @@ def test_other_arrays_are_one_error(table: object) -> None:
 @given(st.binary(max_size=300))
 def test_noise_behind_the_magic_never_raises(noise: bytes) -> None:
     list(read_npy(b"\x93NUMPY" + noise, "f", "s", None))
+
+
+def test_a_header_that_is_cut_within_a_bracket_is_one_error() -> None:
+    file = io.BytesIO()
+    np.save(file, np.zeros((2, 3)))
+    content = file.getvalue().replace(b"}", b" ", 1)
+    (item,) = read_npy(content, "f", "s", None)
+    assert isinstance(item, Unreadable)
+    assert "no numpy array" in item.reason
