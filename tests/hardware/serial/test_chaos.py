@@ -27,12 +27,7 @@ REPLUGS = 50
 
 
 def descriptors() -> int:
-    """Open files; a port that looks for other readers of its device holds one for a moment."""
-    counts = []
-    for _ in range(3):
-        counts.append(len(list(Path("/proc/self/fd").iterdir())))
-        time.sleep(0.002)
-    return min(counts)
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def threads() -> list[str]:
@@ -77,7 +72,10 @@ def test_after_each_of_fifty_unpluggings_data_is_back_within_three_seconds(tmp_p
     with SimulatedModem(SceneScript("genuine"), tmp_path / "modem0") as modem:
         waits_s, open_files = asyncio.run(live(modem))
     assert max(waits_s) < 3.0
-    assert max(open_files[5:]) <= max(open_files[:5])
+    # A port that looks for other readers of its device holds a file or two for a moment, at any
+    # time: what leaks at each replug is there in all of the last five.
+    assert min(open_files[-5:]) <= max(open_files[:5])
+    assert max(open_files) <= min(open_files) + 3
     assert threads() == []
     assert descriptors() <= before
 
