@@ -29,9 +29,10 @@ from contract.topics import Channel, down
 from contract.words import OrderType, Signatory
 from mqtt_bridge.ports import IntakePort
 
-FIRST_AGAIN_S = 20.0
-"""The broker holds a delivery for its device: this is for one that neither has. Sooner, a thousand
-machines that answer an order at once would be told it twice."""
+FIRST_AGAIN_S = 5.0
+AGAIN_EACH_S = 0.02
+"""For each delivery that waits for its answer: a thousand machines that answer at once stand behind
+one another, and would be told twice after five seconds. One machine alone is told again at five."""
 LONGEST_AGAIN_S = 60.0
 HINT_EVERY_US = 60 * 1_000_000
 """A device gets the time at each birth and otherwise this often."""
@@ -167,7 +168,7 @@ class OrderDispatcher:
             is_held = item.device in waits and item.type is not OrderType.OFFICERS
             if is_held or item.device in away or not self._is_due(item, born):
                 continue
-            if not self._deliver(item):
+            if not self._deliver(item, len(pending)):
                 break
             sent.append(item)
         if sent:
@@ -189,11 +190,12 @@ class OrderDispatcher:
         due = self._due.get((item.order_id, item.device))
         return item.device in born or due is None or due <= self._clock.mono()
 
-    def _deliver(self, item: Pending) -> bool:
+    def _deliver(self, item: Pending, waiting: int) -> bool:
         body = OrderDelivery(device=item.device, attempt=item.attempts + 1, order=item.raw)
         if not self._say(body, item.device, RULES[item.type].channel):
             return False
-        again_s = min(LONGEST_AGAIN_S, FIRST_AGAIN_S * 2 ** min(item.attempts, _MAX_DOUBLINGS))
+        first_s = max(FIRST_AGAIN_S, AGAIN_EACH_S * waiting)
+        again_s = min(LONGEST_AGAIN_S, first_s * 2 ** min(item.attempts, _MAX_DOUBLINGS))
         self._due[item.order_id, item.device] = self._clock.mono() + round(again_s * 1e6)
         return True
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from central.orders import OrderDispatcher, order_keys
+from central.orders import OrderDispatcher, dispatch, order_keys
 from central.orders.dispatch import FIRST_AGAIN_S
 from contract import OrderResult
 from contract.cosign import OrderError
@@ -119,6 +119,19 @@ def test_a_lost_delivery_goes_again_and_is_no_replay(town: Town) -> None:
     assert town.carry() == 1
     assert town.dispatcher.pending(order_id) == []
     assert town.alerts() == []
+
+
+def test_many_that_answer_at_once_are_not_told_twice_and_one_alone_is_soon(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "AGAIN_EACH_S", 10.0)
+    town.away = {"atm-1", "atm-2"}
+    town.publish(signed())
+    town.away = set()
+    town.central.clock.advance(round(FIRST_AGAIN_S * 1_000_000))
+    assert town.carry() == 0  # two or more wait for their answers: ten seconds for each
+    town.central.clock.advance(30_000_000)
+    assert town.carry() == 2
 
 
 def test_a_replay_to_all_machines_is_one_alert_and_nothing_changes(town: Town) -> None:
