@@ -152,7 +152,7 @@ async def _identified_items(
     except NotIdentified as error:
         if not is_named_other:
             raise ScanError(f"{args.port}: {error}") from error
-        words = f"a {leave.expected}, as told by {leave.reason}"
+        words = f"{leave.expected}, as told by {leave.reason}"
         identity = Identity(kind=leave.expected, words=words, has_been_asked=False)
     if identity.kind is None and is_named_other:
         identity = replace(identity, kind=leave.expected)
@@ -182,6 +182,7 @@ def _modem_items(
             raise ScanError(f"{dialect.name}: this family has no survey of the band")
         poller.request_survey()
     show.state.poller = lambda: poller.counters
+    show.state.is_surveying = lambda: poller.is_surveying
     return poller.items()
 
 

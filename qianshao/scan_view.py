@@ -32,6 +32,7 @@ class ScanState:
     dialect: ModemDialect | None = None
     counters: Callable[[], PortCounters] | None = None
     poller: Callable[[], PollerCounters] | None = None
+    is_surveying: Callable[[], bool] = lambda: False
     cells: dict[tuple[object, ...], CellReading] = field(default_factory=dict)
     others: dict[str, str] = field(default_factory=dict)
     """The newest words of each thing that is no cell."""
@@ -69,7 +70,7 @@ class ScanState:
 def render(state: ScanState, width: int, height: int, now_us: int) -> list[str]:
     """Return the lines of the screen, at most ``height`` of ``width`` characters."""
     lines = [*_head(state), "", *_others(state, height // 2)]
-    if state.cells or not state.others:
+    if state.cells or (state.dialect is not None and not state.others):
         lines.append(_HEADING)
     cells = [c for c in state.cells.values() if now_us - c.stamp.at_us < _FADE_S * 1_000_000]
     cells.sort(key=lambda c: (not c.is_serving, -(c.level_dbm or -200), c.channel or 0))
@@ -114,7 +115,12 @@ def _hints(state: ScanState, port: PortCounters) -> list[str]:
     if not port.is_open:
         return hints
     if port.last_data_age_s is None or port.last_data_age_s > _QUIET_S:
-        hints.append("it says nothing: another device than --as says, its baud rate, or its cable")
+        if state.is_surveying():
+            hints.append("it surveys the band: minutes without a word are usual")
+        else:
+            hints.append(
+                "it says nothing more: another device than told, its baud rate, or its cable"
+            )
     elif not state.readings and port.bytes_in > _ENOUGH_BYTES:
         hints.append("bytes come, but nothing that reads: another device, or another baud rate")
     return hints
@@ -131,10 +137,17 @@ def detection_row(detection: Detection) -> str:
 
 def _others(state: ScanState, room: int) -> list[str]:
     """Tuners, sweeps, RDS, fixes, bearings: the last of each, at most ``room`` of them."""
-    lines = [f"  {name:18} {words}" for name, words in sorted(state.others.items())]
+    lines = [f"  {name:18} {state.others[name]}" for name in sorted(state.others, key=_by_mhz)]
     if len(lines) > room:
         lines = [*lines[: room - 1], f"  ... {len(lines) - room + 1} more"]
     return lines
+
+
+def _by_mhz(name: str) -> tuple[str, float, str]:
+    """88.70 MHz stands before 100.80 MHz, which as text it would not."""
+    what, _, rest = name.partition(" ")
+    number = rest.removesuffix(" MHz")
+    return what, float(number) if number.replace(".", "", 1).isdecimal() else 0.0, name
 
 
 def _row(cell: CellReading, now_us: int) -> str:

@@ -258,6 +258,12 @@ class Survey:
         """Note that this run died of a defect; the next one starts with a clean line."""
         self._failure = problem
 
+    def _is_silent(self, last_data_age_s: float | None) -> bool:
+        """Nothing came for long, and no survey explains it: a modem answers that at its end."""
+        if self._poller is not None and self._poller.is_surveying:
+            return False
+        return last_data_age_s is None or last_data_age_s > SILENT_AFTER_S
+
     def report_health(self) -> None:
         """Write this sniffer's line into the book."""
         counters = self._port.counters()
@@ -269,7 +275,7 @@ class Survey:
         elif not counters.is_open:
             problem = counters.problem or "not open yet"
             state, detail = PartState.FAILED, f"{self._config.url}: {problem}"
-        elif counters.last_data_age_s is None or counters.last_data_age_s > SILENT_AFTER_S:
+        elif self._is_silent(counters.last_data_age_s):
             state, detail = PartState.DEGRADED, "the port is open but says nothing"
         elif counters.other_readers:
             names = ", ".join(counters.other_readers)

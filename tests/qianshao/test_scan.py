@@ -176,10 +176,36 @@ def test_the_screen_fits_and_shows_the_serving_cell_first() -> None:
 def test_the_screen_says_what_to_look_at_when_nothing_comes() -> None:
     counters = PortCounters(is_open=True, opens=1)
     state = ScanState(port="/dev/ttyUSB2", counters=lambda: counters)
-    assert any("it says nothing" in row for row in render(state, 120, 40, 0))
+    assert any("it says nothing more" in row for row in render(state, 120, 40, 0))
+    state.is_surveying = lambda: True
+    assert not any("cable" in row for row in render(state, 120, 40, 0))
+    assert any("it surveys the band" in row for row in render(state, 120, 40, 0))
+    state.is_surveying = lambda: False
     counters = PortCounters(is_open=True, opens=1, bytes_in=5000, last_data_age_s=0.1)
     assert any("nothing that reads" in row for row in render(state, 120, 40, 0))
     state.readings = 3
     assert not any("hint" in row for row in render(state, 120, 40, 0))
     counters = replace(counters, other_readers=("ModemManager (pid 812)",))
     assert any("60-qianshao.rules" in row for row in render(state, 120, 40, 0))
+
+
+def test_stations_stand_in_the_order_of_the_band_and_no_cells_are_promised() -> None:
+    state = ScanState(port="/dev/ttyACM0")
+    assert not any("lac/tac" in row for row in render(state, 120, 40, 0))
+    for name in (
+        "tuner 100.80 MHz",
+        "tuner 88.70 MHz",
+        "sweep fm_tuner",
+        "rds 92.30 MHz",
+        "rds ? MHz",
+    ):
+        state.others[name] = "-"
+    rows = [row.split()[:2] for row in render(state, 120, 40, 0)]
+    shown = [row for row in rows if row and row[0] in {"tuner", "sweep", "rds"}]
+    assert shown == [
+        ["rds", "?"],
+        ["rds", "92.30"],
+        ["sweep", "fm_tuner"],
+        ["tuner", "88.70"],
+        ["tuner", "100.80"],
+    ]

@@ -17,6 +17,7 @@ from edge_agent.desk import Desk
 from edge_agent.evidence import EvidenceStore
 from edge_agent.health import HealthBook
 from edge_agent.outbox import Outbox
+from edge_agent.rf import survey as survey_module
 from edge_agent.rf.survey import Survey
 from hardware.simulators.diag import SimulatedDiag, nas_messages
 from hardware.simulators.modem import SimulatedModem
@@ -106,6 +107,32 @@ def test_a_survey_on_schedule_hears_what_no_neighbour_list_names(
         assert not alerts(outbox)
         assert int(str(asyncio.run(live(0.1))["poll_surveys"])) >= 1
     assert alerts(outbox)
+
+
+def test_a_modem_that_surveys_the_band_in_silence_is_not_called_silent(
+    outbox: Outbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A survey takes minutes and answers at its end."""
+    monkeypatch.setattr(survey_module, "SILENT_AFTER_S", 0.2)
+    survey, book = survey_of(outbox, tmp_path / "modem", SensorKind.SIMCOM, survey_every_s=0.1)
+
+    async def live() -> tuple[PartState, str, object]:
+        task = asyncio.create_task(survey.run())
+        until = monotonic() + 20
+        while monotonic() < until:
+            await asyncio.sleep(0.02)
+            survey.report_health()
+            part = next(p for p in book.snapshot().parts if p.name == "sensor modem0")
+            counters = dict(part.counters)
+            if counters.get("poll_surveys") and float(str(counters["last_data_age_s"])) > 0.3:
+                break
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return part.state, part.detail, counters.get("poll_surveys")
+
+    scene = RadioScene(GENUINE, CENTRE, lambda: 300.0)
+    with SimulatedModem(PEERS["simcom_sim800"](scene), tmp_path / "modem"):
+        assert asyncio.run(live()) == (PartState.OK, "", 1)
 
 
 @pytest.mark.parametrize("is_attacked", [False, True])
