@@ -246,7 +246,10 @@ class Recorder:
                 return  # the will of a session that was replaced
         elif _is_older(payload.boot_id, payload.mono, known.session_boot, known.session_mono):
             return
-        if state.presence is Presence.ONLINE and not is_retained:
+        # A birth that came before we listened is told to us by what the broker kept: no sign of
+        # life now, but what was sent before that device listened may be lost, and has to go again.
+        is_new = not is_retained or state.session != known.session
+        if state.presence is Presence.ONLINE and is_new:
             self._done.heard[payload.device] = (payload.boot_id, payload.mono, True)
         self._change(
             payload.device,

@@ -154,6 +154,8 @@ class OrderDispatcher:
             heard, self._heard = self._heard, {}
         born = {device for device, (_, _, is_birth) in heard.items() if is_birth}
         self._send_time(heard)
+        # A birth ends the wait for answers, however long it takes until the line has room for it.
+        self._due = {to: due for to, due in self._due.items() if to[1] not in born}
         for device in born:
             self._give_former_orders(device)
         pending = self._store.pending_orders(int(self._clock.wall()))
@@ -166,7 +168,7 @@ class OrderDispatcher:
         sent: list[Pending] = []
         for item in pending:
             is_held = item.device in waits and item.type is not OrderType.OFFICERS
-            if is_held or item.device in away or not self._is_due(item, born):
+            if is_held or item.device in away or not self._is_due(item):
                 continue
             if not self._deliver(item, len(pending)):
                 break
@@ -186,9 +188,9 @@ class OrderDispatcher:
             if known is not None and order.is_for(device, known.kind):
                 self._store.add_target(order.order_id, device)
 
-    def _is_due(self, item: Pending, born: set[str]) -> bool:
+    def _is_due(self, item: Pending) -> bool:
         due = self._due.get((item.order_id, item.device))
-        return item.device in born or due is None or due <= self._clock.mono()
+        return due is None or due <= self._clock.mono()
 
     def _deliver(self, item: Pending, waiting: int) -> bool:
         body = OrderDelivery(device=item.device, attempt=item.attempts + 1, order=item.raw)

@@ -227,7 +227,7 @@ def test_of_two_officers_at_once_one_wins_and_the_other_is_told(either: Central)
     for thread in pair:
         thread.start()
     for thread in pair:
-        thread.join(20)
+        thread.join(30)
     won = {name for name, outcome in outcomes.items() if not outcome.startswith("told")}
     assert len(won) == 1
     (winner,) = won

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from fastapi import FastAPI
 from hypothesis import given
@@ -32,6 +33,7 @@ from central.orders.kinds import OrderKind, Trigger
 from central.orders.log import SqlOrderLog
 from central.orders.sealed import Vault
 from central.store import tables as t
+from central.store.case_tables import cases
 from central.store.interface import EventKind
 from central.web import create_app
 from central.web.intake import to_fen
@@ -401,13 +403,17 @@ def test_who_has_no_key_opens_nothing(app: FastAPI, gateway: httpx.Client) -> No
         assert clerk.post("/api/alarms", json=an_alarm()).status_code == 403
 
 
-def test_an_alarm_opens_its_case_within_a_second(gateway: httpx.Client) -> None:
-    took = []
+def test_an_alarm_is_answered_when_its_case_is_open(
+    gateway: httpx.Client, central: Central
+) -> None:
+    began = time.perf_counter()
     for number in range(20):
-        began = time.perf_counter()
-        assert gateway.post("/api/alarms", json=an_alarm(number=f"n{number}")).status_code == 201
-        took.append(time.perf_counter() - began)
-    assert sorted(took)[18] < 1.0  # one slow one may be the machine's
+        answer = gateway.post("/api/alarms", json=an_alarm(number=f"n{number}"))
+        assert answer.status_code == 201
+        with central.store._reading() as connection:
+            opened = connection.execute(sa.select(sa.func.count()).select_from(cases)).scalar()
+        assert opened == number + 1  # in the store before the answer is out
+    print(f"an alarm took {(time.perf_counter() - began) / 20 * 1000:.0f} ms")
 
 
 def test_the_form_keeps_what_was_typed_and_names_what_is_wrong(

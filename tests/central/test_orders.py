@@ -121,6 +121,34 @@ def test_a_lost_delivery_goes_again_and_is_no_replay(town: Town) -> None:
     assert town.alerts() == []
 
 
+def test_a_birth_that_the_broker_kept_for_us_is_answered_too(town: Town) -> None:
+    """The order went before the machine listened, and the machine was born before we did."""
+    town.away = {"atm-2"}
+    order_id = town.publish(signed())
+    station = town.stations["atm-2"]
+    kept = station.state(Presence.ONLINE, b"another0")
+    town.away = set()
+    town.central.take(station.state_topic, kept, is_retained=True)
+    assert town.carry() == 1
+    assert town.dispatcher.pending(order_id) == []
+    town.central.take(station.state_topic, kept, is_retained=True)  # as after each reconnect
+    assert town.dispatcher.step() == 0
+
+
+def test_a_birth_counts_although_the_line_had_no_room_just_then(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.away = {"atm-2"}
+    order_id = town.publish(signed())
+    town.away = set()
+    town.born("atm-2")
+    with monkeypatch.context() as full:
+        full.setattr(town.central.intake, "publish", lambda *_args, **_options: False)
+        assert town.dispatcher.step() == 0
+    assert town.carry() == 1
+    assert town.dispatcher.pending(order_id) == []
+
+
 def test_many_that_answer_at_once_are_not_told_twice_and_one_alone_is_soon(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,7 +162,7 @@ def test_events_become_visible_in_the_order_of_their_numbers(
         assert other.is_alive()
         order.append("first")
         assert store.last_event_id() == 0  # readers are not held up, and see nothing yet
-    other.join(10)
+    other.join(30)
     assert order == ["first", "second"]
     assert [event.at for event in store.events_after(0, 10)] == [1, 2]
     store.close()

@@ -153,7 +153,7 @@ def test_readers_are_not_held_up_by_a_writer(central: Central, van: Station) -> 
         tx.add_event(1, EventKind.DEVICE, {})
         reader = threading.Thread(target=lambda: seen.append(central.store.last_event_id()))
         reader.start()
-        reader.join(5)
+        reader.join(30)
     assert seen == [0]
     assert central.store.last_event_id() == 1
 

@@ -89,7 +89,7 @@ class Bench:
 
 def fill(outbox: Outbox, count: int, first: int = 0) -> list[int]:
     messages = [(numbered_detection(n), Lane.EVIDENCE) for n in range(first, first + count)]
-    return [future.result(10).seq for future in outbox.put_many(messages)]
+    return [future.result(30).seq for future in outbox.put_many(messages)]
 
 
 def rows_of(outbox: Outbox) -> Sequence[OutboxRow]:

@@ -55,7 +55,7 @@ def bench(tmp_path: Path) -> Bench:
 def test_a_put_message_is_durable_signed_and_numbered_from_one(bench: Bench) -> None:
     with bench.open() as outbox:
         port: OutboxPort = outbox
-        enqueued = outbox.put(a_health(7), Lane.HEALTH).result(10)
+        enqueued = outbox.put(a_health(7), Lane.HEALTH).result(30)
         (row,) = port.lane_rows(Lane.HEALTH, 0, port.top_seq(), 10)
     assert (enqueued.seq, enqueued.is_known) == (1, False)
     envelope = opened(row)
@@ -76,11 +76,11 @@ def test_the_chain_goes_on_over_restarts(bench: Bench) -> None:
 def test_a_detection_is_enqueued_once_even_after_its_receipt_and_a_restart(bench: Bench) -> None:
     with bench.open() as outbox:
         first, twin = outbox.put_many([(numbered_detection(1), Lane.EVIDENCE)] * 2)
-        assert (first.result(10).is_known, twin.result(10).is_known) == (False, True)
+        assert (first.result(30).is_known, twin.result(30).is_known) == (False, True)
         outbox.apply_receipt(receipt_bytes(1, message_digest(rows_of(outbox)[0].cose)))
     with bench.open() as outbox:
-        again = outbox.put(numbered_detection(1), Lane.EVIDENCE).result(10)
-        revised = outbox.put(numbered_detection(1, revision=1), Lane.EVIDENCE).result(10)
+        again = outbox.put(numbered_detection(1), Lane.EVIDENCE).result(30)
+        revised = outbox.put(numbered_detection(1, revision=1), Lane.EVIDENCE).result(30)
         assert (again.seq, again.is_known) == (1, True)
         assert (revised.seq, revised.is_known) == (2, False)
         assert [row.seq for row in rows_of(outbox)] == [2]
@@ -91,14 +91,14 @@ def test_an_id_is_forgotten_after_thirty_days(bench: Bench) -> None:
     with bench.open() as outbox:
         fill(outbox, 1)
         bench.clock.advance(31 * 24 * 3600 * 1_000_000)
-        outbox.put(a_health(), Lane.HEALTH).result(10)
-        outbox.put(a_health(), Lane.HEALTH).result(10)  # the pruning after the first is over
+        outbox.put(a_health(), Lane.HEALTH).result(30)
+        outbox.put(a_health(), Lane.HEALTH).result(30)  # the pruning after the first is over
         assert fill(outbox, 1) == [4]
 
 
 def test_messages_that_look_alike_but_do_not_derive_from_content_all_count(bench: Bench) -> None:
     with bench.open() as outbox:
-        seqs = [outbox.put(a_health(), Lane.HEALTH).result(10).seq for _ in range(3)]
+        seqs = [outbox.put(a_health(), Lane.HEALTH).result(30).seq for _ in range(3)]
     assert seqs == [1, 2, 3]
 
 
@@ -131,7 +131,7 @@ def test_a_body_that_cannot_be_a_message_is_refused_and_its_neighbours_are_not(
     with bench.open() as outbox:
         messages = [numbered_detection(1), *bad, numbered_detection(6)]
         futures = outbox.put_many([(body, Lane.EVIDENCE) for body in messages])
-        assert [futures[0].result(10).seq, futures[-1].result(10).seq] == [1, 2]
+        assert [futures[0].result(30).seq, futures[-1].result(30).seq] == [1, 2]
         for future in futures[1:-1]:
             assert isinstance(future.exception(10), MessageRefusedError)
         assert_chained(rows_of(outbox))
@@ -152,7 +152,7 @@ def test_a_failing_signer_fails_the_put_and_leaves_the_store_alone(bench: Bench)
     with bench.open(signer=BrokenSigner()) as outbox:
         for _ in range(2):  # the writer lives on
             with pytest.raises(OutboxError, match="TPM is gone"):
-                outbox.put(numbered_detection(1), Lane.EVIDENCE).result(10)
+                outbox.put(numbered_detection(1), Lane.EVIDENCE).result(30)
     with bench.open() as outbox:
         assert fill(outbox, 1, first=1) == [1]
 
@@ -161,7 +161,7 @@ def test_a_waiting_caller_that_gives_up_does_not_take_its_message_back(bench: Be
     with bench.open() as outbox:
         future = outbox.put(numbered_detection(1), Lane.EVIDENCE)
         assert not future.cancel()
-        assert future.result(10).seq == 1
+        assert future.result(30).seq == 1
 
 
 def test_closing_writes_what_was_handed_over_and_refuses_what_comes_later(bench: Bench) -> None:
@@ -187,11 +187,11 @@ def test_who_asked_is_told_once_a_row_can_be_read(bench: Bench) -> None:
         fill(outbox, 1)
         outbox.tell_of_rows(lambda: told.put(outbox.top_seq()))
         fill(outbox, 1, first=1)
-        assert told.get(timeout=10) == 2
+        assert told.get(timeout=30) == 2
         outbox.apply_receipt(receipt_bytes(2, message_digest(rows_of(outbox)[1].cose)))
         assert told.empty()  # what is gone is no news
         fill(outbox, 1, first=2)
-        assert told.get(timeout=10) == 3
+        assert told.get(timeout=30) == 3
         outbox.tell_of_rows(None)
         fill(outbox, 1, first=3)
         assert told.empty()
@@ -458,7 +458,7 @@ def test_rows_are_read_lane_by_lane_and_those_that_wait_are_told(bench: Bench) -
     lanes = [Lane.HEALTH, Lane.EVIDENCE, Lane.HEALTH, Lane.EVIDENCE]
     with bench.open() as outbox:
         for number, lane in enumerate(lanes):
-            outbox.put(numbered_detection(number), lane).result(10)
+            outbox.put(numbered_detection(number), lane).result(30)
         heads = [message_digest(row.cose) for row in rows_of(outbox)]
         assert [r.seq for r in outbox.lane_rows(Lane.HEALTH, 0, 4, 10)] == [1, 3]
         assert [r.seq for r in outbox.lane_rows(Lane.HEALTH, 1, 4, 10)] == [3]
@@ -492,9 +492,9 @@ def test_a_log_that_fails_hangs_nobody(bench: Bench, monkeypatch: pytest.MonkeyP
         with pytest.raises(ReceiptMismatchError):
             outbox.apply_receipt(contradiction)
         for number in range(35):  # at quota older telemetry is dropped, which the log is told
-            outbox.put(numbered_detection(100 + number), Lane.TELEMETRY).result(10)
+            outbox.put(numbered_detection(100 + number), Lane.TELEMETRY).result(30)
         assert sum(outbox.stats().dropped.values()) > 0
-        assert outbox.put(a_health(), Lane.EVIDENCE).result(10).seq == outbox.stats().last_seq
+        assert outbox.put(a_health(), Lane.EVIDENCE).result(30).seq == outbox.stats().last_seq
 
 
 @pytest.mark.timeout(30)
@@ -509,5 +509,5 @@ def test_whatever_fails_in_the_writers_thread_is_told_to_who_waits(
         with monkeypatch.context() as patch:
             patch.setattr(outbox, "_show_writer", fail)
             with pytest.raises(OutboxError, match="a defect"):
-                outbox.put(a_health(), Lane.HEALTH).result(10)
-        assert outbox.put(a_health(2), Lane.HEALTH).result(10).seq == 2, "the thread lives on"
+                outbox.put(a_health(), Lane.HEALTH).result(30)
+        assert outbox.put(a_health(2), Lane.HEALTH).result(30).seq == 2, "the thread lives on"

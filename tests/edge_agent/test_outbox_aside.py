@@ -51,7 +51,7 @@ def test_a_released_message_waits_under_a_new_number_with_its_old_content(bench:
         assert (after.body, after.payload.message_id) == (before.body, before.payload.message_id)
         assert after.payload.seq == 5
         assert outbox.stats().aside == 0
-        assert outbox.put(numbered_detection(1), Lane.EVIDENCE).result(10).seq == 5  # known
+        assert outbox.put(numbered_detection(1), Lane.EVIDENCE).result(30).seq == 5  # known
         receipt_all(outbox)
         assert not rows_of(outbox)
     with bench.open() as outbox:
@@ -75,7 +75,7 @@ def test_a_second_hand_on_the_store_is_noticed(bench: Bench) -> None:
             assert hand.put_aside(2, "by hand")
             assert hand.put_aside(3, "by hand")
             assert hand.release(3) == 7
-        agent.put(a_health(), Lane.HEALTH).result(10)
+        agent.put(a_health(), Lane.HEALTH).result(30)
         assert [row.seq for row in rows_of(agent)] == [1, 4, 5, 6, 7, 8]
         assert agent.top_seq() == 8
         stats = agent.stats()

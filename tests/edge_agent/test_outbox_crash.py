@@ -57,7 +57,7 @@ def durable_until_killed(folder: Path, first: int, after_s: float) -> dict[int, 
         time.sleep(after_s)
         producer.kill()
         lines = (head + pipe.read()).decode().split("\n")[:-1]  # the last one may be torn
-    assert producer.wait(10) == -9
+    assert producer.wait(30) == -9
     return {int(seq): int(number) for seq, number in (line.split() for line in lines)}
 
 

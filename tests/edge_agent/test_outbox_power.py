@@ -122,7 +122,7 @@ def test_a_power_cut_at_any_moment_loses_nothing_that_was_called_durable(tmp_pat
     finally:
         producer.kill()
         producer.stdout.close()
-        producer.wait(10)
+        producer.wait(30)
     for folder, words in snapshots:
         durable = {int(s): int(n) for s, n in (line.split() for line in words.decode().split("\n"))}
         least = promised_end(folder, scratch, max(durable))
@@ -202,7 +202,7 @@ def test_memory_stays_flat_with_a_million_messages_waiting(
     finally:
         probe.kill()
         probe.stdout.close()
-        probe.wait(10)
+        probe.wait(30)
         intake.stop()
         broker.close()
     settled = [resident for _, resident in figures[15:]]

@@ -33,7 +33,7 @@ async def running(supervisor: Supervisor) -> Any:
 
 
 async def until(is_so: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not is_so():
             await asyncio.sleep(0.005)
 

@@ -62,7 +62,7 @@ def test_an_identity_is_worth_what_its_maker_says(
 
 
 async def asked(url: str, *, may_ask: bool) -> Identity:
-    async with SerialPort(url, clock=SystemClock()) as port, asyncio.timeout(10):
+    async with SerialPort(url, clock=SystemClock()) as port, asyncio.timeout(30):
         assert isinstance(await port.next_event(), PortOpened)
         return await identify(port, may_ask=may_ask)
 

@@ -32,7 +32,7 @@ from mqtt_bridge.uplink import Uplink, UplinkSettings
 
 TENANT = "demo"
 DEVICES = ("van-1", "atm-1")
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 def eventually(is_so: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
@@ -317,7 +317,7 @@ def opened(session: Session) -> Connection:
 
 
 def next_event(
-    connection: Connection, kind: type[Event] | tuple[type[Event], ...], patience_s: float = 5.0
+    connection: Connection, kind: type[Event] | tuple[type[Event], ...], patience_s: float = 30.0
 ) -> Event | None:
     """The next event of one kind (others are passed over), None if it does not come."""
     until = time.monotonic() + patience_s

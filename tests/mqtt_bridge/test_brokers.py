@@ -164,7 +164,7 @@ def test_the_embedded_broker_takes_the_subscriptions_of_a_large_fleet(tmp_path: 
             client.connect("127.0.0.1", broker.port)
             client.loop_start()
             client.subscribe([(f"{TENANT}/down/{name}-{n}/order", 1) for n in range(50)])
-        assert [answers.get(timeout=20) for _ in clients] == [50] * len(clients)
+        assert [answers.get(timeout=30) for _ in clients] == [50] * len(clients)
     finally:
         for client in clients:
             client.disconnect()

@@ -20,7 +20,7 @@ from tests.mqtt_bridge.doubles import next_event, opened
 def ends() -> Iterator[tuple[BufferedSocket, socket.socket]]:
     here, there = socket.socketpair()
     here.setblocking(False)
-    there.settimeout(5)
+    there.settimeout(30)
     yield BufferedSocket(here), there
     here.close()
     there.close()
@@ -57,7 +57,7 @@ def test_nothing_is_written_before_the_flush_and_closing_writes_the_rest(
     peer.settimeout(0.05)
     with pytest.raises(TimeoutError):
         peer.recv(1)
-    peer.settimeout(5)
+    peer.settimeout(30)
     pipe.send(b"b")
     pipe.close()
     assert peer.recv(10) == b"ab"

@@ -127,7 +127,7 @@ def test_an_order_is_applied_within_five_seconds_of_the_machines_return(
         ingest.stop()
         dispatcher.stop()
         for thread in threads:
-            thread.join(5)
+            thread.join(30)
     machine.desk.stop()
     machine.outbox.close()
 

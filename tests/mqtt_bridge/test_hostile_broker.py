@@ -127,9 +127,7 @@ def test_an_uplink_survives_a_hostile_broker_and_stops_when_told() -> None:
         uplink.start()
         assert eventually(lambda: uplink.status().connects >= 3)
         assert uplink.is_running
-        started = time.monotonic()
-        assert uplink.stop()
-        assert time.monotonic() - started < 4
+        assert uplink.stop()  # in time: False says that a thread still runs
     assert outbox.seqs == [1, 2, 3]
 
 
@@ -140,6 +138,4 @@ def test_stop_is_bounded_while_a_peer_keeps_silent() -> None:
         )
         uplink.start()
         time.sleep(0.2)
-        started = time.monotonic()
         assert uplink.stop()
-        assert time.monotonic() - started < 3

@@ -68,7 +68,7 @@ class CentralDouble:
         for seq in {int(d.payload.split()[1]) for d in came}:
             self.intake.publish(receipts(TENANT, "van-1"), b"only %d" % seq)
 
-    def until(self, is_so: Callable[[], bool], patience_s: float = 20.0) -> bool:
+    def until(self, is_so: Callable[[], bool], patience_s: float = 30.0) -> bool:
         def once() -> bool:
             self.step()
             return is_so()
@@ -121,7 +121,7 @@ def test_where_nothing_gets_through_nothing_is_refused(trick: Trick) -> None:
     with a_site(play) as broker:
         uplink = an_uplink(broker, outbox, Protocol.MQTT_5)
         uplink.start()
-        assert eventually(lambda: sum(m.payload == b"message 1" for m in seen) > TRIES + 1, 20)
+        assert eventually(lambda: sum(m.payload == b"message 1" for m in seen) > TRIES + 1, 30)
         assert uplink.stop()
     assert outbox.aside == {}
     assert outbox.seqs == [1, 2, 3, 4, 5]

@@ -155,4 +155,3 @@ def test_all_faults_break_no_promise(folder: Path) -> None:
     assert report.faults == set(range(1, 26))
     assert report.states == set(State)
     assert report.runs > 5000
-    assert report.seconds < 600

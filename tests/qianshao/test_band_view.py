@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -78,6 +77,4 @@ def test_a_small_terminal_shows_what_no_list_names_and_how_long_until_it_is_susp
     "words", [["--licences", "/nowhere.csv"], ["--set", "fm.nothing=1"], ["--set", "x"]]
 )
 def test_bad_options_are_usage_errors(words: list[str]) -> None:
-    started = time.monotonic()
     assert main(["rf", "watch", "/dev/null", "--kind", "tinysa", *words]) == 2
-    assert time.monotonic() - started < 20

@@ -69,7 +69,7 @@ def port(tmp_path: Path) -> Iterator[int]:
         yield number
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(30)
 
 
 def _wait_for(port: int) -> None:

@@ -62,14 +62,14 @@ def kit(dialect: Dialect = Dialect.CURRENT) -> Iterator[Kit]:
 
         thread = threading.Thread(target=lambda: asyncio.run(run()))
         thread.start()
-        assert ready.wait(10)
+        assert ready.wait(30)
         made = Kit(atm, gate, clock, ports[0])
         try:
             yield made
         finally:
             made.client.close()
             loops[0].call_soon_threadsafe(done.set)
-            thread.join(10)
+            thread.join(30)
 
 
 @pytest.mark.parametrize("dialect", Dialect)

@@ -119,7 +119,7 @@ class Lists:
             yield
         finally:
             self.keeper.stop()
-            thread.join(10)
+            thread.join(30)
             self.server.stop()
 
     def know(self, certificate: Path, device: str) -> None:
@@ -144,7 +144,7 @@ class Lists:
                 newest = stored.newest_version(connection)
             return bool(row and row.version and newest and newest.sha256)
 
-        assert eventually(is_in_force, 10)
+        assert eventually(is_in_force, 30)
 
     def counts(self) -> list[int]:
         """Accounts in each version, oldest first."""
@@ -172,7 +172,7 @@ def ask(bank: Bank, wanted: str) -> dict[str, Any]:
         kept.update(bank.decide(bank.open_visit()))
         return bool(kept["decision"] == wanted)
 
-    assert eventually(says, 15), kept
+    assert eventually(says, 30), kept
     return kept
 
 
@@ -201,7 +201,7 @@ def test_what_the_central_lists_is_refused_and_what_nobody_confirms_goes_to_the_
 
             lists.approve(lists.desk.propose_file(LI, "s.csv", sanctioned(), "police"))
             denied = ask(bank, "DENY")
-            assert eventually(lambda: reasons(central)[0] == "NONCOUNTER_OUTFLOW_SUSPENDED", 10)
+            assert eventually(lambda: reasons(central)[0] == "NONCOUNTER_OUTFLOW_SUSPENDED", 30)
             assert "请到柜台办理" in denied["screen"]["zh"]
             lists.approve(lists.desk.propose_rollback(LI, 1, "the wrong person"))
             ask(bank, "ALLOW")
@@ -209,8 +209,8 @@ def test_what_the_central_lists_is_refused_and_what_nobody_confirms_goes_to_the_
             until = UnixMicros(SystemClock().wall() + HOUR_US)
             stop = officers.order(OrderType.STOP_PAYMENT, AccountHold(account=CARD, until=until))
             ask(bank, "DENY")
-            assert eventually(lambda: reasons(central)[0] == "STOP_PAYMENT", 10)
-            assert eventually(lambda: lists.counts()[-1] == 1, 10)  # it is on the list as well
+            assert eventually(lambda: reasons(central)[0] == "STOP_PAYMENT", 30)
+            assert eventually(lambda: lists.counts()[-1] == 1, 30)  # it is on the list as well
             ends = (stop.order.order_id,)
             officers.order(OrderType.RELEASE_STOP, AccountRelease(account=CARD, releases=ends))
             ask(bank, "ALLOW")
@@ -223,7 +223,7 @@ def test_what_the_central_lists_is_refused_and_what_nobody_confirms_goes_to_the_
                     "current"
                 ]
 
-            assert eventually(is_current, 15)
+            assert eventually(is_current, 30)
 
 
 def test_a_list_that_nobody_confirms_grows_stale(tmp_path: Path, site: Site) -> None:
@@ -245,7 +245,7 @@ def test_a_list_that_nobody_confirms_grows_stale(tmp_path: Path, site: Site) -> 
             with agent(config):
                 assert eventually(bank.path.exists, 30)
                 ask(bank, "REFER_TO_COUNTER")
-                assert eventually(lambda: reasons(central)[0] == "LIST_STALE", 10)
+                assert eventually(lambda: reasons(central)[0] == "LIST_STALE", 30)
                 lists.keeper._clock = SystemClock()  # the central's word is fresh again
                 ask(bank, "ALLOW")
 
@@ -288,19 +288,19 @@ def test_a_machine_goes_over_to_another_key_and_refuses_all_the_same(
         with agent(config):
             assert eventually(bank.path.exists, 30)
             ask(bank, "DENY")
-            assert eventually(lambda: named_under(1), 10)
+            assert eventually(lambda: named_under(1), 30)
             desk.begin("root")
-            assert eventually(has_it, 20)
+            assert eventually(has_it, 30)
             ask(bank, "DENY")
             desk.switch("root")
-            assert eventually(has_it, 20)
-            assert eventually(lambda: named_under(2), 20)
+            assert eventually(has_it, 30)
+            assert eventually(lambda: named_under(2), 30)
             ask(bank, "DENY")
             desk.retire("root", 1)
-            assert eventually(has_it, 20)
-            assert eventually(lambda: lists.counts()[-1] == 1, 10)
+            assert eventually(has_it, 30)
+            assert eventually(lambda: lists.counts()[-1] == 1, 30)
             ask(bank, "DENY")
-            assert eventually(lambda: reasons(central)[0] == "NONCOUNTER_OUTFLOW_SUSPENDED", 10)
+            assert eventually(lambda: reasons(central)[0] == "NONCOUNTER_OUTFLOW_SUSPENDED", 30)
     log = (tmp_path / "agent.log").read_bytes()
     for number in (1, 2):
         assert keys.key(number).secret.hex().encode() not in log
@@ -328,7 +328,7 @@ def test_the_lists_are_for_enrolled_machines_alone(tmp_path: Path, site: Site, w
     if what != "unknown":
         lists.know(papers.certificate, "atm-1")
     with lists.at_work():
-        assert eventually(lambda: lists.keeper.files.newest is not None, 10)
+        assert eventually(lambda: lists.keeper.files.newest is not None, 30)
         context = tls_context(papers)
         if what == "nobody":
             context = ssl.create_default_context(cafile=str(papers.ca))
@@ -362,7 +362,7 @@ def test_the_port_gives_what_is_in_force_and_the_way_there(tmp_path: Path, site:
     context = tls_context(papers)
     known = KnownKey(CENTRAL, CENTRAL_KEY.public_key())
     with lists.at_work():
-        assert eventually(lambda: lists.keeper.files.newest is not None, 10)
+        assert eventually(lambda: lists.keeper.files.newest is not None, 30)
         lists.approve(lists.desk.propose_file(LI, "s.csv", sanctioned(), ""))
         status, raw = lists.get("/lists/manifest", context)
         manifest = open_manifest(raw, tenant=TENANT, find_key=lambda kid: known)

@@ -162,7 +162,7 @@ def loudspeaker(samples: bytes, *, block: int, every_s: float) -> Iterator[str]:
         try:
             yield f"socket://127.0.0.1:{server.getsockname()[1]}"
         finally:
-            thread.join(10)
+            thread.join(30)
 
 
 @pytest.mark.parametrize(("mhz", "alert"), [(98.5, True), (91.8, False)])

@@ -84,7 +84,7 @@ def played(board: PlayedBoard) -> BoardPoller:
 
 async def until(source: BoardPoller, is_enough: Callable[[list[Item]], bool]) -> list[Item]:
     items: list[Item] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         async for item in source.items():
             items.append(item)
             if is_enough(items):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import example, given, settings
@@ -149,9 +149,9 @@ def test_ten_megabytes_without_an_end_are_one_error(family: str) -> None:
     line = GOOD_LINES[family][0]
     chunk = line[:-1] * 40
     count = 10 * 1024 * 1024 // len(chunk)
-    started = perf_counter()
+    started = process_time()
     items = heard(family, *[chunk] * count, b"\r\n" + line + b"\r\n")
-    assert perf_counter() - started < 5
+    assert process_time() - started < 60  # a reader that looks at all again needs hours
     assert (len(damages(items)), len(cells(items))) == (1, 1)
     assert len(damages(items)[0].raw) <= 512
 

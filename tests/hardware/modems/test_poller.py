@@ -40,7 +40,7 @@ def dialect() -> QuectelDialect:
 
 
 async def take(items: AsyncIterator[Item], count: int) -> list[Item]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         return [await anext(items) for _ in range(count)]
 
 
@@ -76,7 +76,7 @@ def test_torn_bytes_and_unsolicited_lines_change_no_reading(tmp_path: Path) -> N
         cells: list[bytes] = []
         others: list[Unreadable] = []
         async with polling(modem.link) as (_, items):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 async for item in items:
                     if isinstance(item, CellReading):
                         cells.append(item.raw)
@@ -132,7 +132,7 @@ def test_a_replayed_byte_stream_gives_its_readings_and_ends(tmp_path: Path) -> N
 
     async def replayed() -> list[Item]:
         async with SerialPort(replay_url(path), clock=SystemClock()) as port:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 return [item async for item in ModemPoller(port, dialect()).items()]
 
     items = asyncio.run(replayed())
@@ -148,7 +148,7 @@ def test_a_modem_of_another_maker_is_named(tmp_path: Path) -> None:
     async def first(link: Path) -> Unreadable:
         async with SerialPort(str(link), clock=SystemClock(), backoff=QUICK) as port:
             poller = ModemPoller(port, QuectelDialect(sensor="modem0", file="modem0"))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 async for item in poller.items():
                     if isinstance(item, Unreadable) and item.is_damage:
                         return item
@@ -202,7 +202,7 @@ def run(port: CuedPort, *, silent_after: int = 3) -> tuple[list[Item], ModemPoll
     )
 
     async def collect() -> list[Item]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return [item async for item in poller.items()]
 
     return asyncio.run(collect()), poller

@@ -231,7 +231,7 @@ def test_the_program_ends_cleanly_and_takes_its_link_along(
         with opened(link) as port:
             assert b"460,11" in ask(port, SERVING)
         process.send_signal(number)
-        assert process.wait(5) == 0
+        assert process.wait(30) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert not os.path.lexists(link)

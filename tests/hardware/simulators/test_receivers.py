@@ -53,7 +53,7 @@ async def swept(
     dialect = DIALECTS["rf_explorer"](sensor="rfe0", file="rfe0", sweep=SweepRange())
     items: list[Item] = []
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(30),
         SerialPort(str(device.link), clock=SystemClock(), backoff=QUICK) as port,
     ):
         async for item in SpectrumPoller(port, dialect).items():
@@ -114,7 +114,7 @@ def test_wrong_orders_to_an_rf_explorer_are_passed_over() -> None:
 async def listened(kind: SensorKind, device: SimulatedInstrument, count: int) -> list[Item]:
     items: list[Item] = []
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(30),
         SerialPort(str(device.link), clock=SystemClock(), backoff=QUICK) as port,
     ):
         async for item in listened_items(kind, "x0", port):

@@ -160,7 +160,7 @@ def test_over_a_torn_line_the_readings_are_the_same(peer: str, tmp_path: Path) -
         port = SerialPort(str(modem.link), clock=SystemClock())
         cells: list[CellReading] = []
         bad: list[Unreadable] = []
-        async with port, asyncio.timeout(20):
+        async with port, asyncio.timeout(30):
             poller = ModemPoller(port, dialect, period_s=0.02)
             async for item in poller.items():
                 if isinstance(item, CellReading):

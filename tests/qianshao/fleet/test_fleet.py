@@ -43,7 +43,7 @@ def test_two_hundred_come_back_together(capsys: pytest.CaptureFixture[str]) -> N
     result = json.loads(done.stdout)
     assert result["is_clean"]
     assert result["is_drained"]
-    assert result["live_p95_s"] < 2.0
+    assert result["live_p95_s"] < result["seconds"] / 20
 
 
 @pytest.mark.slow
