@@ -213,6 +213,8 @@ def other_readers(path: str) -> list[str]:
         far_end = _PTY.fullmatch(os.path.realpath(path))
     except OSError:
         return []
+    if not device:
+        return []  # a file that is no device has no number of its own to look for
     own = str(os.getpid())
     return sorted(
         f"{_command(process)} ({process.name})"

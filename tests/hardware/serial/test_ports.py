@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import tty
 from pathlib import Path
 
@@ -122,4 +123,16 @@ def test_another_program_at_the_device_is_named() -> None:
         os.close(master)
         os.close(slave)
     assert other_readers("/dev/no-such-port") == []
-    assert other_readers(__file__) == []
+
+
+def test_who_has_a_file_in_memory_open_reads_no_device(tmp_path: Path) -> None:
+    """Such files lie below /dev and have, as any file that is no device, the number 0."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as here:  # noqa: S108
+        script = f"f = open({here.name!r}); print('open', flush=True); input()"
+        with subprocess.Popen(
+            [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        ) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"open\n"
+            assert other_readers(str(tmp_path)) == []
+            other.communicate(b"\n")
