@@ -214,8 +214,8 @@ stop 6.1 ms, its release 6.9 ms; freeze 5.4 ms, its release 4.9 ms |
 | policy with 10 million listed accounts, p95 | `qianshao bench atm` | 0.1 ms |
 | a whole decision, our part, p95 | `qianshao bench atm` | 222 ms (400 asked) |
 
-Over a real broker a stop and its release are each enforced when the machine has answered them: 20 ms
-after they were sent, on that machine (`tests/edge_agent/atm/test_agent.py`, which prints it).
+Over a real broker a stop and its release are each enforced when the machine has answered them:
+20 ms after they were sent, on that machine (`tests/edge_agent/atm/test_agent.py`, which prints it).
 """
 
 _TRANSFERS = """

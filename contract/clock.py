@@ -97,8 +97,9 @@ class VirtualClock:
         self._mono += microseconds
 
 
+@functools.cache
 def machine_boot_id() -> bytes:
-    """Sixteen bytes that change with each boot (random where the kernel has none)."""
+    """Sixteen bytes that change with each boot (with each process where the kernel has none)."""
     path = Path("/proc/sys/kernel/random/boot_id")
     try:
         return uuid.UUID(path.read_text(encoding="ascii").strip()).bytes

@@ -103,6 +103,12 @@ class OrderStore:
             row = self._db.execute("SELECT id, body FROM results ORDER BY id LIMIT 1").fetchone()
         return None if row is None else (row[0], row[1])
 
+    def floor(self) -> int | None:
+        """The latest moment that a disciplined clock has told, to the minute."""
+        with self._lock:
+            row = self._db.execute("SELECT at FROM floor").fetchone()
+        return None if row is None else int(row[0])
+
     def orders(self, state: OrderState, until: int | None = None) -> list[OrderRow]:
         """Orders in a state, oldest counter first; with ``until``, those whose term is over."""
         query = f"SELECT {_COLUMNS} FROM orders WHERE state = ?"  # noqa: S608 - fixed columns

@@ -28,7 +28,7 @@ from contract.cosign import (
     read_body,
 )
 from contract.envelope import EnvelopeError, message_digest, open_envelope
-from contract.keys import CENTRAL, FindKey, key_id, load_public_pem
+from contract.keys import CENTRAL, FindKey, key_id
 from contract.messages import OrderDelivery, OrderResult, TimeHint
 from contract.orders import (
     RULES,
@@ -117,6 +117,7 @@ class OrderDesk:
         self._is_stopping = False
         self._minute, self._refusals = 0, 0
         self._trial_since: int | None = None
+        self._read_officers: tuple[bytes, Officers, dict[bytes, OrderKey]] | None = None
         self.counters = {"received": 0, "applied": 0, "refused": 0, "ended": 0, "unreported": 0}
         self._count_start()
 
@@ -289,10 +290,10 @@ class OrderDesk:
         self, signed: SignedOrder, refuse: Callable[[OrderRefusal, str], OrderError]
     ) -> None:
         issued = signed.order.issued_at
-        for entry in self._officers().officers:
-            # An officer may have several keys: what counts is the one that signed.
-            did_sign = key_id(load_public_pem(entry.public_pem)) in signed.kids
-            if did_sign and not entry.valid_from <= issued < entry.valid_until:
+        bundle, keys = self._officers()
+        # An officer may have several keys: what counts is the one that signed.
+        for kid, entry in zip(keys, bundle.officers, strict=True):
+            if kid in signed.kids and not entry.valid_from <= issued < entry.valid_until:
                 raise refuse(OrderRefusal.UNKNOWN_SIGNER, f"{entry.officer} might not sign then")
 
     def _insert(self, db: Connection, signed: SignedOrder, attempt: int) -> None:
@@ -430,15 +431,21 @@ class OrderDesk:
         if starts[0] is not None and starts[0] >= MAX_STARTS:
             self.roll_back()
 
-    def _officers(self) -> Officers:
+    def _officers(self) -> tuple[Officers, dict[bytes, OrderKey]]:
+        """The newest bundle and its keys by their ids; read anew only when it is another one."""
         found = self._store.bundle("officers")
-        body = None if found is None else read_body(found[2])
-        return body if isinstance(body, Officers) else Officers(bundle=1, officers=())
+        raw = b"" if found is None else found[2]
+        known = self._read_officers  # as it is now: another thread may replace it
+        if known is None or known[0] != raw:
+            body = read_body(raw) if raw else None
+            bundle = body if isinstance(body, Officers) else Officers(bundle=1, officers=())
+            found_keys = [officer_key(bundle, entry) for entry in bundle.officers]
+            keys = {key_id(key.public): key for key in found_keys}
+            known = self._read_officers = raw, bundle, keys
+        return known[1], known[2]
 
     def _order_keys(self) -> Callable[[bytes], OrderKey | None]:
-        bundle = self._officers()
-        known_keys = [officer_key(bundle, entry) for entry in bundle.officers]
-        keys = {key_id(key.public): key for key in known_keys}
+        _, keys = self._officers()
 
         def find(kid: bytes) -> OrderKey | None:
             central, root = self._me.find_central(kid), self._me.find_root(kid)
@@ -455,13 +462,13 @@ class OrderDesk:
     def _now(self) -> int:
         """Time for judging; it never goes back, even over a restart with a wrong clock."""
         now = int(self._time.now())
-        with self._store.transaction() as db:
-            row = db.execute("SELECT at FROM floor").fetchone()
-            is_later = row is None or now > row[0] + _MINUTE_US
-            # Only a disciplined clock raises the floor: one wild reading must not end orders.
-            if is_later and self._clock.quality().is_synced:
+        floor = self._store.floor()
+        is_later = floor is None or now > floor + _MINUTE_US
+        # Only a disciplined clock raises the floor: one wild reading must not end orders.
+        if is_later and self._clock.quality().is_synced:
+            with self._store.transaction() as db:
                 db.execute("INSERT OR REPLACE INTO floor VALUES (1, ?)", (now,))
-        return now if row is None else max(now, int(row[0]))
+        return now if floor is None else max(now, floor)
 
     def _remember(self, db: Connection, digest: bytes, expires: int) -> None:
         db.execute("INSERT OR IGNORE INTO deliveries VALUES (?, ?)", (digest, expires))

@@ -252,6 +252,7 @@ class Connection:
         patience_until = time.monotonic() + session.connect_timeout_s
         with selectors.DefaultSelector() as selector:
             selector.register(self._wake_here, selectors.EVENT_READ)
+            watched = 0
             while (sock := self._client.pipe) is not None:
                 if self._closing.is_set():
                     self._say_goodbye()
@@ -262,7 +263,7 @@ class Connection:
                         f"{session.address.host}:{session.address.port} took the connection "
                         f"but said nothing for {session.connect_timeout_s:g} s",
                     )
-                self._turn(selector, sock)
+                watched = self._turn(selector, sock, watched)
         return None if self._closing.is_set() else self._problem
 
     def _connect(self) -> None:
@@ -281,27 +282,29 @@ class Connection:
         else:
             self._client.connect(session.address.host, session.address.port, session.keepalive_s)
 
-    def _turn(self, selector: selectors.BaseSelector, sock: BufferedSocket) -> None:
-        """Wait for the socket or a wake-up, and let paho do what is possible."""
+    def _turn(self, selector: selectors.BaseSelector, sock: BufferedSocket, watched: int) -> int:
+        """Wait for the socket or a wake-up, and let paho do what is possible.
+
+        Returns what the selector watches the socket for: told it only when that changes.
+        """
         paused = self._is_paused()
         has_pending = sock.pending() > 0
         events = 0 if paused else selectors.EVENT_READ
         if sock.has_unsent:  # what paho has is tried below in any case
             events |= selectors.EVENT_WRITE
-        if events:
-            selector.register(sock, events)
+        if events != watched:
+            _watch(selector, sock, events, watched)
         wait_s = _PAUSED_TICK_S if paused else 0.0 if has_pending else _TICK_S
         ready = {key.fileobj: mask for key, mask in selector.select(wait_s)}
-        if events:
-            selector.unregister(sock)
-        with contextlib.suppress(BlockingIOError):
+        if self._wake_here in ready:
             self._wake_here.recv(4096)
-        self._is_woken = False  # before looking at what there is: whoever comes later wakes again
+            self._is_woken = False  # before looking at what there is: who comes later wakes again
         with self._talking:
             if ready.get(sock, 0) & selectors.EVENT_READ or (has_pending and not paused):
                 self._read(sock)
             self._write(sock)
             self._client.loop_misc()
+        return events
 
     def _read(self, sock: BufferedSocket) -> None:
         """Read a packet, and those that are in the buffer (the socket shows none)."""
@@ -446,6 +449,17 @@ class Connection:
     def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
         mid = message.mid if message.qos else 0
         self._on_arrived(Arrived(message.topic, bytes(message.payload), message.retain, mid))
+
+
+def _watch(
+    selector: selectors.BaseSelector, sock: BufferedSocket, events: int, watched: int
+) -> None:
+    if not watched:
+        selector.register(sock, events)
+    elif not events:
+        selector.unregister(sock)
+    else:
+        selector.modify(sock, events)
 
 
 def _send_at_once(_client: paho.Client, _data: object, sock: paho.SocketLike) -> None:

@@ -68,7 +68,7 @@ class Figures:
     away: tuple[str, ...] = ()
 
 
-def measure(atms: int = ATMS, away: int = AWAY, processes: int = 4) -> Figures:
+def measure(atms: int = ATMS, away: int = AWAY, processes: int = 8) -> Figures:
     """Run the whole; raises TimeoutError where a receipt does not come."""
     folder = Path(tempfile.mkdtemp(prefix="qianshao-bench-"))
     memory = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, replace
@@ -65,7 +66,7 @@ _TALLY = (
     .values(number=t.tallies.c.number + sa.bindparam("by", type_=sa.BigInteger))
 )
 _ADD_MESSAGES = Bulk(t.messages)
-_BEFORE = t.runs.alias()
+_BEFORE, _NEXT = t.runs.alias(), t.runs.alias()
 _AT_OR_BELOW = (
     sa.select(sa.func.max(_BEFORE.c.first))
     .where(_BEFORE.c.device == _AT, _BEFORE.c.first <= _FROM)
@@ -80,6 +81,28 @@ _TOUCHING = (
 _TOUCHING_RUNS = sa.select(t.runs.c.first, t.runs.c.last).where(*_TOUCHING)
 _DROP_RUNS = t.runs.delete().where(*_TOUCHING)
 _ADD_RUN = t.runs.insert()
+# What nearly every message does: it is one more of the last run, and reaches no other.
+_GROW_RUN = (
+    t.runs.update()
+    .where(
+        t.runs.c.device == _AT,
+        t.runs.c.first == _AT_OR_BELOW,
+        t.runs.c.last == _FROM,
+        ~sa.exists().where(_NEXT.c.device == _AT, _NEXT.c.first.between(_FROM + 1, _TO)),
+    )
+    .values(last=_TO - 1)
+)
+_ANSWER = (
+    t.order_targets.update()
+    .where(t.order_targets.c.order_id == sa.bindparam("of_order"), t.order_targets.c.device == _AT)
+    .values(
+        {
+            name: sa.bindparam(f"new_{name}")
+            for name in ("outcome", "reason", "detail", "answered_at")
+        }
+    )
+)
+_REFUSAL = _ANSWER.where(t.order_targets.c.outcome.is_(None))
 _DETECTIONS = sa.select(t.detections).where(
     t.detections.c.device == _AT,
     t.detections.c.detection_id.in_(sa.bindparam("at_ids", expanding=True)),
@@ -145,10 +168,12 @@ class SqlTransaction:
         self._observations: dict[tuple[str, int], _Observation] = {}
         self._routes: dict[tuple[str, str], str] | None = None
         self._hits: dict[int, tuple[int, int]] = {}
+        self._answers: list[tuple[str, OrderResult]] = []
 
     def flush(self) -> None:
         """Write what was gathered: many rows in one statement cost a fraction of one at a time."""
         self._flush_messages()
+        self._flush_answers()
         if self._new_detections:
             _ADD_DETECTIONS.run(self._connection, list(self._new_detections.values()))
             tally(self._connection, t.detections, len(self._new_detections))
@@ -186,9 +211,17 @@ class SqlTransaction:
             if message.prev == NO_PREVIOUS:
                 starts[message.device] = max(starts.get(message.device, 0), message.seq)
         self._messages.clear()
-        for device, seqs in came.items():
-            for first, last in _groups(seqs, apart=1):
-                self._cover(device, first, last)
+        runs = [(d, *run) for d, seqs in came.items() for run in _groups(seqs, apart=1)]
+        grown = self._connection.execute(
+            _GROW_RUN,
+            [
+                {"at_device": d, "from_seq": first - 1, "to_seq": last + 1}
+                for d, first, last in runs
+            ],
+        )
+        if grown.rowcount != len(runs):
+            for run in runs:  # those that did grow are covered already: that changes nothing
+                self._cover(*run)
         for device, seq in starts.items():
             self._devices.pop(device, None)
             start = sa.func.coalesce(t.devices.c.chain_start, 0)
@@ -289,22 +322,28 @@ class SqlTransaction:
 
         An order that a device refused as used before was applied there: that word stays too.
         """
-        here: tuple[sa.ColumnElement[bool], ...] = (
-            t.order_targets.c.order_id == result.order_id,
-            t.order_targets.c.device == device,
-        )
-        if result.outcome is OrderOutcome.REFUSED:
-            here = (*here, t.order_targets.c.outcome.is_(None))
-        self._connection.execute(
-            t.order_targets.update()
-            .where(*here)
-            .values(
-                outcome=result.outcome,
-                reason=result.reason,
-                detail=result.detail,
-                answered_at=int(result.at),
+        self._answers.append((device, result))
+
+    def _flush_answers(self) -> None:
+        """In the order in which they came: of one device's answers the later counts."""
+        for is_refusal, some in itertools.groupby(
+            self._answers, lambda answer: answer[1].outcome is OrderOutcome.REFUSED
+        ):
+            self._connection.execute(
+                _REFUSAL if is_refusal else _ANSWER,
+                [
+                    {
+                        "of_order": result.order_id,
+                        "at_device": device,
+                        "new_outcome": result.outcome,
+                        "new_reason": result.reason,
+                        "new_detail": result.detail,
+                        "new_answered_at": int(result.at),
+                    }
+                    for device, result in some
+                ],
             )
-        )
+        self._answers.clear()
 
     def note_order_refused(self, device: str, result: OrderResult, at: int) -> None:
         """Put a device's refusal of an order into the audit, with its reason."""

@@ -24,7 +24,7 @@ from qianshao.logs import configure_logs
 
 STATUS_S = 0.5
 _TICK_S = 0.002
-_ORDER_THREADS = 16
+_ORDER_THREADS = 4
 """A step waits for its result to be durable; an agent has a thread of its own for it, and one for
 all stations of a process would do one after the other. A station's steps stay in one thread."""
 _SWITCH_S = 0.05
@@ -107,7 +107,8 @@ class Member:
                 self._report()
                 next_status = now + STATUS_S
             if not said:
-                self._stopping.wait(_TICK_S)
+                due_next = min((next_status, *(one[0] for one in (*due[:1], *outages[:1]))))
+                self._stopping.wait(max(_TICK_S, due_next - time.monotonic()))
 
     def _timetable(self, began: float) -> list[tuple[float, int, Iterator[float]]]:
         """When each station speaks next, the earliest first."""

@@ -127,7 +127,7 @@ def test_another_program_at_the_device_is_named() -> None:
 
 def test_who_has_a_file_in_memory_open_reads_no_device(tmp_path: Path) -> None:
     """Such files lie below /dev and have, as any file that is no device, the number 0."""
-    with tempfile.NamedTemporaryFile(dir="/dev/shm") as here:  # noqa: S108
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as here:
         script = f"f = open({here.name!r}); print('open', flush=True); input()"
         with subprocess.Popen(
             [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
