@@ -162,6 +162,13 @@ class OrderDesk:
             return DecisionReason.STOP_PAYMENT
         return DecisionReason.FROZEN if live else None
 
+    def link_orders(self) -> dict[bytes, bytes]:
+        """Orders to link visits that are in force now, each by its id."""
+        now = self._time.now()
+        floor = self._store.floor()
+        rows = self._store.applied(OrderType.CROSS_ATM_LINK.value, max(now, floor or 0))
+        return {row.order_id: row.raw for row in rows}
+
     def find_key(self, kid: bytes) -> OrderKey | None:
         """Whose key signs orders now: officers of the newest bundle, central, root."""
         return self._order_keys()(kid)

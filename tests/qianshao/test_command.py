@@ -66,6 +66,7 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "device area",
         "device enrol",
         "device invite",
+        "device link-key",
         "device list",
         "device revoke",
         "device rotate",
