@@ -12,10 +12,11 @@ import secrets
 import sqlite3
 import struct
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -71,11 +72,18 @@ DEFAULT_RETENTION = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parcel:
-    """Visits sealed for another machine, with their numbers here."""
+class Parcels:
+    """The same visits sealed to each of several machines; none, where no further visit is there."""
 
-    raw: bytes
-    visits: tuple[int, ...]
+    raw: Mapping[str, bytes]
+    faces: int
+    up_to: int
+    """Number of the last visit that was looked at."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no visit is left that could go now."""
+        return self.faces < MAX_FACES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +102,12 @@ class Comparison:
     faces: int
     compared: int
     alike: tuple[AlikeVisit, ...]
+
+
+class _Row(NamedTuple):
+    number: int
+    key: bytes
+    sealed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,35 +189,50 @@ class DayVisits:
                 (VISITS_MAX,),
             ).rowcount
 
+    def last_number(self) -> int:
+        """Number of the newest visit that ever was in this file; 0: none was."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'visit'"
+            ).fetchone()
+        return 0 if row is None else int(row[0])
+
     def count(self) -> int:
         """Visits kept now."""
         with self._lock:
             return int(self._db.execute("SELECT count(*) FROM visit").fetchone()[0])
 
-    def parcel(
-        self, raw_order: bytes, to: str, *, now_us: int, without: Collection[int] = ()
-    ) -> Parcel | None:
-        """Templates of the visits whose cards the order names, sealed to a machine it names.
+    def parcels(
+        self, raw_order: bytes, to: Sequence[str], *, now_us: int, after: int = 0
+    ) -> Parcels:
+        """Templates of the next visits whose cards the order names, sealed to machines it names.
 
-        ``without``: numbers of visits that went there before. None: there is no other. The order
-        is verified anew, and its bytes name the machine's key. Raises LinkError.
+        ``after``: number of the visit up to which those machines have been served. The order is
+        verified anew, and its bytes name the machines' keys. Raises LinkError.
         """
         link, digest = self._allowed(raw_order, now_us)
-        public = link.key_of(to)
-        if public is None or to == self._device:
-            raise LinkError(f"the order of case {link.case} sends nothing to {to}")
+        keys = {name: link.key_of(name) for name in to if name != self._device}
+        if len(keys) < len(to) or None in keys.values():
+            raise LinkError(f"the order of case {link.case} sends nothing to {', '.join(to)}")
         cards = {account.hmac for account in link.accounts}
-        found = [
-            visit
-            for visit in self._visits(now_us)
-            if visit.card in cards and visit.number not in without
-        ][:MAX_FACES]
-        if not found:
-            return None
-        bound = bound_to(digest, self._engine, self._device, to)
-        return Parcel(
-            raw=seal_parcel([visit.vector for visit in found], public, bound),
-            visits=tuple(visit.number for visit in found),
+        rows = self._rows(now_us, after)
+        up_to = rows[-1].number if rows else after
+        found: list[_Visit] = []
+        for visit in self._opened(rows):
+            if visit.card in cards:
+                found.append(visit)
+            if len(found) == MAX_FACES:
+                up_to = visit.number
+                break
+        vectors = [visit.vector for visit in found]
+        return Parcels(
+            raw={
+                name: seal_parcel(vectors, key, bound_to(digest, self._engine, self._device, name))
+                for name, key in keys.items()
+                if vectors and key is not None
+            },
+            faces=len(found),
+            up_to=up_to,
         )
 
     def compare(
@@ -220,7 +249,7 @@ class DayVisits:
         bound = bound_to(digest, self._engine, sender, self._device)
         probes = open_parcel(parcel, own, bound, self._engine)
         found, compared = [], 0
-        for visit in self._visits(now_us):
+        for visit in self._opened(self._rows(now_us)):
             compared += 1
             reference = self._template(visit.vector)
             try:
@@ -252,25 +281,29 @@ class DayVisits:
             raise LinkError(f"the order of case {body.case} is not in force now")
         return body, signed.digest
 
-    def _visits(self, now_us: int) -> Iterator[_Visit]:
-        """Open what is kept, without the lock: a customer's own visit need not wait for it."""
+    def _rows(self, now_us: int, after: int = 0) -> list[_Row]:
+        """What is kept, with the keys of its hours; opened without the lock, for nobody to wait."""
         with self._lock:
             self.forget(now_us)
-            rows = self._db.execute(
-                "SELECT number, hour, sealed FROM visit WHERE model = ?",
-                (self._engine.model_sha256,),
+            found = self._db.execute(
+                "SELECT number, hour, sealed FROM visit WHERE model = ? AND number > ?"
+                " ORDER BY number",
+                (self._engine.model_sha256, after),
             ).fetchall()
-            keys = {hour: self._hour_key(hour) for hour in {hour for _, hour, _ in rows}}
-        for number, hour, sealed in rows:
+            keys = {hour: self._hour_key(hour) for hour in {hour for _, hour, _ in found}}
+        return [_Row(number, keys[hour], sealed) for number, hour, sealed in found]
+
+    def _opened(self, rows: Sequence[_Row]) -> Iterator[_Visit]:
+        for row in rows:
             try:
-                plain = AESGCM(keys[hour]).decrypt(
-                    sealed[:12], sealed[12:], self._engine.model_sha256
+                plain = AESGCM(row.key).decrypt(
+                    row.sealed[:12], row.sealed[12:], self._engine.model_sha256
                 )
             except InvalidTag:
                 continue  # a damaged row shows nobody
             captured_us, card = _HEAD.unpack_from(plain)
             (vector,) = unpacked(_ONE + plain[_HEAD.size :])
-            yield _Visit(number, captured_us, card, vector)
+            yield _Visit(row.number, captured_us, card, vector)
 
     def _template(self, vector: tuple[float, ...]) -> Template:
         engine = self._engine

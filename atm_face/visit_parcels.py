@@ -38,14 +38,11 @@ class ParcelError(LinkError):
 
 
 def seal_parcel(vectors: Sequence[Vector], public: bytes, bound: bytes) -> bytes:
-    """Seal vectors to a machine's key; raises LinkError for a key that is none."""
+    """Seal vectors to a machine's key."""
     assert 0 < len(vectors) <= MAX_FACES
     ephemeral = X25519PrivateKey.generate()
     own = ephemeral.public_key().public_bytes_raw()
-    try:
-        shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(public))
-    except ValueError as error:  # a point of low order: everybody would know what is shared
-        raise LinkError("the order names a key that is none") from error
+    shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(public))
     plain = _COUNT.pack(len(vectors)) + b"".join(map(packed, vectors))
     return own + AESGCM(_key(shared, own, public)).encrypt(_IV, plain, bound)
 

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
 from contract.accounts import CardRef
 from contract.clock import UnixMicros
 from contract.codec import Key, Scalar, Values
@@ -21,6 +23,9 @@ from contract.webauthn import MAX_CREDENTIAL_ID, check_place
 from contract.words import DeviceKind, OrderType, Signatory
 
 VERSION = 1
+
+_ANY_KEY = X25519PrivateKey.from_private_bytes(bytes(range(32)))
+"""Keeps no secret: it only shows whether anything can be shared with a key."""
 
 _OFFICER = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 """The name under which the officer signs in at the central."""
@@ -115,6 +120,10 @@ class ComparingMachine:
         check_id(self.device, "machine")
         if len(self.key) != BOX_BYTES:
             raise ValueError(f"a machine's key has {BOX_BYTES} bytes")
+        try:
+            _ANY_KEY.exchange(X25519PublicKey.from_public_bytes(self.key))
+        except ValueError:  # a point of low order: everybody would know what is shared with it
+            raise ValueError(f"the key of {self.device} is none") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,7 +121,10 @@ def _machines(office: OrderOffice, entry: Entry) -> tuple[ComparingMachine, ...]
     if not 0 < len(names) <= MAX_COMPARING:
         words = f"{len(names)} machines compare: 1 to {MAX_COMPARING} may"
         raise OrderRefusedError(Reason.MALFORMED, words)
-    return tuple(ComparingMachine(device=name, key=keys[name][1]) for name in sorted(names))
+    try:
+        return tuple(ComparingMachine(device=name, key=keys[name][1]) for name in sorted(names))
+    except ValueError as error:
+        raise OrderRefusedError(Reason.MALFORMED, str(error)) from None
 
 
 def follow(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sent (
-  order_id BLOB NOT NULL, recipient TEXT NOT NULL, visit INTEGER NOT NULL,
-  PRIMARY KEY (order_id, recipient, visit)
+  order_id BLOB NOT NULL, recipient TEXT NOT NULL, up_to INTEGER NOT NULL,
+  PRIMARY KEY (order_id, recipient)
 );
 CREATE TABLE IF NOT EXISTS outgoing (
   id INTEGER PRIMARY KEY AUTOINCREMENT, order_id BLOB NOT NULL, recipient TEXT NOT NULL,
@@ -84,24 +84,25 @@ class LinkBook:
                 for table in ("sent", "outgoing", "compared"):
                     db.execute(f"DELETE FROM {table} WHERE order_id = ?", (order_id,))  # noqa: S608
 
-    def sent(self, order_id: bytes, recipient: str) -> set[int]:
-        """Numbers of the visits that were sealed for a machine."""
+    def up_to(self, order_id: bytes, recipient: str) -> int:
+        """Number of the visit up to which a machine has been served; 0: not at all."""
         with self._lock:
-            rows = self._db.execute(
-                "SELECT visit FROM sent WHERE order_id = ? AND recipient = ?", (order_id, recipient)
-            )
-            return {row[0] for row in rows}
+            row = self._db.execute(
+                "SELECT up_to FROM sent WHERE order_id = ? AND recipient = ?",
+                (order_id, recipient),
+            ).fetchone()
+        return 0 if row is None else int(row[0])
 
-    def add(self, order_id: bytes, recipient: str, parcel: bytes, visits: Collection[int]) -> None:
-        """Keep a sealed parcel, and that these visits went."""
+    def add(self, order_id: bytes, parcels: Mapping[str, bytes], up_to: int) -> None:
+        """Keep sealed parcels, and up to which visit their machines have been served."""
         with self._transaction() as db:
-            db.execute(
+            db.executemany(
                 "INSERT INTO outgoing (order_id, recipient, parcel) VALUES (?, ?, ?)",
-                (order_id, recipient, parcel),
+                [(order_id, recipient, parcel) for recipient, parcel in parcels.items()],
             )
             db.executemany(
-                "INSERT INTO sent VALUES (?, ?, ?)",
-                [(order_id, recipient, visit) for visit in visits],
+                "INSERT OR REPLACE INTO sent VALUES (?, ?, ?)",
+                [(order_id, recipient, up_to) for recipient in parcels],
             )
 
     def outgoing(self) -> list[Outgoing]:

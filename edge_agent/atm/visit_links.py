@@ -158,6 +158,8 @@ class VisitLinks:
         self._book, self._port, self._visits = book, port, visits
         self._device, self._own, self._clock = device, own, clock
         self._orders, self._report, self._on_step = orders, report, on_step
+        self._seen: dict[tuple[bytes, str], int] = {}
+        """As the book has it, and beyond that what was looked at in vain since the start."""
         self.counters = dict.fromkeys(("sent", "compared", "linked", "unreadable"), 0)
 
     def step(self) -> list[str]:
@@ -174,25 +176,35 @@ class VisitLinks:
     # -- to others ---------------------------------------------------------------------------------
 
     def _seal(self, orders: dict[bytes, bytes]) -> Iterator[str]:
+        self._seen = {key: at for key, at in self._seen.items() if key[0] in orders}
         for order_id, raw in orders.items():
             body = read_body(raw)
             assert isinstance(body, CrossAtmLink)
-            for machine in body.machines or ():
-                if machine.device == self._device:
-                    continue
+            named = [one.device for one in body.machines or () if one.device != self._device]
+            groups: dict[int, list[str]] = {}
+            for name in named:
+                groups.setdefault(self._served(order_id, name), []).append(name)
+            for after, names in groups.items():
                 try:
-                    self._seal_for(order_id, raw, machine.device)
+                    self._seal_for(order_id, raw, names, after)
                 except LinkError as error:
                     yield str(error)
 
-    def _seal_for(self, order_id: bytes, raw: bytes, recipient: str) -> None:
-        sent = self._book.sent(order_id, recipient)
-        while parcel := self._visits.parcel(
-            raw, recipient, now_us=self._clock.wall(), without=sent
-        ):
-            self._book.add(order_id, recipient, parcel.raw, parcel.visits)
-            sent.update(parcel.visits)
-            self._on_step("sealed")
+    def _served(self, order_id: bytes, name: str) -> int:
+        """Number of the visit up to which a machine has been served, or none was for it."""
+        at = self._seen.get((order_id, name)) or self._book.up_to(order_id, name)
+        return at if at <= self._visits.last_number() else 0  # the day's file was made anew
+
+    def _seal_for(self, order_id: bytes, raw: bytes, names: list[str], after: int) -> None:
+        """Seal what is new; each visit is opened once for all machines."""
+        is_last = False
+        while not is_last:
+            made = self._visits.parcels(raw, names, now_us=self._clock.wall(), after=after)
+            if made.raw:
+                self._book.add(order_id, made.raw, made.up_to)
+                self._on_step("sealed")
+            after, is_last = made.up_to, made.is_last
+        self._seen |= {(order_id, name): after for name in names}
 
     def _send(self) -> Iterator[str]:
         for one in self._book.outgoing():

@@ -69,24 +69,22 @@ def test_an_order_links_the_visits_of_its_cards_and_no_others(
 ) -> None:
     first, second = machines
     order, now = link(), NOW + HOUR_US
-    parcel = first.parcel(order, "atm-2", now_us=now)
-    assert parcel is not None
-    assert parcel.visits == (1,)
-    found = second.compare(order, parcel.raw, B, sender="atm-1", now_us=now)
+    made = first.parcels(order, ["atm-2"], now_us=now)
+    assert (made.faces, made.up_to, made.is_last) == (1, 2, True)
+    found = second.compare(order, made.raw["atm-2"], B, sender="atm-1", now_us=now)
     (alike,) = found.alike
     assert (alike.captured_us, alike.visit) == (NOW + 60_000_000, 2)
     assert alike.similarity == pytest.approx(1.0)
     assert (found.faces, found.compared) == (1, 2)
-    assert first.parcel(order, "atm-2", now_us=now, without={1}) is None
+    assert first.parcels(order, ["atm-2"], now_us=now, after=1).raw == {}
     accounts = (CardRef(hmac=b"n" * 32, last4="0000"),)
-    assert first.parcel(link(2, accounts=accounts), "atm-2", now_us=now) is None
+    assert first.parcels(link(2, accounts=accounts), ["atm-2"], now_us=now).raw == {}
 
 
 def test_nobody_links_without_an_order_in_force(machines: tuple[DayVisits, DayVisits]) -> None:
     first, second = machines
     order, now = link(), NOW + HOUR_US
-    parcel = first.parcel(order, "atm-2", now_us=now)
-    assert parcel is not None
+    parcel = first.parcels(order, ["atm-2"], now_us=now).raw["atm-2"]
     refused: list[tuple[bytes, int, str]] = [
         (b"", now, "does not hold"),
         (link(by=[OFFICERS["li"]]), now, "does not hold"),
@@ -98,9 +96,9 @@ def test_nobody_links_without_an_order_in_force(machines: tuple[DayVisits, DayVi
     ]
     for raw, at, words in refused:
         with pytest.raises(LinkError, match=words):
-            first.parcel(raw, "atm-2", now_us=at)
+            first.parcels(raw, ["atm-2"], now_us=at)
         with pytest.raises(LinkError, match=words) as caught:
-            second.compare(raw, parcel.raw, B, sender="atm-1", now_us=at)
+            second.compare(raw, parcel, B, sender="atm-1", now_us=at)
         assert not isinstance(caught.value, ParcelError)  # the parcel itself is not to blame
 
 
@@ -110,19 +108,15 @@ def test_only_a_machine_that_the_order_names_gets_and_opens_a_parcel(
     first, second = machines
     now = NOW + HOUR_US
     for to in ("atm-9", "atm-1"):
-        with pytest.raises(LinkError, match=f"sends nothing to {to}"):
-            first.parcel(link(), to, now_us=now)
+        with pytest.raises(LinkError, match=f"sends nothing to atm-2, {to}"):
+            first.parcels(link(), ["atm-2", to], now_us=now)
     with pytest.raises(LinkError, match="sends nothing"):
-        first.parcel(signed(LINK), "atm-2", now_us=now)  # it names no machine at all
-    weak = link(2, machines=(ComparingMachine(device="atm-2", key=bytes(32)),))
-    with pytest.raises(LinkError, match="a key that is none"):
-        first.parcel(weak, "atm-2", now_us=now)
-    parcel = first.parcel(link(), "atm-2", now_us=now)
-    assert parcel is not None
+        first.parcels(signed(LINK), ["atm-2"], now_us=now)  # it names no machine at all
+    parcel = first.parcels(link(), ["atm-2"], now_us=now).raw["atm-2"]
     with pytest.raises(LinkError, match="lets others compare"):
         second.compare(
             link(machines=(ComparingMachine(device="atm-1", key=A_KEY),)),
-            parcel.raw, B, sender="atm-1", now_us=now,
+            parcel, B, sender="atm-1", now_us=now,
         )  # fmt: skip
 
 
@@ -131,13 +125,12 @@ def test_a_parcel_of_another_order_machine_or_sender_does_not_open(
 ) -> None:
     first, second = machines
     now = NOW + HOUR_US
-    parcel = first.parcel(link(), "atm-2", now_us=now)
-    assert parcel is not None
+    parcel = first.parcels(link(), ["atm-2"], now_us=now).raw["atm-2"]
     wrong = [
-        (link(2), B, "atm-1", parcel.raw),
-        (link(), X25519PrivateKey.generate(), "atm-1", parcel.raw),
-        (link(), B, "atm-3", parcel.raw),
-        *((link(), B, "atm-1", cut) for cut in (b"", parcel.raw[:40], parcel.raw + b"x")),
+        (link(2), B, "atm-1", parcel),
+        (link(), X25519PrivateKey.generate(), "atm-1", parcel),
+        (link(), B, "atm-3", parcel),
+        *((link(), B, "atm-1", cut) for cut in (b"", parcel[:40], parcel + b"x")),
         (link(), B, "atm-1", bytes(2 * 1024 * 1024 + 1)),
     ]
     for raw, own, sender, body in wrong:
@@ -150,13 +143,14 @@ def test_many_visits_go_in_several_parcels_each_once(tmp_path: Path, engine: SFa
     template = made_up_template(engine, "mule")
     for _ in range(MAX_FACES + 3):
         store.add(template, CARD.hmac, NOW)
-    sent: set[int] = set()
-    sizes = []
-    while parcel := store.parcel(link(), "atm-2", now_us=NOW, without=sent):
-        assert sent.isdisjoint(parcel.visits)
-        sent.update(parcel.visits)
-        sizes.append(len(parcel.visits))
-    assert sizes == [MAX_FACES, 3]
+    first = store.parcels(link(), ["atm-2"], now_us=NOW)
+    assert (first.faces, first.up_to, first.is_last) == (MAX_FACES, MAX_FACES, False)
+    second = store.parcels(link(), ["atm-2"], now_us=NOW, after=first.up_to)
+    assert (second.faces, second.up_to, second.is_last) == (3, MAX_FACES + 3, True)
+    third = store.parcels(link(), ["atm-2"], now_us=NOW, after=second.up_to)
+    assert (third.faces, third.up_to, third.raw) == (0, MAX_FACES + 3, {})
+    assert store.forget(NOW + 30 * HOUR_US) == MAX_FACES + 3
+    assert store.last_number() == MAX_FACES + 3  # numbers are not given twice
     store.close()
 
 
@@ -177,7 +171,7 @@ def test_customers_are_sealed_while_parcels_are_made_and_compared(
     thread = threading.Thread(target=serve)
     thread.start()
     for _ in range(30):
-        store.parcel(link(), "atm-2", now_us=NOW)
+        store.parcels(link(), ["atm-2"], now_us=NOW)
     stop.set()
     thread.join(30)
     assert problems == []
@@ -202,7 +196,7 @@ def test_visits_are_sealed_and_erased_with_their_hour(tmp_path: Path, engine: SF
     )
     store.add(template, CARD.hmac, NOW)
     # Another device's key shows nobody.
-    assert other.parcel(link(), "atm-2", now_us=NOW) is None
+    assert other.parcels(link(), ["atm-2"], now_us=NOW).raw == {}
     other.close()
     store.close()
 

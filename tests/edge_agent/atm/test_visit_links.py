@@ -83,6 +83,21 @@ def test_one_face_at_two_machines_is_linked_under_an_order_of_two(town: LinkTown
     assert len(town.comparisons(order_id)) == 4
 
 
+def test_a_day_file_that_is_made_anew_is_served_from_its_beginning(town: LinkTown) -> None:
+    """A disk was changed: numbers begin at 1 again, below what was sent before."""
+    for who in ("one", "two", "three"):
+        town["atm-1"].visit(who, town.mule())
+    order_id = town.link("atm-2")
+    town.round()
+    town["atm-2"].visit("mule")
+    town["atm-1"].day.close()
+    (town["atm-1"].folder / "visits.sqlite3").unlink()
+    town["atm-1"].__post_init__()
+    town["atm-1"].visit("mule", town.mule())
+    town.round()
+    assert links(town, order_id) == [("atm-2", "atm-1", 1)]
+
+
 def test_a_visit_like_two_parcels_of_one_machine_is_one_link(town: LinkTown) -> None:
     visits_of_a_mule(town)
     order_id = town.link("atm-2")
