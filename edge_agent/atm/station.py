@@ -45,6 +45,7 @@ from edge_agent.atm.gate import XfsGate
 from edge_agent.atm.key_ring import BOX_FILE
 from edge_agent.atm.kiosk import Kiosk, KioskDialog
 from edge_agent.atm.link_book import LinkBook
+from edge_agent.atm.link_rounds import keep_linking
 from edge_agent.atm.lists import AccountLists
 from edge_agent.atm.notices import Notices
 from edge_agent.atm.runner import AtmRunner
@@ -61,8 +62,6 @@ from edge_agent.supervision import Part
 REPORT_S = 1.0
 VISITS_FILE, VISITS_KEY_FILE = "visits.sqlite3", "visits.key"
 LINKS_FILE = "links.sqlite3"
-LINKS_S = 60.0
-"""How often new visits are sealed under an order in force, and what waits is asked for."""
 CHINA = dt.timezone(dt.timedelta(hours=8))
 """Terms of the law end at midnight there."""
 DURABLE_S = 10.0
@@ -226,7 +225,6 @@ class AtmStation:
     # -- visits linked over machines, under an order -----------------------------------------------
 
     async def _run_links(self) -> None:
-        """Do a round when an order comes or ends, and each minute while one is in force."""
         config = self._config.lists
         assert config is not None
         await asyncio.to_thread(self.booth.load)
@@ -243,18 +241,7 @@ class AtmStation:
             orders=self._link_orders,
             report=lambda report: self._keep_report(loop, report),
         )
-        asked, before, problems = -math.inf, frozenset[bytes](), list[str]()
-        while True:
-            orders = frozenset(await asyncio.to_thread(self._link_orders))
-            if orders != before or loop.time() - asked >= LINKS_S:
-                asked, before = loop.time(), orders
-                problems = await asyncio.to_thread(links.step)
-                for problem in problems:
-                    log.warning("links_problem", problem=problem)
-            state = PartState.DEGRADED if problems else PartState.OK
-            counters: dict[str, int | float] = {**links.counters, "orders": len(orders)}
-            self._book.report("links", state, "; ".join(problems[:3]), counters)
-            await asyncio.sleep(REPORT_S)
+        await keep_linking(links, self._link_orders, self._book)
 
     def _keep_report(self, loop: asyncio.AbstractEventLoop, report: VisitLinkReport) -> None:
         """Return when the report is durable; raises OSError, and the next round tries again."""

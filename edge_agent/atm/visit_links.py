@@ -223,6 +223,9 @@ class VisitLinks:
     # -- from others -------------------------------------------------------------------------------
 
     def _compare(self) -> Iterator[str]:
+        # Thousands of machines have the order; only those that it names ask the central.
+        if not any(self._may_compare(raw) for raw in self._orders().values()):
+            return
         try:
             waiting = self._port.waiting()
         except OSError as error:
@@ -236,6 +239,10 @@ class VisitLinks:
                 self._take(one, raw)
             except (OSError, LinkError) as error:
                 yield f"from {one.sender}: {error}"
+
+    def _may_compare(self, raw: bytes) -> bool:
+        body = read_body(raw)
+        return isinstance(body, CrossAtmLink) and body.key_of(self._device) is not None
 
     def _take(self, one: Waiting, raw_order: bytes) -> None:
         if not self._book.is_compared(one.digest):

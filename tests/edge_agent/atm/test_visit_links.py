@@ -305,6 +305,15 @@ def test_while_the_central_is_away_nothing_is_lost(town: LinkTown) -> None:
     assert links(town, order_id) == [("atm-2", "atm-1", 2)]
 
 
+def test_a_machine_that_the_order_does_not_name_asks_the_central_nothing(town: LinkTown) -> None:
+    """Every machine has the order: thousands that asked each minute would fill the port."""
+    town.link("atm-2")
+    port, town.server._socket = town.server._socket, None
+    assert town["atm-1"].step() == []
+    assert town["atm-2"].step() != []
+    town.server._socket = port
+
+
 def test_a_report_is_one_message_however_often_it_is_handed_over(tmp_path: Path) -> None:
     outbox = Outbox.open(
         tmp_path / "outbox.sqlite3",
