@@ -149,7 +149,7 @@ class Ingest:
         """
         try:
             recorded = self._commit_or_retry(deliveries)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is: the others go on
             _log.exception("ingest_fault", messages=len(deliveries), topic=deliveries[0].topic)
             if len(deliveries) > 1:
                 return sum(self._settle([delivery]) for delivery in deliveries)
