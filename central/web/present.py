@@ -23,6 +23,11 @@ _RANK = {
         ("rat", "plmn", "operator", "arfcn", "channel", "lac", "tac", "lac_tac", "cell_id")
     )
 }
+_WORDS_OF = {
+    **dict.fromkeys(("state", "evidence", "needs", "property"), "value"),
+    "ruled_out_by": "rule",
+}
+"""Values that are words of closed lists, with commas between them, and the group of each."""
 _HOURS_ALONE = 72
 """Below that a term is read in the hours in which the law writes it."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -73,7 +78,14 @@ class Presenter:
     def pairs(self, values: Values) -> list[list[str]]:
         """Named values as pairs of label and text, the ones that people look for first in front."""
         names = sorted(values, key=lambda name: (_RANK.get(name, len(_RANK)), name))
-        return [[self.words.word("field", name), self.value(values[name])] for name in names]
+        shown = [name for name in names if values[name] != ""]
+        return [[self.words.word("field", n), self._named(n, values[n])] for n in shown]
+
+    def _named(self, name: str, value: Scalar) -> str:
+        group = _WORDS_OF.get(name)
+        if group is None or not isinstance(value, str):
+            return self.value(value)
+        return ", ".join(self.words.word(group, word) for word in value.split(","))
 
     def yuan(self, fen: int) -> str:
         """Money, from integer fen."""
