@@ -6,13 +6,15 @@ The same values fill the server's templates and the frames of the event stream.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from central.areas import area_text
 from central.store.interface import Event, EventKind, Json, Snapshot
 from central.views import alert_json, decision_json, device_json
-from central.web.words import Words
+from central.web.words import Language, Words
 from contract.clock import UnixMicros
 from contract.codec import Scalar, Values, rfc3339
 from contract.words import PartState, Presence, TimeBasis
@@ -28,7 +30,7 @@ _WORDS_OF = {
     "ruled_out_by": "rule",
 }
 """Values that are words of closed lists, with commas between them, and the group of each."""
-_HOURS_ALONE = 72
+DAYS_FROM_HOURS = 72
 """Below that a term is read in the hours in which the law writes it."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -64,7 +66,7 @@ class Presenter:
         minutes, seconds = divmod(us // 1_000_000, 60)
         hours, minutes = divmod(minutes, 60)
         days, rest = divmod(hours, 24)
-        if hours < _HOURS_ALONE:
+        if hours < DAYS_FROM_HOURS:
             return f"{hours}:{minutes:02}:{seconds:02}"
         word = self.words.text("d")
         return f"{days} {word} {rest}:{minutes:02}:{seconds:02}"
@@ -91,6 +93,15 @@ class Presenter:
         """Money, from integer fen."""
         sign = "-" if fen < 0 else ""
         return f"{sign}¥{abs(fen) // 100:,}.{abs(fen) % 100:02}"
+
+    def area(self, code: str | None) -> str:
+        """A division by name and code; empty where there is none."""
+        is_chinese = self.words.language is Language.ZH_CN
+        return area_text(code, is_chinese=is_chinese) if code else ""
+
+    def areas(self, codes: Iterable[str]) -> str:
+        """Several of them, by their codes' order."""
+        return ", ".join(self.area(code) for code in sorted(codes))
 
     # -- rows ---------------------------------------------------------------------------------
 
@@ -232,7 +243,7 @@ class Presenter:
             "title": self.notice(data),
             "severity": data["severity"],
             "severity_text": self.words.word("severity", data["severity"]),
-            "station": data["told_to"] or "–",
+            "station": data["told_to"] or "",
             "at_text": self.moment(data["at"]),
             "href": f"/cases/{data['case_id']}",
         }

@@ -128,6 +128,8 @@ def test_a_refund_by_forms(people: dict[str, httpx.Client]) -> None:
     assert qian.post("/refunds/1/approve", data={"version": 7}).status_code == 409
     assert qian.post("/refunds/1/approve", data={"version": 1}).status_code == 303
     assert qian.post("/refunds/1/decide", data={"version": 2}).status_code == 422
+    decide = qian.get("/cases/1/refunds").text.split('action="/refunds/1/decide"')[1]
+    assert "disabled" in decide.split("</form>")[0]  # while the notice runs
     assert 'data-refund-state="NOTICED"' in qian.get("/refunds").text
     assert people["he"].get("/refunds").status_code == 403
     exported = qian.get("/api/exports/refunds.csv")

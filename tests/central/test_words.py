@@ -21,7 +21,7 @@ from central.alerts import TECHNICAL as TECHNICAL_KINDS
 from central.allow import AllowanceKind
 from central.case_desk import PART_KINDS, SOURCES
 from central.case_states import CaseAction, CaseReason, CaseState
-from central.clocks import ClockState, Subject
+from central.clocks import ClockState, Subject, load_law
 from central.dispatch import DispatchState
 from central.dissuasion import Outcome, Risk, Step
 from central.intake.alarm import Wrong
@@ -167,6 +167,7 @@ GROUPS: dict[str, list[str]] = (
         "step_outcome": [outcome.value for outcome in Outcome],
         "key_state": list(key_pages.STATES),
         "key_receipt": list(key_pages.RECEIPTS),
+        "law": [row.id for row in load_law().rows],
         "value": [
             *(state.value for state in SignalState),
             *("SPECTRUM", "AUDIO_30S", "NOT_IN_LICENCE_DB", "LEAD", "placement", "lac"),
