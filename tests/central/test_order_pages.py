@@ -97,7 +97,9 @@ def test_the_tree_of_a_case_shows_what_is_held_to_its_areas_alone(
     held = town.office.desk.book.get(bytes.fromhex(address.rpartition("/")[2])).held_fen
     assert held
     with person(app, "duty", Role.DUTY_OFFICER) as client:
-        page = client.get("/account-tree?case=C-1").text
+        page = client.get("/account-tree?case=C-1&lang=en").text
+        assert f'href="{address}">Stop payment ' in page
+        assert "· in force, fed back</a>" in page
         assert f'data-held-fen="{held}"' in page
         assert f'data-account="{NUMBER[-4:]}" data-depth="0"' in page
         assert NUMBER not in page

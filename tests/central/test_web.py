@@ -123,7 +123,7 @@ def test_an_alert_explains_itself(client: httpx.Client, busy: Central) -> None:
         "ab" * 32,
         message.digest.hex(),
         message.kid.hex(),
-        "van-1 · seq 1 · detection",
+        "van-1 · 1 · detection",
         'data-intact="true"',
         "1040 ms",
     ):

@@ -51,6 +51,7 @@ from central.web.words import LOCALES, Language, Words, choose, read_catalogue
 from contract import Refusal
 from contract import words as w
 from contract.codec import Values
+from contract.messages import BODY_TYPES
 from contract.topics import Lane
 from rf_watch.broadcast.tracks import CaseState as SignalState
 from rf_watch.monthly import COLUMNS
@@ -167,6 +168,7 @@ GROUPS: dict[str, list[str]] = (
         "step_outcome": [outcome.value for outcome in Outcome],
         "key_state": list(key_pages.STATES),
         "key_receipt": list(key_pages.RECEIPTS),
+        "message": list(BODY_TYPES),
         "law": [row.id for row in load_law().rows],
         "value": [
             *(state.value for state in SignalState),
