@@ -40,7 +40,7 @@ def _row(presenter: Presenter, person: Person) -> dict[str, Any]:
         "name": person.name,
         "shown": person.shown,
         "roles_text": ", ".join(words.word("role", role) for role in sorted(person.roles)),
-        "areas_text": ", ".join(sorted(person.areas)),
+        "areas_text": presenter.areas(person.areas),
         "has_second_factor": person.second_factor is not None,
         "is_disabled": person.disabled_at is not None,
         "created_text": presenter.time(time_or_none(person.created_at)),
