@@ -164,9 +164,7 @@ class OrderDesk:
 
     def link_orders(self) -> dict[bytes, bytes]:
         """Orders to link visits that are in force now, each by its id."""
-        now = self._time.now()
-        floor = self._store.floor()
-        rows = self._store.applied(OrderType.CROSS_ATM_LINK.value, max(now, floor or 0))
+        rows = self._store.applied(OrderType.CROSS_ATM_LINK.value, self._time.now())
         return {row.order_id: row.raw for row in rows}
 
     def find_key(self, kid: bytes) -> OrderKey | None:

@@ -248,6 +248,8 @@ class VisitLinks:
         if not self._book.is_compared(one.digest):
             parcel = self._port.fetch(one.digest)
             self._on_step("fetched")
+            if one.order_id not in self._orders():
+                raise LinkError("the order ended before its parcel was compared")
             report = self._judge(one, raw_order, parcel)
             self._report(report)
             self._on_step("reported")

@@ -133,6 +133,31 @@ def test_without_an_order_in_force_nothing_leaves(town: LinkTown, what: str) -> 
         assert machine.reports == []
 
 
+def test_an_order_that_ends_within_a_round_lets_nothing_more_leave(town: LinkTown) -> None:
+    visits_of_a_mule(town)
+    order_id = town.link("atm-2")
+
+    def end(step: str) -> None:
+        if step == "sealed":
+            town.end()
+
+    machine = town["atm-1"]
+    assert machine.start(end).step() == []  # it did not even try: the central would refuse it
+    machine.book.close()
+    assert town.parcels() == []
+    order_id = town.link("atm-2")
+    assert machine.step() == []
+
+    def end_late(step: str) -> None:
+        if step == "fetched":
+            town.end()
+
+    assert town["atm-2"].start(end_late).step() != []  # fetched, and not compared any more
+    town["atm-2"].book.close()
+    assert town["atm-2"].reports == []
+    assert town.comparisons(order_id) == []
+
+
 @pytest.mark.parametrize("how", ["ended", "expired"])
 def test_what_waits_is_erased_unread_when_the_order_is_over(town: LinkTown, how: str) -> None:
     visits_of_a_mule(town)
