@@ -22,7 +22,7 @@ from contract.clock import UnixMicros, VirtualClock
 from contract.codec import encode, to_map
 from contract.cosign import read_body
 from contract.keys import KeySigner
-from contract.messages import VisitLinkReport
+from contract.messages import LinkedVisit, VisitLinkReport
 from contract.orders import ComparingMachine, CrossAtmLink
 from contract.topics import Lane
 from contract.words import OrderType
@@ -106,6 +106,33 @@ def test_a_visit_like_two_parcels_of_one_machine_is_one_link(town: LinkTown) -> 
     town.round()
     assert len(town.comparisons(order_id)) == 2
     assert links(town, order_id) == [("atm-2", "atm-1", 2)]
+
+
+def test_of_two_likenesses_of_one_visit_the_greater_stays(town: LinkTown) -> None:
+    order_id = town.link("atm-2")
+    for parcel, similarity in ((b"p", 0.5), (b"q", 0.75), (b"r", 0.625)):
+        visit = LinkedVisit(visit=2, captured_at=UnixMicros(NOW), similarity=similarity)
+        town["atm-2"].report(
+            VisitLinkReport(
+                parcel=parcel * 32, order_id=order_id, sender="atm-1", is_opened=True, linked=1,
+                visits=(visit,), at=UnixMicros(NOW),
+            )
+        )  # fmt: skip
+    assert [one.similarity for one in town.found(order_id)] == [0.75]
+    assert len(town.comparisons(order_id)) == 3
+
+
+def test_what_was_compared_is_not_taken_again(town: LinkTown) -> None:
+    """A sender that died before it noted that the central has a parcel sends the same bytes."""
+    visits_of_a_mule(town)
+    order_id = town.link("atm-2")
+    assert town["atm-1"].step() == []
+    (parcel,) = town.parcels()
+    assert town["atm-2"].step() == []
+    context = tls_context(town["atm-1"].papers)
+    path = f"/links/{order_id.hex()}/atm-2"
+    assert town.ask("PUT", path, context, bytes(parcel.parcel))[0] == 204
+    assert town.parcels() == []
 
 
 @pytest.mark.parametrize("what", ["none", "draft", "once signed", "ended", "expired", "too old"])
