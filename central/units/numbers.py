@@ -13,9 +13,11 @@ from central.alert_states import RuleError
 from central.alert_work import StaleError, UnknownError, check_note, sql_of
 from central.audit import record
 from central.numbers import HOTLINES, Evaluation, Pushed, PushState, evaluate, push_state, review
+from central.people.permissions import Permission
 from central.store import tables as core
 from central.store import unit_tables as t
 from central.store.sql import SqlStore
+from central.units.bounds import OTHER, Bounds
 from contract.clock import Clock, UnixMicros
 
 LATE_AFTER_US = 24 * 3_600_000_000
@@ -38,6 +40,7 @@ class NumberDesk:
     def __init__(self, store: SqlStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.bounds = Bounds(store, clock)
 
     # -- review ------------------------------------------------------------------------------------
 
@@ -157,10 +160,12 @@ class NumberDesk:
 
     # -- evaluate, optimise ------------------------------------------------------------------------
 
-    def evaluation(self) -> dict[str, Evaluation]:
-        """Missed, wrong and late: of all, by carrier, by rule."""
+    def evaluation(self, carriers: Collection[str] | None = None) -> dict[str, Evaluation]:
+        """Missed, wrong and late: of all, by carrier, by rule; of ``carriers`` where given."""
         p, n = t.number_pushes, t.numbers
         query = sa.select(p, n.c.seen_at).join(n, n.c.number == p.c.number)
+        if carriers is not None:
+            query = query.where(p.c.carrier.in_(carriers))
         with self._store.reading() as connection:
             rows = connection.execute(query).all()
         pushed = [
@@ -175,8 +180,15 @@ class NumberDesk:
         return evaluate(pushed, seen, LATE_AFTER_US)
 
     def note(self, actor: Actor, number: str, what: str, answer: str = "") -> None:
-        """Write down that a block was done, was wrong, goes back, or was answered."""
+        """Write down that a block was done, was wrong, goes back, or was answered.
+
+        A carrier's liaison does so for that carrier alone, and sends nothing back to it:
+        OtherUnitError, whether or not another carrier has that number.
+        """
         now, p = int(self._clock.wall()), t.number_pushes
+        own = self.bounds.carriers(actor, Permission.NUMBERS_ANSWER)
+        if own is not None:
+            self._check_own(actor, number, what, own)
         values: dict[str, dict[str, Any]] = {
             "done": {"done_at": now},
             "wrong": {"wrong_by": actor.name},
@@ -196,6 +208,15 @@ class NumberDesk:
                 raise UnknownError("no such block, or it was not pushed back")
             record(tx, now, actor, f"numbers.{what}", number[-4:])
 
+    def _check_own(self, actor: Actor, number: str, what: str, own: frozenset[str]) -> None:
+        p = t.number_pushes.c
+        query = sa.select(p.number).where(p.number == number, p.carrier.in_(own))
+        with self._store.reading() as connection:
+            is_own = connection.execute(query).one_or_none() is not None
+        if not is_own or what == "back":
+            why = OTHER if not is_own else "the centre pushes back, its carrier answers"
+            self.bounds.refuse(actor, Permission.NUMBERS_ANSWER, number[-4:], why)
+
     def push_back_missed(self, actor: Actor) -> int:
         """Send back to its carrier every block that did not hold and is not there yet."""
         missed = set(self.evaluation().get("all", Evaluation(0, (), 0, 0)).missed)
@@ -208,10 +229,14 @@ class NumberDesk:
             self.note(actor, number, "back")
         return len(missed - back)
 
-    def pushes(self, limit: int) -> list[Mapping[str, Any]]:
-        """Blocks with how their answers stand, those that are overdue first."""
+    def pushes(
+        self, limit: int, carriers: Collection[str] | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Blocks with how their answers stand, those that are overdue first; of ``carriers``."""
         now, p, n = int(self._clock.wall()), t.number_pushes, t.numbers
         query = sa.select(p, n.c.seen_at).join(n, n.c.number == p.c.number)
+        if carriers is not None:
+            query = query.where(p.c.carrier.in_(carriers))
         ordered = query.order_by(p.c.back_at.is_(None), p.c.back_at, p.c.number).limit(limit)
         with self._store.reading() as connection:
             rows = [dict(row._mapping) for row in connection.execute(ordered)]
