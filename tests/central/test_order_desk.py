@@ -38,7 +38,7 @@ from central.orders.platform import (
 )
 from central.orders.sealed import SealedError, Vault, masked
 from central.orders.tree import Node, account_tree, branches, held_fen
-from central.orders.wrongly_held import Ground, wrongly_held
+from central.orders.wrongly_held import Ground, together_us, wrongly_held
 from contract.accounts import card_ref
 from contract.clock import MonoMicros, UnixMicros, VirtualClock
 from contract.cosign import FindOrderKey, OrderKey, Signature, open_order, sign_content
@@ -291,6 +291,44 @@ def test_a_release_ends_the_stop_at_once_and_wrong_minutes_are_counted(office: O
     found = wrongly_held(office.desk.book, NOW, NOW + 24 * HOUR_US)
     assert (found.total_minutes, found.median_minutes) == (90.0, 90.0)
     refused(office, Reason.NOTHING_TO_END, OrderKind.RELEASE_STOP)
+
+
+def test_a_renewed_hold_is_wrong_from_its_first_order_on_and_no_minute_counts_twice(
+    office: Office,
+) -> None:
+    office.order()
+    office.clock.advance(47 * HOUR_US)
+    office.order(OrderKind.EXTEND_STOP)
+    office.order(OrderKind.FREEZE)  # both hold the account from here on
+    office.clock.advance(13 * HOUR_US)  # the first order's own 48 hours are over
+    office.order(OrderKind.RELEASE_STOP, ground=Ground.WRONG_ACCOUNT.value)
+    office.order(OrderKind.RELEASE_FREEZE, ground=Ground.APPEAL_GRANTED.value)
+    found = wrongly_held(office.desk.book, NOW, NOW + 100 * HOUR_US)
+    [hold] = found.holds
+    assert found.total_minutes == 60 * 60
+    assert hold.grounds == (Ground.APPEAL_GRANTED, Ground.WRONG_ACCOUNT)
+    assert wrongly_held(office.desk.book, NOW, NOW + 50 * HOUR_US).holds == ()
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)).map(sorted).map(tuple)))
+def test_spans_together_are_as_long_as_what_they_cover(spans: list[tuple[int, int]]) -> None:
+    covered = {moment for start, end in spans for moment in range(start, end)}
+    assert together_us(spans) == len(covered)
+
+
+@pytest.mark.parametrize("kind", [OrderKind.LIST_UPDATE, OrderKind.NUMBER_REPORT])
+def test_a_report_of_numbers_or_lists_takes_two_and_holds_nothing(
+    office: Office, kind: OrderKind
+) -> None:
+    name = office.draft(kind, account=None).application.order_id
+    assert office.sign(name, "li").state is OrderState.DRAFTED
+    record = office.sign(name, "wang")
+    assert record.state is OrderState.FED_BACK
+    assert record.signers == ("li", "wang")
+    assert office.published == []
+    assert not record.is_live(NOW)
+    assert office.desk.book.open() == []
+    refused(office, Reason.DUPLICATE, kind, application_id=record.application.application_id)
 
 
 def test_a_limited_freeze_leaves_the_rest_usable_and_is_renewed_before_its_end(
