@@ -207,6 +207,12 @@ def test_refusals_are_counted_for_the_person_over_all_records(either: Central) -
     third = desk.open(LI, "+86 13800138000", Risk.HIGH, "530102", "")
     after = desk.note_step(LI, third, Step.SMS, Outcome.REFUSED, "")
     assert (after.is_escalated, after.step) == (True, Step.CALL_96110)
+    with pytest.raises(RuleError, match="a commander decides"):
+        desk.note_step(WANG, third, Step.CALL_96110, Outcome.FAILED, "")
+    rows = either.store.audit_chain()
+    assert [r.subject for r in rows if r.action == "dissuasion.escalated"] == [str(third)]
+    sun = Actor("sun", frozenset({Role.COMMANDER}), frozenset({"000000"}))
+    assert desk.note_step(sun, third, Step.CALL_96110, Outcome.FAILED, "").is_escalated
     escalated = [one.id for one in desk.dissuasions(LI, 10) if one.next.is_escalated]
     assert escalated == [third]
 
