@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,17 +13,39 @@ from central.alert_states import RuleError
 from central.alert_work import StaleError, UnknownError, check_note, sql_of
 from central.audit import record
 from central.numbers import HOTLINES, Evaluation, Pushed, PushState, evaluate, push_state, review
+from central.numbers.dedupe import NumberError, normalise
 from central.people.permissions import Permission
 from central.store import tables as core
 from central.store import unit_tables as t
+from central.store.alert_tables import allowances
 from central.store.sql import SqlStore
 from central.units.bounds import OTHER, Bounds
 from contract.clock import Clock, UnixMicros
 
 LATE_AFTER_US = 24 * 3_600_000_000
 """A block that takes longer than a day was late."""
+_AT_ONCE = 500
+_SPOOFED = "SPOOFED_SENDER"
+"""Rule of the stations: a message bore a public number as its sender."""
 ANSWER_WITHIN_US = 3 * 24 * 3_600_000_000
 """A carrier answers what was pushed back within three days."""
+
+
+def _text(column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """A JSON column as the text that it is: compared as JSON, a pattern would be quoted itself."""
+    return sa.type_coerce(column, sa.Text)
+
+
+def _spellings(values: Iterable[Any]) -> set[str]:
+    """Numbers as they were written and as feeds' numbers are kept: +86 95533 is 95533."""
+    found: set[str] = set()
+    for value in values:
+        found.add(str(value))
+        try:
+            found.add(normalise(str(value)))
+        except NumberError:
+            continue  # a sender in letters blocks no number
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +67,32 @@ class NumberDesk:
     # -- review ------------------------------------------------------------------------------------
 
     def protected(self) -> frozenset[str]:
-        """Hotlines, protected numbers of the allow-lists, and senders that were heard spoofed."""
+        """Hotlines, protected numbers of the allow-lists, and senders that were heard spoofed.
+
+        All of them, however many, each in the spelling in which numbers are kept.
+        """
         found = set(HOTLINES)
-        for row in self._store.all_allowances(limit=5000):
-            if row.kind.value == "PROTECTED_NUMBER" and row.removed_at is None:
-                found |= {str(value) for value in row.match.values()}
-        query = sa.select(core.alerts.c.subject).where(
-            core.alerts.c.subject.like('%"sms_from"%')  # the sender a fake cell pretended
-            | core.alerts.c.subject.like('%"sender"%')
+        a, d, kept = core.alerts.c, core.detections.c, allowances.c
+        protected = sa.select(kept.match).where(
+            kept.kind == "PROTECTED_NUMBER", kept.removed_at.is_(None)
+        )
+        subjects = sa.select(a.subject).where(
+            _text(a.subject).like('%"sms_from"%')  # the sender a fake cell pretended
+            | _text(a.subject).like('%"sender"%')
+        )
+        bodies = (
+            sa.select(d.body)
+            .join(core.alerts, a.id == d.alert_id)
+            .where(_text(a.summary).like(f'%"{_SPOOFED}"%'))
         )
         with self._store.reading() as connection:
-            for subject in connection.execute(query.limit(5000)).scalars():
-                found |= {str(subject[k]) for k in ("sms_from", "sender") if k in subject}
+            for match in connection.execute(protected).scalars():
+                found |= _spellings(match.values())
+            for subject in connection.execute(subjects).scalars():
+                found |= _spellings(subject[k] for k in ("sms_from", "sender") if k in subject)
+            for body in connection.execute(bodies).scalars():
+                said = (r["values"].get("sender") for r in body["reasons"] if r["rule"] == _SPOOFED)
+                found |= _spellings(said)
         return frozenset(found)
 
     def part(self) -> int:
@@ -65,10 +101,13 @@ class NumberDesk:
         guarded = self.protected()
         with self._store.transaction() as tx:
             connection = sql_of(tx)._connection
-            waiting = connection.execute(
-                sa.select(n.c.number).where(n.c.state == "candidate", n.c.number.in_(guarded))
-            ).scalars()
-            rejected = review(list(waiting), protected=guarded).rejected
+            waiting: list[str] = []
+            asked = sorted(guarded)
+            for at in range(0, len(asked), _AT_ONCE):
+                is_here = n.c.number.in_(asked[at : at + _AT_ONCE])
+                query = sa.select(n.c.number).where(n.c.state == "candidate", is_here)
+                waiting += connection.execute(query).scalars()
+            rejected = review(waiting, protected=guarded).rejected
             for row in rejected:
                 connection.execute(
                     n.update()

@@ -13,19 +13,23 @@ from hypothesis import strategies as st
 from central.actor import UNIT_ROLES, Actor, Role
 from central.alert_states import RuleError
 from central.alert_work import NotCoveredError, UnknownError
+from central.allow import Allowance, AllowanceKind
 from central.dissuasion import Outcome, Risk, Step
 from central.orders.sealed import Vault
 from central.people.permissions import Permission, may
 from central.store.interface import Event
+from central.store.triage import add_allowance
 from central.units import FeedDesk, NumberDesk, OutreachDesk
 from central.units.bounds import OtherUnitError, unit_of
 from central.units.feeds import UnitKind
+from contract import Reason
 from contract.cosign import open_order
 from contract.keys import KeySigner
 from contract.orders import EndNotice, ShowNotice
 from contract.words import FeedKind
-from tests.central.kit import CENTRAL_KEY, START, TENANT, Central
+from tests.central.kit import CENTRAL_KEY, START, TENANT, Central, Station
 from tests.orders import FIND
+from tests.samples import a_detection
 
 LI = Actor("li", frozenset({Role.DUTY_OFFICER}), frozenset({"000000"}))
 WANG = Actor("wang", frozenset({Role.REVIEWER}), frozenset({"000000"}))
@@ -129,6 +133,39 @@ def test_from_many_sources_to_a_carrier_and_back(feeds: FeedDesk, either: Centra
     assert desk.pushes(10)[0]["state"] == "overdue"
     desk.note(LI, pushed[0], "answered", "blocked now")
     assert {row["state"] for row in desk.pushes(10)} == {"answered", ""}
+
+
+def test_whatever_is_protected_or_was_spoofed_is_never_blocked_in_any_spelling(
+    feeds: FeedDesk, either: Central
+) -> None:
+    with either.store.transaction() as tx:
+        for number, text in enumerate(["+86 400-820-8820", "ＣＣＢ"]):
+            add_allowance(
+                tx._connection,  # type: ignore[attr-defined]
+                Allowance(
+                    kind=AllowanceKind.PROTECTED_NUMBER, match={"number": text}, area="000000",
+                    valid_from=number, valid_until=None, note="", added_by="x", added_at=1,
+                ),
+            )  # fmt: skip
+    van = either.enrol(Station())
+    spoofed = Reason(
+        rule="SPOOFED_SENDER", family="messages", weight=2.3,
+        values={"sender": "+8695511", "whose": "an insurer"},
+    )  # fmt: skip
+    detection = a_detection()
+    changed = {"reasons": (*detection.reasons, spoofed)}
+    pretended = a_detection(
+        subject={"plmn": "460-12", "sms_from": "0086 95522"}, detection_id=b"\x01" * 16,
+        track_id="460-12/62",
+    )  # fmt: skip
+    either.take(van.topic(), van.next(a_detection(**changed)), van.next(pretended))
+    rows = "4008208820\n95511\n95522\n13800138000\n"
+    feeds.take(LI, "mobile", FeedKind.NUMBERS, "x", f"number\n{rows}")
+    desk = NumberDesk(either.store, either.clock)
+    assert [one.number for one in desk.candidates(10)] == ["13800138000"]
+    assert {row["number"] for row in desk.rejected(10)} == {"4008208820", "95511", "95522"}
+    with pytest.raises(RuleError, match="may not be blocked"):
+        desk.approve(WANG, ["95511"], "mobile", "R1")
 
 
 def test_a_threshold_is_changed_by_two(either: Central) -> None:
