@@ -271,21 +271,35 @@ class NumberDesk:
     def pushes(
         self, limit: int, carriers: Collection[str] | None = None
     ) -> list[Mapping[str, Any]]:
-        """Blocks with how their answers stand, those that are overdue first; of ``carriers``."""
+        """Blocks with how their answers stand, of ``carriers``: those to be taken back first.
+
+        ``is_protected``: the number came to be protected after it was pushed, and nobody has said
+        yet that its block is wrong. Then come those that are overdue.
+        """
         now, p, n = int(self._clock.wall()), t.number_pushes, t.numbers
         query = sa.select(p, n.c.seen_at).join(n, n.c.number == p.c.number)
         if carriers is not None:
             query = query.where(p.c.carrier.in_(carriers))
         ordered = query.order_by(p.c.back_at.is_(None), p.c.back_at, p.c.number).limit(limit)
+        guarded, found = sorted(self.protected()), dict[str, dict[str, Any]]()
         with self._store.reading() as connection:
-            rows = [dict(row._mapping) for row in connection.execute(ordered)]
-        for row in rows:
-            back = row["back_at"]
+            for at in range(0, len(guarded), _AT_ONCE):
+                is_guarded = p.c.number.in_(guarded[at : at + _AT_ONCE])
+                for row in connection.execute(query.where(is_guarded, p.c.wrong_by.is_(None))):
+                    found[row.number] = {**row._mapping, "is_protected": True}
+            for row in connection.execute(ordered):
+                found.setdefault(row.number, {**row._mapping, "is_protected": False})
+        for one in found.values():
+            back = one["back_at"]
             state = None if back is None else push_state(
-                UnixMicros(back), row["answered_at"], UnixMicros(now), ANSWER_WITHIN_US
+                UnixMicros(back), one["answered_at"], UnixMicros(now), ANSWER_WITHIN_US
             )  # fmt: skip
-            row["state"] = "" if state is None else state.value
-        return sorted(rows, key=lambda row: row["state"] != PushState.OVERDUE.value)
+            one["state"] = "" if state is None else state.value
+        first: list[Mapping[str, Any]] = list(found.values())
+        first.sort(
+            key=lambda one: (not one["is_protected"], one["state"] != PushState.OVERDUE.value)
+        )
+        return first[:limit]
 
     # -- our own rules -----------------------------------------------------------------------------
 

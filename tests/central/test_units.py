@@ -168,6 +168,26 @@ def test_whatever_is_protected_or_was_spoofed_is_never_blocked_in_any_spelling(
         desk.approve(WANG, ["95511"], "mobile", "R1")
 
 
+def test_a_block_whose_number_was_spoofed_later_is_to_be_taken_back(
+    feeds: FeedDesk, either: Central
+) -> None:
+    rows = "13800138000\n13900139000\n95511\n"
+    feeds.take(LI, "mobile", FeedKind.NUMBERS, "x", f"number\n{rows}")
+    desk = NumberDesk(either.store, either.clock)
+    desk.candidates(10)
+    desk.approve(WANG, rows.split(), "mobile", "R1")
+    assert not any(row["is_protected"] for row in desk.pushes(10))
+    van = either.enrol(Station())
+    subject = {"plmn": "460-12", "sms_from": "+86 95511"}
+    either.take(van.topic(), van.next(a_detection(subject=subject)))
+    [first] = desk.pushes(1)  # before all others, however many
+    assert (first["number"], first["is_protected"]) == ("95511", True)
+    assert len(desk.pushes(10)) == 3
+    assert not any(row["is_protected"] for row in desk.pushes(10, {"unicom"}))
+    desk.note(LI, "95511", "wrong")
+    assert not any(row["is_protected"] for row in desk.pushes(10))
+
+
 def test_a_threshold_is_changed_by_two(either: Central) -> None:
     desk = NumberDesk(either.store, either.clock)
     desk.propose_rule(LI, "CRO_EXTREME", "60 to 70 dB: 3 of 4 dismissed")
