@@ -73,6 +73,16 @@ def admit(delivery: Delivery, *, tenant: str, find_key: FindKey) -> Admitted | R
     return Admitted(envelope, delivery.topic, delivery.is_retained)
 
 
+def faulty(delivery: Delivery, tenant: str) -> Refused:
+    """Refuse what the central itself failed on."""
+    try:
+        claimed, _ = _sender_of(delivery.topic, tenant)
+    except EnvelopeError:
+        claimed = ""
+    error = EnvelopeError(Refusal.CENTRAL_FAULT, "the central failed on it; its log says where")
+    return refused(delivery.topic, delivery.payload, claimed, error)
+
+
 def refused(topic: str, payload: bytes, claimed: str, error: EnvelopeError) -> Refused:
     """Describe a refusal without the content of the message."""
     return Refused(

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from central.alert_states import AlertState, next_call
+from central.places import STATED
 from central.store.interface import AlertRow
 from contract import Detection, FaceEvidence, WithdrawalDecision
 from contract.codec import Values, encode
@@ -43,7 +44,7 @@ _TERMINAL = "terminal"
 MANY_CARDS_RULE = "ONE_FACE_MANY_CARDS"
 WATCH_RULE = "WATCHED_ACCOUNT"
 _NO_IDENTITY = frozenset({"rat"})
-_PLACE = frozenset({"lat", "lon", "radius_m"})
+_PLACE = frozenset(STATED)
 """Where an emitter is, no part of what it is: one that moves stays one alert."""
 _BASIS_RANK = (TimeBasis.SYNTHETIC, TimeBasis.RECORDED, TimeBasis.LIVE)
 

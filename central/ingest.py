@@ -14,7 +14,7 @@ from queue import SimpleQueue
 
 import structlog
 
-from central.admission import Admitted, Refused, admit
+from central.admission import Admitted, Refused, admit, faulty
 from central.receipts import ReceiptDesk
 from central.record import Recorded, Recorder, TakeAlarm, TakeFeed
 from central.store.interface import Event, Store, StoreUnavailableError
@@ -142,7 +142,18 @@ class Ingest:
         self._on_events(recorded.events)
 
     def _settle(self, deliveries: Sequence[Delivery]) -> int:
-        recorded = self._commit_or_retry(deliveries)
+        """Store a batch. A fault of ours in one message must not keep out all others for ever.
+
+        That message is refused: it gets no receipt, so its device keeps it, puts it aside after a
+        few tries, says so in its health, and sends it again when it is told to.
+        """
+        try:
+            recorded = self._commit_or_retry(deliveries)
+        except Exception:  # noqa: BLE001 - whatever it is: the others go on
+            _log.exception("ingest_fault", messages=len(deliveries), topic=deliveries[0].topic)
+            if len(deliveries) > 1:
+                return sum(self._settle([delivery]) for delivery in deliveries)
+            recorded = self._commit_or_retry(deliveries, are_faulty=True)
         if recorded is None:
             return 0
         for delivery in deliveries:
@@ -160,12 +171,14 @@ class Ingest:
             self._on_events(recorded.events)
         return len(deliveries)
 
-    def _commit_or_retry(self, deliveries: Sequence[Delivery]) -> Recorded | None:
+    def _commit_or_retry(
+        self, deliveries: Sequence[Delivery], *, are_faulty: bool = False
+    ) -> Recorded | None:
         """Commit a batch, however long the store is away; None if asked to stop meanwhile."""
         delay_s = self._first_retry_s
         while True:
             try:
-                recorded = self._commit(deliveries)
+                recorded = self._commit(deliveries, are_faulty=are_faulty)
             except StoreUnavailableError as error:
                 _log.error("store_unavailable", problem=error.problem, retry_in_s=delay_s)
                 self._status = replace(
@@ -180,8 +193,13 @@ class Ingest:
                 self._status = replace(self._status, store_problem=None)
                 return recorded
 
-    def _commit(self, deliveries: Sequence[Delivery]) -> Recorded:
-        items = self._admit_all(deliveries)  # signatures are checked before the write lock is held
+    def _commit(self, deliveries: Sequence[Delivery], *, are_faulty: bool) -> Recorded:
+        if are_faulty:
+            items: list[Admitted | Refused] = [faulty(d, self._tenant) for d in deliveries]
+        else:
+            items = self._admit_all(
+                deliveries
+            )  # signatures are checked before the write lock is held
         with self._store.transaction() as tx:
             recorder = Recorder(
                 tx, self._clock.wall(), self._area, self._take_alarm, self._take_feed

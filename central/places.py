@@ -33,6 +33,9 @@ class Place:
             raise ValueError(f"{self.lat}, {self.lon} is no position")
 
 
+STATED = ("lat", "lon", "radius_m")
+"""Names under which a subject states its position."""
+
 Places = Mapping[str, Place]
 """Device to the place that the central's configuration gives it."""
 

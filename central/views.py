@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from central.places import STATED
 from central.store.interface import (
     AlertRow,
     DecisionRow,
@@ -36,7 +37,7 @@ def alert_json(row: AlertRow) -> Json:
         "level": row.level.value,
         "severity": row.severity.value,
         "state": row.state,
-        "subject": row.subject,
+        "subject": _subject(row),
         "rules": row.summary["rules"],
         "source": {
             "sensor": row.summary["sensor"],
@@ -64,6 +65,14 @@ def alert_json(row: AlertRow) -> Json:
         "escalation": row.escalation,
         "latency_ms": None if row.fired_at is None else (row.raised_at - row.fired_at) / 1000,
     }
+
+
+def _subject(row: AlertRow) -> Json:
+    """Return what an alert is about; an emitter that moves is where it was heard last."""
+    if "lat" not in row.subject or "lat" not in row.summary:
+        return row.subject
+    named = {name: value for name, value in row.subject.items() if name not in STATED}
+    return named | {name: row.summary[name] for name in STATED if name in row.summary}
 
 
 def detection_json(row: DetectionRow) -> Json:

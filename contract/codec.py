@@ -12,11 +12,13 @@ import datetime as dt
 import functools
 import math
 import operator
+import threading
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from io import BytesIO
 from typing import Any, TypeVar, Union
 
 import cbor2
@@ -254,9 +256,27 @@ def to_map(record: Any) -> dict[int, Any]:
     return packed
 
 
+class _Encoder(threading.local):
+    """One encoder for each thread: making one costs as much as a message."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew: an encoder that failed remembers what it was in the middle of."""
+        self.encode = cbor2.CBOREncoder(BytesIO(), canonical=True).encode_to_bytes
+
+
+_encoder = _Encoder()
+
+
 def encode(value: Any) -> bytes:
     """Encode plain CBOR values deterministically (RFC 8949 section 4.2.1)."""
-    return cbor2.dumps(value, canonical=True)
+    try:
+        return _encoder.encode(value)
+    except BaseException:
+        _encoder.renew()
+        raise
 
 
 def head(major: int, number: int) -> bytes:

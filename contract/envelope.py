@@ -64,6 +64,8 @@ class Refusal(StrEnum):
     WRONG_SENDER = "wrong_sender"
     BROKEN_CHAIN = "broken_chain"
     SEQUENCE_REUSED = "sequence_reused"
+    CENTRAL_FAULT = "central_fault"
+    """The central's own fault, which its log describes; the device keeps the message."""
 
 
 class EnvelopeError(ValueError):

@@ -161,6 +161,12 @@ class Sender:
                 return (receipted - began[1]) / (now - began[0])
         raise TimeoutError("no receipts come")
 
+    def await_central(self) -> None:
+        """Wait until it listens: what is sent before its first subscription has to go again."""
+        for done in self.outbox.put_many(observations(_HAND_OVER, 1)):
+            done.result(_PATIENCE_S)
+        self.drain()
+
     def drain(self) -> None:
         """Wait until everything is receipted."""
         until = time.perf_counter() + _PATIENCE_S
@@ -207,6 +213,7 @@ def sustained(broker: str = "nats", seconds: float = SECONDS, runs: int = RUNS) 
         site = Site(folder, broker)
         try:
             sender = Sender(site, folder / "outbox.sqlite3")
+            sender.await_central()
             files = site.papers("peer-1")
             payload = os.urandom(_WIRE_BYTES)
             for run in range(runs):

@@ -26,7 +26,7 @@ from qianshao.replay_broadcast import (
     read_options,
 )
 from rf_watch import RULES, CellContext
-from rf_watch.broadcast.rules import BROADCAST_RULES
+from rf_watch.broadcast.rules import BROADCAST_RULES, CARRIER
 from rf_watch.dens import DEN_RULES
 from rf_watch.watch import RadioWatch
 
@@ -203,10 +203,16 @@ def json_line(detection: Detection) -> str:
     return json.dumps({"schema": SCHEMA, **to_json(detection)})
 
 
+def what_was_found(detection: Detection) -> str:
+    """Level and kind in words; a carrier that no list was held against is called no more."""
+    if {reason.rule for reason in detection.reasons} == {CARRIER.id}:
+        return f"{detection.level.value} broadcast, compared with no licence list"
+    return f"{detection.level.value} {detection.kind.value.replace('_', ' ')}"
+
+
 def text_line(detection: Detection) -> str:
     """What was found, where and why, in plain words on one line."""
     subject = " ".join(f"{name} {value}" for name, value in sorted(detection.subject.items()))
-    what = f"{detection.level.value} {detection.kind.value.replace('_', ' ')}"
     if detection.alert is None:
         alert = "no alert"
     else:
@@ -223,7 +229,7 @@ def text_line(detection: Detection) -> str:
         if rival.verdict is not RivalVerdict.RULED_OUT
     ]
     parts = [
-        f"{what}, {alert}",
+        f"{what_was_found(detection)}, {alert}",
         f"{detection.source.file} {detection.source.place}",
         f"{when} ({detection.time_basis.value} time)",
         subject,

@@ -12,11 +12,13 @@ from hardware.identify import Identity
 from hardware.modems import ModemDialect, PollerCounters
 from hardware.readings import CellReading, Unreadable
 from hardware.serial.port import PortCounters
+from qianshao.replay import what_was_found
 
 _FADE_S = 60
 """A cell that was not heard for so long leaves the screen."""
 _QUIET_S = 5.0
 _ENOUGH_BYTES = 2000
+_DETECTIONS_SHOWN = 4
 _HEADING = (
     f"  {'rat':5} {'plmn':8} {'channel':>7} {'lac/tac':>8} {'cell':>11} {'id':>4} {'dBm':>6} "
     f"{'c1':>4} {'c2':>4} {'cro':>4} {'age s':>5}"
@@ -128,7 +130,7 @@ def _hints(state: ScanState, port: PortCounters) -> list[str]:
 
 def detection_row(detection: Detection) -> str:
     """What and where first: a screen cuts the rest."""
-    what = f"{detection.level.value} {detection.kind.value.replace('_', ' ')}"
+    what = what_was_found(detection)
     subject = " ".join(f"{name} {value}" for name, value in sorted(detection.subject.items()))
     alert = "no alert" if detection.alert is None else detection.alert.value
     rules = ", ".join(reason.rule for reason in detection.reasons)
@@ -165,8 +167,10 @@ def _row(cell: CellReading, now_us: int) -> str:
 
 
 def _tail(state: ScanState) -> list[str]:
-    lines = ["", _counted(state.detections)]
-    lines += [f"  {line}" for line in list(state.detections.values())[-4:]]
+    newest = list(state.detections.values())[-_DETECTIONS_SHOWN:]
+    of_all = f", the newest {len(newest)}:" if len(newest) < len(state.detections) else ""
+    lines = ["", _counted(state.detections) + of_all]
+    lines += [f"  {line}" for line in newest]
     lines.append(f"{state.damages} unreadable places, {state.passed_over} passed over")
     lines += [f"  {item.place}: {item.reason}: {item.raw[:60]!r}" for item in state.unreadable]
     return lines

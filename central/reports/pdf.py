@@ -32,6 +32,8 @@ _INK, _QUIET, _LINE = (
 )
 _BAR = colors.HexColor("#0b57c2")
 _WIDTHS_MM = (44, 32, 32, 19, 29, 18)
+_MARGIN = 18 * mm - 6
+"""Within it the page's frame has a padding of 6 points: text, table and charts begin at 18 mm."""
 _CHART_W, _CHART_H = 174 * mm, 30 * mm
 
 
@@ -44,7 +46,7 @@ def report_pdf(
     heading = table.title(report, words)
     document = SimpleDocTemplate(
         out, pagesize=A4, title=heading, author="Qianshao", invariant=1,
-        leftMargin=18 * mm, rightMargin=18 * mm, topMargin=16 * mm, bottomMargin=18 * mm,
+        leftMargin=_MARGIN, rightMargin=_MARGIN, topMargin=16 * mm, bottomMargin=18 * mm,
     )  # fmt: skip
     note = words.text(
         "The system suspects and explains; a person verifies and notifies. "
@@ -92,13 +94,17 @@ def _figures(report: Mapping[str, Any], words: Words) -> Table:
     kept = (0, 1, 3, 4, 6, 7)
     days = words.text("{n} d")
     cells = [[_text(names[n], 8, 10, _QUIET, at_right=n > 0) for n in kept]]
-    for row in table.rows(report, words):
+    joined = []
+    for number, row in enumerate(table.rows(report, words), 1):
         line = []
+        if row[2:] == [None] * len(row[2:]):  # lengths of clocks and what was stated: one cell
+            joined.append(("SPAN", (1, number), (-1, number)))
         for column in kept:
             text = "" if row[column] is None else str(row[column])
             if column in {1, 3, 6} and row[column + (1 if column == 1 else 2)] is not None:
                 text += f" ({days.replace('{n}', str(row[column + (1 if column == 1 else 2)]))})"
-            line.append(_text(text, 9, 11, at_right=column > 0))
+            is_joined = bool(joined) and joined[-1][1] == (1, number)
+            line.append(_text(text, 9, 11, at_right=column > 0 and not is_joined))
         cells.append(line)
     style = [
         ("LINEBELOW", (0, 0), (-1, 0), 0.8, _INK),
@@ -108,6 +114,7 @@ def _figures(report: Mapping[str, Any], words: Words) -> Table:
         ("RIGHTPADDING", (0, 0), (-1, -1), 2),
         ("TOPPADDING", (0, 0), (-1, -1), 2),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
+        *joined,
     ]
     return Table(cells, colWidths=[w * mm for w in _WIDTHS_MM], style=style, repeatRows=1)
 

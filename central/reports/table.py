@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from central.areas import area_text
 from central.exports import Cell
 from central.reports.build import figure_text, local_moment
 
@@ -81,7 +82,8 @@ def title(report: Mapping[str, Any], words: Words) -> str:
     name = words.word("report", report["span"])
     first = dt.date.fromisoformat(report["first_day"])
     when = f"{first:%Y-%m}" if report["span"] == "month" else first.isoformat()
-    return f"{name} {when} · {report['area']}"
+    area = area_text(report["area"], is_chinese=words.language.value == "zh-CN")
+    return f"{name} {when} · {area}"
 
 
 def subtitle(report: Mapping[str, Any], words: Words, offset_minutes: int, version: int) -> str:
@@ -89,7 +91,11 @@ def subtitle(report: Mapping[str, Any], words: Words, offset_minutes: int, versi
     as_of = local_moment(report["as_of"], offset_minutes)
     parts = [words.text("As of {time}").replace("{time}", as_of)]
     if report["is_partial"]:
-        parts.append(words.text("the period is not over: compared day by day"))
+        parts.append(
+            words.text("the day is not over: what came so far, against whole days")
+            if report["span"] == "day"
+            else words.text("the period is not over: compared day by day")
+        )
     parts.append(
         words.text("version {n}").replace("{n}", str(version))
         if version

@@ -125,6 +125,12 @@ def _percent(clause: str, begin: int, found: re.Match[str], place: str) -> Findi
     numbers = [_whole(m[1]) for m in _NUMBER.finditer(before)]
     whole = _OF.match(after)
     base = _BASE.search(after[:40])
+    if is_change and not pair and base is None:
+        base = _base_before(before)
+        if base is not None:  # "143, last month 154, down 7.14 %": 154 is no figure of now
+            numbers = [
+                _whole(m[1]) for m in _NUMBER.finditer(before) if m.start(1) != base.start(1)
+            ]
     if pair:
         return _of_pair(place, quote, _whole(pair[1]), _whole(pair[2]), printed, is_change)
     if whole and numbers and not is_change:
@@ -134,6 +140,12 @@ def _percent(clause: str, begin: int, found: re.Match[str], place: str) -> Findi
     if is_change and numbers:
         return Finding(place, quote, Form.CHANGE, _searched(numbers[-1], printed))
     return Finding(place, quote, Form.BARE, None)
+
+
+def _base_before(text: str) -> re.Match[str] | None:
+    """Return the last number that the text itself calls the base."""
+    found = list(_BASE.finditer(text))
+    return found[-1] if found else None
 
 
 def _pair_before(text: str) -> re.Match[str] | None:

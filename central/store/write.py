@@ -211,17 +211,11 @@ class SqlTransaction:
             if message.prev == NO_PREVIOUS:
                 starts[message.device] = max(starts.get(message.device, 0), message.seq)
         self._messages.clear()
-        runs = [(d, *run) for d, seqs in came.items() for run in _groups(seqs, apart=1)]
-        grown = self._connection.execute(
-            _GROW_RUN,
-            [
-                {"at_device": d, "from_seq": first - 1, "to_seq": last + 1}
-                for d, first, last in runs
-            ],
-        )
-        if grown.rowcount != len(runs):
-            for run in runs:  # those that did grow are covered already: that changes nothing
-                self._cover(*run)
+        runs = {device: _groups(seqs, apart=1) for device, seqs in came.items()}
+        self._grow({device: some[0] for device, some in runs.items() if len(some) == 1})
+        for device, some in runs.items():
+            for run in some if len(some) > 1 else ():
+                self._cover(device, *run)
         for device, seq in starts.items():
             self._devices.pop(device, None)
             start = sa.func.coalesce(t.devices.c.chain_start, 0)
@@ -296,6 +290,18 @@ class SqlTransaction:
         self._messages.append(message)
         link = Link(message.seq, message.digest, message.prev)
         self._links[message.device][message.seq] = link
+
+    def _grow(self, runs: Mapping[str, tuple[int, int]]) -> None:
+        """Join the next numbers of devices to their last runs, or to whatever they touch."""
+        if not runs:
+            return
+        where = [
+            {"at_device": device, "from_seq": first - 1, "to_seq": last + 1}
+            for device, (first, last) in runs.items()
+        ]
+        if self._connection.execute(_GROW_RUN, where).rowcount != len(where):
+            for device, run in runs.items():  # to cover those that did grow changes nothing
+                self._cover(device, *run)
 
     def _cover(self, device: str, first: int, last: int) -> None:
         """Join numbers to the runs that they touch or overlap."""

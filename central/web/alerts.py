@@ -13,6 +13,8 @@ from central.alert_desk import AlertDesk
 from central.alert_states import (
     CLOSED,
     OPEN,
+    UNDO_S,
+    UNDOABLE,
     AlertAction,
     AlertState,
     ReasonCode,
@@ -303,7 +305,7 @@ def alert(request: Request, site: SiteOf, actor: Reader, alert_id: AlertId) -> H
         request,
         "alert.html",
         alert=presenter.alert(view),
-        **_work(site, presenter, row),
+        **_work(site, presenter, actor, row),
         latency_ms=view["latency_ms"],
         lead=lead,
         detections=detections,
@@ -363,9 +365,10 @@ def envelope(site: SiteOf, actor: Reader, alert_id: AlertId) -> Response:
     )
 
 
-def _work(site: Site, presenter: Presenter, row: AlertRow) -> dict[str, Any]:
+def _work(site: Site, presenter: Presenter, actor: Actor, row: AlertRow) -> dict[str, Any]:
     """Return the history of an alert, what belongs to it, and the words of its forms."""
-    words = presenter.words
+    words, events = presenter.words, site.store.alert_events(row.id)
+    newest = max(events, key=lambda event: event.version, default=None)
     history = [
         {
             "at_text": presenter.time(time_or_none(event.at)),
@@ -378,7 +381,7 @@ def _work(site: Site, presenter: Presenter, row: AlertRow) -> dict[str, Any]:
             "role_text": words.word("role", event.data["role"]) if "role" in event.data else "",
             "note": event.note,
         }
-        for event in site.store.alert_events(row.id)
+        for event in events
     ]
     merged = [presenter.alert(alert_json(one)) for one in site.store.merged_alerts(row.id)]
     return {
@@ -388,4 +391,8 @@ def _work(site: Site, presenter: Presenter, row: AlertRow) -> dict[str, Any]:
         "is_open": row.state in {state.value for state in OPEN},
         "reasons": [code.value for code in ReasonCode],
         "snoozes": SNOOZES_S,
+        "may_undo": newest is not None
+        and (newest.actor, newest.version) == (actor.name, row.version)
+        and newest.action in UNDOABLE
+        and site.clock.wall() - newest.at <= UNDO_S * 1_000_000,
     }

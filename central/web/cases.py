@@ -24,6 +24,7 @@ from central.case_states import (
 )
 from central.case_transfer import problem_of
 from central.case_work import SeenCase
+from central.intake.desk import KIND as ALARM_CASE
 from central.people.permissions import Permission
 from central.store.cases import CaseFilter, CaseRow
 from central.views import alert_json, time_or_none
@@ -125,6 +126,7 @@ def case_view(presenter: Presenter, row: CaseRow) -> dict[str, Any]:
         "number": row.number,
         "href": f"/cases/{row.id}",
         "kind_text": words.word("case_kind", row.kind),
+        "is_of_radio": row.kind != ALARM_CASE,
         "severity": row.severity.value,
         "severity_text": words.word("severity", row.severity.value),
         "state": row.shown_state,

@@ -15,7 +15,7 @@ from central.actor import Actor
 from central.alert_states import OPEN
 from central.alerts import where_of
 from central.people.permissions import Permission
-from central.places import Basis, Place, place_of_alert, places_of
+from central.places import STATED, Basis, Place, place_of_alert, places_of
 from central.store.interface import AlertRow, DetectionRow, Device, Json
 from central.store.triage import AlertFilter
 from central.views import alert_json, device_json
@@ -127,7 +127,9 @@ def _shown(site: Site, presenter: Presenter, actor: Actor) -> Json:
                 "severity_text": view["severity_text"],
                 "raised_text": view["raised_text"],
                 "station": view["station"],
-                "subject": view["subject"],
+                "subject": presenter.pairs(
+                    {name: value for name, value in row.subject.items() if name not in STATED}
+                ),
                 "basis": basis.value,
                 "basis_text": presenter.words.word("position", basis.value),
                 **_position(place),

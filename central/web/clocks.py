@@ -97,7 +97,7 @@ def notice_view(presenter: Presenter, row: NoticeRow) -> dict[str, Any]:
         "text": presenter.notice({"kind": row.kind, **row.data}),
         "href": f"/cases/{row.case_id}",
         "severity": row.data.get("severity", "high"),
-        "told_to": row.told_to or "–",
+        "told_to": row.told_to or "",
         "seen_by": row.seen_by or "",
         "seen_text": "" if row.seen_at is None else presenter.moment(row.seen_at),
     }
@@ -124,8 +124,9 @@ def _delayed_transfers(site: Site, presenter: Presenter, now: int) -> list[dict[
     return [clock_view(presenter, c, now) for c in clocks_of(rows).clocks if is_open(c, now)]
 
 
-def _pace(presenter: Presenter, row: Pace, name: str) -> dict[str, Any]:
+def _pace(presenter: Presenter, row: Pace, name: str, key: str) -> dict[str, Any]:
     return {
+        "key": key,
         "name": name,
         "number": row.number,
         "p50_text": presenter.lasted(row.p50_us),
@@ -142,8 +143,8 @@ def _paces(site: Site, presenter: Presenter, actor: Actor, now: int) -> dict[str
     left = legs_left(site.store, actor.areas, first, now + 1)
     return {
         "pace_days": PACE_DAYS,
-        "stops": [_pace(presenter, row, row.of) for row in stops],
-        "legs": [_pace(presenter, row, words.word("case_state", row.of)) for row in left],
+        "stops": [_pace(presenter, row, presenter.area(row.of), row.of) for row in stops],
+        "legs": [_pace(presenter, row, words.word("case_state", row.of), row.of) for row in left],
     }
 
 

@@ -41,7 +41,7 @@ def _row(presenter: Presenter, person: Person) -> dict[str, Any]:
         "name": person.name,
         "shown": person.shown,
         "roles_text": ", ".join(words.word("role", role) for role in sorted(person.roles)),
-        "areas_text": ", ".join(sorted(person.areas)),
+        "areas_text": presenter.areas(person.areas),
         "unit_text": person.unit or "",
         "lacks_unit": not person.unit and bool(person.roles) and person.roles <= UNIT_ROLES,
         "has_second_factor": person.second_factor is not None,

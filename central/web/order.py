@@ -38,7 +38,7 @@ from central.web.orders import (
     refusal_text,
     the_order,
 )
-from central.web.present import Presenter
+from central.web.present import DAYS_FROM_HOURS, Presenter
 from central.web.site import Site, SiteOf
 from contract.orders import Officer
 from contract.words import OrderOutcome
@@ -90,6 +90,7 @@ def _page(
         jobs=_jobs(office, to_sign, keys),
         passkeys=_passkeys(office, to_sign, keys),
         has_key=bool(keys),
+        is_key_younger=bool(office.officers.keys_of(actor.name, now)),
         has_key_file=any(key.credential_id is None for key in keys),
         is_to_sign=bool(to_sign),
         has_signed=actor.name in record.signers,
@@ -165,14 +166,15 @@ def _facts(office: OrderOffice, presenter: Presenter, record: OrderRecord) -> li
     if rule.term is not None or rule.ends is not None:
         subject = rule.term or Subject.STOP_PAYMENT
         row = office.law.row(subject, day_of(application.drafted_at))
-        law = f"{row.id} {row.source.partition(':')[0]}"
+        named = words.word("law", row.id)
+        law = f"{named} ({row.id})" if named != row.id else f"{row.id} {row.source}"
     limit, moved_at = application.limit_fen, application.transfer_at
     pairs = [
         ("kind", words.word("order_kind", application.kind)),
         ("code", office.codes.requests.get(application.kind, "")),
         ("case", application.case),
         ("application", application.application_id),
-        ("area", application.area),
+        ("area", presenter.area(application.area)),
         ("amount", presenter.yuan(application.amount_fen) if application.amount_fen else ""),
         ("transfer_at", presenter.moment(moved_at) if moved_at else ""),
         ("limit", "" if limit is None else presenter.yuan(limit)),
@@ -190,7 +192,14 @@ def _facts(office: OrderOffice, presenter: Presenter, record: OrderRecord) -> li
 
 def _term(presenter: Presenter, record: OrderRecord) -> str:
     until = record.application.until
-    return "" if until is None else presenter.lasted(until - record.application.drafted_at)
+    if until is None:
+        return ""
+    hours, rest = divmod(until - record.application.drafted_at, 3600 * 1_000_000)
+    if rest:
+        return presenter.lasted(until - record.application.drafted_at)
+    if hours >= DAYS_FROM_HOURS and hours % 24 == 0:
+        return f"{hours // 24} {presenter.words.text('d')}"
+    return f"{hours} {presenter.words.text('h')}"
 
 
 def _feedback(presenter: Presenter, record: OrderRecord) -> dict[str, Any] | None:

@@ -147,6 +147,13 @@ def account_tree_page(
     presenter, office, case = site.presenter(request), site.orders, case.strip()
     seen = [] if office is None else [o for o in office.desk.records() if sees(actor, o)]
     found = branches(account_tree(seen, case, site.clock.wall())) if case else []
+    words = presenter.words
+    texts = {
+        o.application.order_id: f"{words.word('order_kind', o.application.kind)} "
+        f"{o.application.application_id} · {words.word('order_state', o.state)}"
+        for o in seen
+        if o.application.case == case
+    }
     return site.page(
         request,
         "account_tree.html",
@@ -161,7 +168,7 @@ def account_tree_page(
                 "tier": one.node.tier,
                 "held_text": presenter.yuan(one.node.held_fen),
                 "whole_text": presenter.yuan(one.with_children_fen),
-                "orders": [order.hex() for order in one.node.orders],
+                "orders": [{"name": o.hex(), "text": texts[o]} for o in one.node.orders],
             }
             for one in found
         ],

@@ -6,13 +6,15 @@ The same values fill the server's templates and the frames of the event stream.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from central.areas import area_text
 from central.store.interface import Event, EventKind, Json, Snapshot
 from central.views import alert_json, decision_json, device_json
-from central.web.words import Words
+from central.web.words import Language, Words
 from contract.clock import UnixMicros
 from contract.codec import Scalar, Values, rfc3339
 from contract.words import PartState, Presence, TimeBasis
@@ -23,7 +25,12 @@ _RANK = {
         ("rat", "plmn", "operator", "arfcn", "channel", "lac", "tac", "lac_tac", "cell_id")
     )
 }
-_HOURS_ALONE = 72
+_WORDS_OF = {
+    **dict.fromkeys(("state", "evidence", "needs", "property"), "value"),
+    "ruled_out_by": "rule",
+}
+"""Values that are words of closed lists, with commas between them, and the group of each."""
+DAYS_FROM_HOURS = 72
 """Below that a term is read in the hours in which the law writes it."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
@@ -59,7 +66,7 @@ class Presenter:
         minutes, seconds = divmod(us // 1_000_000, 60)
         hours, minutes = divmod(minutes, 60)
         days, rest = divmod(hours, 24)
-        if hours < _HOURS_ALONE:
+        if hours < DAYS_FROM_HOURS:
             return f"{hours}:{minutes:02}:{seconds:02}"
         word = self.words.text("d")
         return f"{days} {word} {rest}:{minutes:02}:{seconds:02}"
@@ -73,12 +80,28 @@ class Presenter:
     def pairs(self, values: Values) -> list[list[str]]:
         """Named values as pairs of label and text, the ones that people look for first in front."""
         names = sorted(values, key=lambda name: (_RANK.get(name, len(_RANK)), name))
-        return [[self.words.word("field", name), self.value(values[name])] for name in names]
+        shown = [name for name in names if values[name] != ""]
+        return [[self.words.word("field", n), self._named(n, values[n])] for n in shown]
+
+    def _named(self, name: str, value: Scalar) -> str:
+        group = _WORDS_OF.get(name)
+        if group is None or not isinstance(value, str):
+            return self.value(value)
+        return ", ".join(self.words.word(group, word) for word in value.split(","))
 
     def yuan(self, fen: int) -> str:
         """Money, from integer fen."""
         sign = "-" if fen < 0 else ""
         return f"{sign}¥{abs(fen) // 100:,}.{abs(fen) % 100:02}"
+
+    def area(self, code: str | None) -> str:
+        """A division by name and code; empty where there is none."""
+        is_chinese = self.words.language is Language.ZH_CN
+        return area_text(code, is_chinese=is_chinese) if code else ""
+
+    def areas(self, codes: Iterable[str]) -> str:
+        """Several of them, by their codes' order."""
+        return ", ".join(self.area(code) for code in sorted(codes))
 
     # -- rows ---------------------------------------------------------------------------------
 
@@ -220,7 +243,7 @@ class Presenter:
             "title": self.notice(data),
             "severity": data["severity"],
             "severity_text": self.words.word("severity", data["severity"]),
-            "station": data["told_to"] or "–",
+            "station": data["told_to"] or "",
             "at_text": self.moment(data["at"]),
             "href": f"/cases/{data['case_id']}",
         }

@@ -65,7 +65,7 @@ def read_claims(site: Site, text: str) -> tuple[list[Claim], list[tuple[int, str
     return claims, wrong
 
 
-def _view(presenter: Presenter, row: RefundRow, number: str) -> dict[str, Any]:
+def _view(presenter: Presenter, row: RefundRow, number: str, now: int) -> dict[str, Any]:
     words = presenter.words
     times = {
         name: "" if (at := getattr(row, f"{name}_at")) is None else presenter.moment(at)
@@ -91,6 +91,7 @@ def _view(presenter: Presenter, row: RefundRow, number: str) -> dict[str, Any]:
             "done": row.done_by or "",
         },
         "notice_text": "" if row.notice_until is None else presenter.moment(row.notice_until),
+        "is_notice_running": row.notice_until is not None and now < row.notice_until,
         "note": row.note,
         "version": row.version,
     }
@@ -100,7 +101,8 @@ def _view(presenter: Presenter, row: RefundRow, number: str) -> dict[str, Any]:
 def refunds(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
     """Refunds of one's areas."""
     presenter = site.presenter(request)
-    rows = [_view(presenter, row, number) for row, number in site.store.refunds(actor.areas)]
+    now = int(site.clock.wall())
+    rows = [_view(presenter, row, number, now) for row, number in site.store.refunds(actor.areas)]
     return site.page(request, "refunds.html", refunds=rows, case=None)
 
 
@@ -126,7 +128,10 @@ def _case_page(
 ) -> HTMLResponse:  # fmt: skip
     row = the_case(site, actor, case_id)
     presenter = site.presenter(request)
-    found = [_view(presenter, r, number) for r, number in site.store.refunds(actor.areas, row.id)]
+    now = int(site.clock.wall())
+    found = [
+        _view(presenter, r, number, now) for r, number in site.store.refunds(actor.areas, row.id)
+    ]
     return site.page(
         request,
         "refunds.html",

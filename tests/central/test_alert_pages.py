@@ -93,6 +93,20 @@ def test_a_duty_officer_does_not_review(three: Central, officer: httpx.Client) -
     assert three.store.alert(1).state == "NEW"  # type: ignore[union-attr]
 
 
+def test_only_what_can_be_taken_back_has_a_button_for_it(
+    three: Central, officer: httpx.Client
+) -> None:
+    undo = 'value="undo"'
+    assert undo not in officer.get("/alerts/1").text
+    assert post(officer, "/alerts/1/act", action="acknowledge", version=0).status_code == 303
+    assert undo in officer.get("/alerts/1").text
+    row = three.store.alert(1)
+    assert row is not None
+    done = post(officer, "/alerts/1/act", action="undo", version=row.version)
+    assert done.status_code == 303
+    assert undo not in officer.get("/alerts/1").text
+
+
 @pytest.mark.parametrize(
     "fields",
     [

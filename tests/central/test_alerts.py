@@ -21,6 +21,7 @@ from central.alerts import (
 )
 from central.places import Place, stated_place
 from central.store import AlertRow
+from central.views import alert_json
 from contract import Reason, UnixMicros
 from contract.codec import Values
 from contract.messages import MachineAlarm
@@ -194,6 +195,8 @@ def test_an_emitter_that_moves_is_one_alert_and_its_place_is_the_newest() -> Non
     assert moved.key == row.key
     row, _ = apply_claim(row, moved, now=2)
     assert stated_place(row) == Place(25.1, 102.8)
+    shown = alert_json(row)["subject"]  # the radius was of the place before
+    assert shown == {**SUBJECT, "lat": 25.1, "lon": 102.8}
     row, _ = apply_claim(row, told(2), now=3)  # nobody said where: it is where it was
     assert stated_place(row) == Place(25.1, 102.8)
 

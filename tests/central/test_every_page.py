@@ -73,6 +73,10 @@ TOO_WIDE = """() => [...document.querySelectorAll("body *")]
   .filter((one) => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1
     && !one.closest(".scroll"))
   .slice(0, 3).map((one) => one.outerHTML.slice(0, 120))"""
+SQUEEZED = """() => [...document.querySelectorAll("tbody td, tbody th")]
+  .filter((one) => one.offsetWidth > 0 && one.offsetWidth < 90 && one.innerText.trim().length > 12
+    && one.offsetHeight > 3 * parseFloat(getComputedStyle(one).lineHeight))
+  .slice(0, 3).map((one) => one.offsetWidth + " " + one.outerHTML.slice(0, 120))"""
 EVIL = "<img src=x onerror=alert(1)>'\"; DROP TABLE alerts; --"
 NAMES = {
     "{alert_id}": "1",
@@ -332,6 +336,8 @@ def test_every_page_is_accessible_and_keeps_to_its_policy(
         overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         if page.evaluate(overflow) > 0:
             wrong.append(f"{path}: wider than the screen: {page.evaluate(TOO_WIDE)}")
+        if squeezed := page.evaluate(SQUEEZED):
+            wrong.append(f"{path}: a column of a few characters: {squeezed}")
         found = page.evaluate(f"async () => {{ {axe}; return await axe.run(); }}")
         wrong += [
             f"{path}: {v['id']} {json.dumps([n['target'] for n in v['nodes']][:3])}"

@@ -6,6 +6,7 @@ import dataclasses
 import sqlite3
 import threading
 from contextlib import closing
+from typing import Any
 
 import cbor2
 import pytest
@@ -14,7 +15,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from central import ingest
+from central.admission import Admitted
 from central.receipts import MAX_RANGES, pick_ranges
+from central.record import Recorder
 from central.store import EventKind, Run
 from central.views import gaps
 from contract import Detection, Refusal, UnixMicros, open_envelope
@@ -253,6 +257,32 @@ def test_messages_in_the_wrong_place_are_malformed(central: Central, van: Statio
     central.take(van.topic(), van.state(Presence.ONLINE))
     central.take(van.state_topic, van.outside(a_health()))
     assert reasons(central) == {Refusal.MALFORMED: 4}
+
+
+@pytest.mark.parametrize("where", ["admit", "Recorder.apply"])
+def test_a_fault_of_the_central_in_one_message_keeps_no_other_out(
+    central: Central, van: Station, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    first, second, third = (van.next(a_detection()) for _ in range(3))
+    owner: Any = ingest if where == "admit" else Recorder
+    name = where.rpartition(".")[2]
+    real = getattr(owner, name)
+
+    def fails(*args: Any, **options: Any) -> Any:
+        raw = [getattr(one, "payload", None) for one in args]
+        raw += [one.envelope.raw for one in args if isinstance(one, Admitted)]
+        if second in raw:
+            raise RuntimeError("a bug of ours")
+        return real(*args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, fails)
+        central.take(van.topic(), first, second, third)
+    assert not central.intake.unacknowledged
+    assert reasons(central) == {Refusal.CENTRAL_FAULT: 1}
+    assert central.store.runs("van-1") == [Run(1, 1), Run(3, 3)]
+    central.take(van.topic(), second)  # once the bug is mended, from what the device kept
+    assert central.store.runs("van-1") == [Run(1, 3)]
 
 
 def test_a_signed_time_outside_the_calendar_is_refused_and_the_rest_goes_on(

@@ -97,7 +97,9 @@ def test_the_tree_of_a_case_shows_what_is_held_to_its_areas_alone(
     held = town.office.desk.book.get(bytes.fromhex(address.rpartition("/")[2])).held_fen
     assert held
     with person(app, "duty", Role.DUTY_OFFICER) as client:
-        page = client.get("/account-tree?case=C-1").text
+        page = client.get("/account-tree?case=C-1&lang=en").text
+        assert f'href="{address}">Stop payment ' in page
+        assert "· in force, fed back</a>" in page
         assert f'data-held-fen="{held}"' in page
         assert f'data-account="{NUMBER[-4:]}" data-depth="0"' in page
         assert NUMBER not in page
@@ -328,6 +330,23 @@ def test_an_officer_of_another_area_neither_sees_nor_signs_it(
         answer = client.post("/orders", data=TYPED)  # a county's officer, an order of the city
         assert answer.status_code == 422
     assert refusals(town) == ["WRONG_TIER"]
+
+
+def test_who_got_a_key_after_the_draft_is_told_that_it_signs_later_ones(
+    app: FastAPI, town: OfficeTown
+) -> None:
+    address = draft(app)
+    with person(app, "zhao") as client:
+        assert "not among the officers&#39; keys" in client.get(f"{address}?lang=en").text
+        town.central.clock.advance(1_000_000)
+        town.office.officers.add("admin", "zhao", public_pem(KEYS["zhao"].public_key()))
+        town.central.clock.advance(1_000_000)
+        assert "added after this was drawn up" in client.get(f"{address}?lang=en").text
+    with person(app, "wang") as client:
+        page = client.get(f"{address}?lang=zh").text
+    assert "<dt>期限</dt><dd>48 小时</dd>" in page
+    assert "<dt>行政区划</dt><dd>晋城市 140500</dd>" in page
+    assert "<dd>银发〔2016〕86号 (PBOC-2016-86)</dd>" in page
 
 
 def test_a_draft_lapses_after_half_an_hour_and_is_signed_no_more(

@@ -113,6 +113,7 @@ def test_a_refund_by_forms(people: dict[str, httpx.Client]) -> None:
     lin, qian = people["lin"], people["qian"]
     page = lin.get("/cases/1/refunds?lang=en").text
     assert "A-000017 王**; 28000.00;" in page
+    assert 'value="sleep"' not in lin.get("/cases/1").text  # a fraud has no air to go off
     fields = {
         "account": "**** 0123", "yuan": "100.00",
         "claims": "a; 100; 2026-01-02 10:00:00\nb; 100; 2026-01-02 10:01\nc；100；2026-01-02T10:02",
@@ -128,6 +129,8 @@ def test_a_refund_by_forms(people: dict[str, httpx.Client]) -> None:
     assert qian.post("/refunds/1/approve", data={"version": 7}).status_code == 409
     assert qian.post("/refunds/1/approve", data={"version": 1}).status_code == 303
     assert qian.post("/refunds/1/decide", data={"version": 2}).status_code == 422
+    decide = qian.get("/cases/1/refunds").text.split('action="/refunds/1/decide"')[1]
+    assert "disabled" in decide.split("</form>")[0]  # while the notice runs
     assert 'data-refund-state="NOTICED"' in qian.get("/refunds").text
     assert people["he"].get("/refunds").status_code == 403
     exported = qian.get("/api/exports/refunds.csv")

@@ -18,9 +18,10 @@ from reportlab.pdfbase import pdfmetrics
 
 from central.actor import Actor, Role
 from central.alert_states import RuleError
+from central.areas import area_names
 from central.clocks import CHINA, micros
 from central.hub import Hub
-from central.reports import INDICATORS, Counter, ReportDesk, build, report_period
+from central.reports import INDICATORS, Counter, ReportDesk, build, report_period, table
 from central.reports.build import audited
 from central.reports.font import FONT, FontError, font_file, ready
 from central.reports.indicators import _sites
@@ -274,6 +275,28 @@ def test_every_character_of_the_catalogues_has_a_glyph() -> None:
     assert {c for c in texts if c.isprintable() and ord(c) not in known} == set()
 
 
+def test_every_name_of_a_division_has_a_glyph_and_a_title_says_it() -> None:
+    ready()
+    known = pdfmetrics.getFont(FONT).face.charToGlyph
+    texts = "".join(name.zh + name.en for name in area_names().values())
+    assert {c for c in texts if ord(c) not in known} == set()
+    made = {"span": "day", "first_day": "2026-03-05", "area": AREA}
+    for language, name in ((Language.ZH_CN, "济宁市 370800"), (Language.EN, "Jining 370800")):
+        assert table.title(made, read_catalogue(language)).endswith(f"2026-03-05 · {name}")
+
+
+@pytest.mark.parametrize("span", [Span.DAY, Span.MONTH])
+def test_a_day_that_is_not_over_is_not_called_compared_day_by_day(
+    central: Central, span: Span
+) -> None:
+    go_to(central, at(2026, 6, 4, 9))
+    made = report(central, span, dt.date(2026, 6, 4))
+    said = table.subtitle(made, read_catalogue(Language.EN), 480, 0)
+    assert made["is_partial"]
+    assert ("against whole days" in said) is (span is Span.DAY)
+    assert ("compared day by day" in said) is (span is Span.MONTH)
+
+
 def test_another_file_is_not_taken_for_the_font(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("central.reports.font.SHA256", "0" * 64)
     with pytest.raises(FontError, match="expected 0000"):
@@ -335,6 +358,10 @@ def test_the_pages_of_statistics(app: FastAPI) -> None:
         ("破获案件75起，环比上升31.37%", Form.CHANGE, Verdict.NO_INTEGER_BASE),
         ("抓获46人，上升76%", Form.CHANGE, Verdict.TRUNCATED),
         ("立案143起，环比下降7.14%", Form.CHANGE, Verdict.ROUNDED),
+        ("本月143起，上月154起，环比下降7.14%", Form.CHANGE, Verdict.ROUNDED),
+        ("上月154起，本月143起，环比下降8.14%", Form.CHANGE, Verdict.DIFFERS),
+        ("from 154 to 143, down 7.14 %", Form.CHANGE, Verdict.ROUNDED),
+        ("上月154起，下降7.14%", Form.BARE, None),
         ("143/154 = −7.14 %", Form.CHANGE, Verdict.ROUNDED),
         ("207 solved, +208.96 % (base 67)", Form.CHANGE, Verdict.ROUNDED),
         ("262/65: +303.08 %", Form.CHANGE, Verdict.ROUNDED),

@@ -79,6 +79,13 @@ def test_pages_of_an_empty_central_render(client: httpx.Client, path: str, lang:
     assert f'<html lang="{lang}">' in page(client, path, lang)
 
 
+def test_an_empty_central_does_not_say_that_all_is_well(client: httpx.Client) -> None:
+    text = client.get("/overview?lang=en").text
+    assert "No device is enrolled." in text
+    assert 'data-good="true"' not in text
+    assert 'data-list-state="stale"' not in client.get("/lists").text  # 0 are stale
+
+
 def test_the_live_page_is_complete_without_javascript(client: httpx.Client, busy: Central) -> None:
     text = page(client, "/")
     assert 'data-alert-id="1" data-severity="critical" data-level="confirmed"' in text
@@ -123,7 +130,7 @@ def test_an_alert_explains_itself(client: httpx.Client, busy: Central) -> None:
         "ab" * 32,
         message.digest.hex(),
         message.kid.hex(),
-        "van-1 · seq 1 · detection",
+        "van-1 · 1 · detection",
         'data-intact="true"',
         "1040 ms",
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from enum import StrEnum
@@ -20,7 +21,7 @@ from central.alerts import TECHNICAL as TECHNICAL_KINDS
 from central.allow import AllowanceKind
 from central.case_desk import PART_KINDS, SOURCES
 from central.case_states import CaseAction, CaseReason, CaseState
-from central.clocks import ClockState, Subject
+from central.clocks import ClockState, Subject, load_law
 from central.dispatch import DispatchState
 from central.dissuasion import Outcome, Risk, Step
 from central.intake.alarm import Wrong
@@ -44,15 +45,27 @@ from central.web.clocks import BY_HAND, GROUNDS
 from central.web.navigation import ENTRIES, WATCH
 from central.web.navigation import GROUPS as GROUPS_OF_PAGES
 from central.web.orders import GROUPS as GROUPS_OF_ORDERS
+from central.web.present import Presenter
 from central.web.told import STATUS
 from central.web.words import LOCALES, Language, Words, choose, read_catalogue
 from contract import Refusal
 from contract import words as w
+from contract.codec import Values
+from contract.messages import BODY_TYPES
 from contract.topics import Lane
+from rf_watch.broadcast.tracks import CaseState as SignalState
 from rf_watch.monthly import COLUMNS
 from rf_watch.rules import RULES, Family
 
 WEB = Path(words_module.__file__).parent
+ROOT = Path(__file__).resolve().parents[2]
+READ_NOT_SAID = {"licences.py", "sms_class.py", "baseline.py"}
+"""Modules of the detectors whose keys are those of files that they read and write."""
+SAID_BY_NAME = {
+    *("t3212", "rxlev_access_min", "cro_db", "hysteresis_db", "ms_txpwr", "bandwidth_rb"),
+    *("long_ps", "enhanced_radiotext", "ps_scroll", "above_lte_by", "t3212_decihours"),
+}
+"""Keys that a detector passes on as a text."""
 RULES_OF_ATMS = [
     *("LIVENESS_FAILED", "STOP_PAYMENT", "FROZEN", MANY_CARDS_RULE),
     *(alarm.name for alarm in w.MachineAlarmKind),
@@ -155,6 +168,12 @@ GROUPS: dict[str, list[str]] = (
         "step_outcome": [outcome.value for outcome in Outcome],
         "key_state": list(key_pages.STATES),
         "key_receipt": list(key_pages.RECEIPTS),
+        "message": list(BODY_TYPES),
+        "law": [row.id for row in load_law().rows],
+        "value": [
+            *(state.value for state in SignalState),
+            *("SPECTRUM", "AUDIO_30S", "NOT_IN_LICENCE_DB", "LEAD", "placement", "lac"),
+        ],
     }
 )
 
@@ -194,6 +213,46 @@ def test_every_word_of_the_closed_lists_has_a_text(words: Words) -> None:
         if not words.texts.get(f"{group}.{name}")
     ]
     assert not missing
+
+
+def said_keys() -> Iterator[str]:
+    """Every key under which a rule or a rival may say a value, by the source of the detectors."""
+    yield from SAID_BY_NAME
+    for path in sorted((ROOT / "rf_watch").rglob("*.py")):
+        if path.name in READ_NOT_SAID:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names: list[ast.expr | None] = []
+            if isinstance(node, ast.Dict):
+                names = node.keys
+            elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+                names = [node.slice]
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).startswith(
+                ("_finding", "dict")
+            ):
+                yield from (keyword.arg for keyword in node.keywords if keyword.arg)
+            for name in names:
+                if isinstance(name, ast.Constant) and isinstance(name.value, str):
+                    yield name.value
+
+
+def test_every_value_that_a_rule_may_say_has_a_name(words: Words) -> None:
+    keys = {key for key in said_keys() if re.fullmatch(r"[a-z][a-z0-9_]*", key)}
+    assert {"evidence", "fall_db", "weakest_parent_db", "sightings", "shift_m"} <= keys
+    assert not {key for key in keys if not words.texts.get(f"field.{key}")}
+
+
+def test_closed_words_among_values_are_in_the_readers_language() -> None:
+    values: Values = {
+        "state": "CANDIDATE",
+        "evidence": "SPECTRUM,NOT_IN_LICENCE_DB",
+        "needs": "",
+    }
+    chinese, english = (Presenter(read_catalogue(language), 480) for language in Language)
+    assert chinese.pairs(values) == [["证据", "频谱, 许可名录中没有"], ["状态", "待查"]]
+    assert english.pairs({"ruled_out_by": "LONELY_CELL"}) == [
+        ["ruled out by", english.words.word("rule", "LONELY_CELL")]
+    ]
 
 
 def test_both_catalogues_have_the_same_entries_and_no_empty_ones() -> None:

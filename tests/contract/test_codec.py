@@ -234,3 +234,13 @@ def test_a_card_is_never_in_its_reference() -> None:
     assert "6210" not in str(refused.value)
     with pytest.raises(ValueError, match="tenant key"):
         card_ref(pan, b"short")
+
+
+def test_an_encoding_that_failed_leaves_nothing_behind() -> None:
+    ring: list[object] = [1]
+    ring.append(ring)
+    shared = [1, 2]
+    for _ in range(3):
+        with pytest.raises((cbor2.CBORError, RecursionError)):
+            encode([shared, {"x": ring}])
+        assert encode([shared, shared]) == cbor2.dumps([shared, shared], canonical=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import re
 import struct
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from qianshao.face_evaluate import (
     report,
 )
 from qianshao.face_pictures import Encoded, Looked, Pair, encode_all
-from qianshao.face_report import page
+from qianshao.face_report import det_curve, page
 from qianshao.face_work import WorkFile
 
 
@@ -109,7 +111,7 @@ def test_the_page_says_what_cannot_be_stated(
     assert run(pairs, "--images", tmp_path, "--report", page) == 0
     text = page.read_text("utf-8")
     assert text.count("cannot be stated: needs") == 3
-    assert "needs 30000 comparisons" in text
+    assert "needs 30,000 comparisons" in text
     assert "http" not in text
     printed = capsys.readouterr().out
     assert "FMR 1e-4: cannot be stated" in printed
@@ -198,6 +200,41 @@ def test_a_group_has_every_pair_of_its_own_people(engine: SFaceEngine) -> None:
     assert result["groups"]["east"]["genuine"] == 3
     assert result["groups"]["east"]["impostor"] == 1  # b and c: a was labelled twice
     assert result["impostor"] == 6
+
+
+def test_the_curve_holds_only_errors_that_occurred_and_marks_what_the_page_states() -> None:
+    point = {"fnmr": 0.02, "misses": 1, "threshold": 0.4, "ci95": [0.0, 0.1]}
+    unstated = {"fnmr": None, "impostor_comparisons": 1200}
+    result = {
+        "engine": "sface", "model_sha256": "0" * 64, "people": 1844, "genuine": 50,
+        "impostor": 1200, "failure_to_enrol": 0.0, "eer": 0.02, "groups": {},
+        "fnmr_at_fmr": {"1e-2": {**point, "impostor_comparisons": 1200}, "1e-4": unstated},
+        "failures": {
+            "pictures": 60, "no_face": 0, "unreadable": 0, "is_refusal_a_miss": False,
+            "would_be_refused": {"LOOK_AT_CAMERA": 2},
+        },
+        "at_default_threshold": {"threshold": 0.414, "fmr": 0.005, "fnmr": 0.04},
+    }  # fmt: skip
+    text = page(result, [(1.0, 0.0), (0.05, 0.02), (0.001, 0.04), (0.0, 0.5)])
+    (curve,) = re.findall(r'<path d="([^"]*)" fill="none"', text)
+    assert curve.count("M") + curve.count("L") == 2  # no wall where FMR or FNMR is 0
+    assert text.count("<circle") == 2
+    assert "1e-2 (1 %)" in text
+    assert "1,844 people" in text
+    assert "2 where a machine would ask: look at camera" in text
+
+
+def test_the_curve_passes_by_the_operating_points() -> None:
+    impostors = [n / 100_000 for n in range(100_000)]
+    genuine = [0.985, 0.9945, 0.9995, *(1 + n / 1000 for n in range(597))]
+    curve = det_curve(genuine, impostors)
+    assert len(curve) <= 400
+    assert all(fmr > 0 and fnmr > 0 for fmr, fnmr in curve)
+    for rate, misses in ((1e-2, 1), (1e-3, 2), (1e-4, 3)):
+        near = min(curve, key=lambda point: abs(math.log(point[0] / rate)))
+        assert near[0] == pytest.approx(rate, rel=0.1)
+        assert near[1] == misses / 600
+    assert det_curve([], impostors) == []
 
 
 def test_attacks_are_told_by_species(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from contract.clock import SystemClock
+from contract.words import DetectionKind, Level
 from hardware.serial.port import PortCounters
 from hardware.serial.ports import AttachedPort
 from hardware.simulators.diag import SimulatedDiag, nas_messages
@@ -27,8 +28,10 @@ from hardware.simulators.nas import attack_capture
 from hardware.simulators.peers import PEERS
 from hardware.simulators.scene import CENTRE, GENUINE, RadioScene
 from qianshao.devices import show
-from qianshao.scan_view import ScanState, render
+from qianshao.scan_view import ScanState, detection_row, render
+from rf_watch.broadcast.rules import CARRIER, UNLISTED
 from tests.hardware.modems.streams import AT_NOON, GOOD_LINES, cells, heard
+from tests.samples import a_detection
 
 PORTS = [
     AttachedPort(path="/dev/ttyS0"),
@@ -209,3 +212,26 @@ def test_stations_stand_in_the_order_of_the_band_and_no_cells_are_promised() -> 
         ["tuner", "88.70"],
         ["tuner", "100.80"],
     ]
+
+
+def test_the_screen_says_how_many_detections_it_shows_of_how_many() -> None:
+    state = ScanState(port="/dev/ttyACM0")
+    for number in range(4):
+        state.detections[bytes([number])] = f"carrier {number}"
+    assert "4 detections" in render(state, 120, 40, 0)
+    state.detections[b"more"] = "carrier 4"
+    rows = render(state, 120, 40, 0)
+    assert "5 detections, the newest 4:" in rows
+    assert sum(row.startswith("  carrier") for row in rows) == 4
+
+
+def test_a_carrier_that_no_list_was_held_against_is_not_called_illegal() -> None:
+    reason = a_detection().reasons[0]
+    seen = a_detection(
+        kind=DetectionKind.ILLEGAL_BROADCAST, level=Level.OBSERVED, alert=None,
+        subject={"mhz": 88.1}, reasons=(replace(reason, rule=CARRIER.id),),
+    )  # fmt: skip
+    row = detection_row(seen)
+    assert row.startswith("observed broadcast, compared with no licence list: mhz 88.1; no alert")
+    accused = replace(seen, reasons=(*seen.reasons, replace(reason, rule=UNLISTED.id)))
+    assert detection_row(accused).startswith("observed illegal broadcast: ")

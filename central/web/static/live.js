@@ -159,7 +159,7 @@ function tell(notice) {
   to.href = notice.href;
   to.textContent = notice.title;
   when.className = "quiet";
-  when.textContent = `${notice.at_text} · ${notice.station}`;
+  when.textContent = [notice.at_text, notice.station].filter(Boolean).join(" · ");
   row.append(to, when);
   list.prepend(row);
   list.hidden = false;

@@ -64,6 +64,9 @@ function graticule(map) {
 const severityColour = ["match", ["get", "severity"],
   "critical", colour("critical"), "high", colour("high"), colour("warning")];
 
+const presenceColour = ["match", ["get", "presence"],
+  "online", colour("good"), "offline", colour("critical"), colour("off")];
+
 // Layers of unknown tiles: areas pale, lines as lines; water and roads by their usual names.
 async function tileLayers(name) {
   const url = `${location.origin}/map/tiles/${name}`;
@@ -114,7 +117,8 @@ function style(tiles) {
       { id: "regions", type: "fill", source: "regions", paint: { "fill-color": severityColour, "fill-opacity": ["*", 0.12, ["get", "opacity"]] } },
       { id: "regions-line", type: "line", source: "regions", paint: { "line-color": severityColour, "line-opacity": ["get", "opacity"], "line-dasharray": [3, 2] } },
       { id: "tracks", type: "line", source: "tracks", paint: { "line-color": severityColour, "line-width": 2.5 } },
-      { id: "devices", type: "symbol", source: "devices", layout: { "text-field": ["concat", "■ ", ["get", "id"]], "text-size": 12, "text-anchor": "top-left", "text-offset": [0.5, 0.4], "text-allow-overlap": true }, paint: { "text-color": ["match", ["get", "presence"], "online", colour("good"), "offline", colour("critical"), colour("off")], "text-halo-color": colour("panel"), "text-halo-width": 1.4 } },
+      { id: "devices-square", type: "symbol", source: "devices", layout: { "text-field": "■", "text-size": 15, "text-anchor": "center", "text-allow-overlap": true, "text-ignore-placement": true }, paint: { "text-color": presenceColour, "text-halo-color": colour("panel"), "text-halo-width": 1.4 } },
+      { id: "devices", type: "symbol", source: "devices", layout: { "text-field": ["get", "id"], "text-size": 12, "text-anchor": "left", "text-offset": [1, 0], "text-allow-overlap": true }, paint: { "text-color": presenceColour, "text-halo-color": colour("panel"), "text-halo-width": 1.4 } },
       { id: "clusters", type: "circle", source: "alerts", filter: ["has", "point_count"], paint: { "circle-color": colour("high"), "circle-radius": ["step", ["get", "point_count"], 15, 10, 20, 100, 27], "circle-stroke-color": colour("panel"), "circle-stroke-width": 2 } },
       { id: "clusters-text", type: "symbol", source: "alerts", filter: ["has", "point_count"], layout: { "text-field": ["to-string", ["get", "point_count"]], "text-size": 13, "text-allow-overlap": true }, paint: { "text-color": colour("panel") } },
       { id: "alerts", type: "circle", source: "alerts", filter: ["!", ["has", "point_count"]], paint: { "circle-color": severityColour, "circle-radius": 8, "circle-opacity": ["get", "opacity"], "circle-stroke-color": ["match", ["get", "basis"], "emitter", colour("panel"), colour("ink")], "circle-stroke-width": 2, "circle-stroke-opacity": ["get", "opacity"] } },
