@@ -24,17 +24,23 @@ class Role(StrEnum):
     ADMINISTRATOR = "administrator"
 
 
+UNIT_ROLES = frozenset({Role.BANK, Role.CARRIER, Role.REGULATOR})
+"""Roles of people whom a member unit sends; all others are the centre's own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """A named person acting now.
 
     ``areas`` are administrative division codes (GB/T 2260, six digits); a province or city code
     (trailing zeros) covers all below it, and no area at all means nothing is covered: default deny.
+    ``unit`` is the one member unit for which a person of :data:`UNIT_ROLES` acts; empty: none.
     """
 
     name: str
     roles: frozenset[Role]
     areas: frozenset[str] = frozenset()
+    unit: str = ""
 
     def has(self, *roles: Role) -> bool:
         """Whether the person holds at least one of ``roles``."""

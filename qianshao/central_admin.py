@@ -77,8 +77,13 @@ def _add_admin(kinds: Commands[argparse.ArgumentParser]) -> None:
     create.add_argument("--shown", default="", help="as the pages name the person")
     create.add_argument("--role", action="append", help="may be repeated (administrator)")
     create.add_argument("--area", action="append", help="division code, may be repeated (000000)")
+    create.add_argument("--unit", default="", help="the member unit for which a liaison acts")
     create.add_argument("--password-stdin", action="store_true", help="read it, do not ask")
     create.set_defaults(run=_guarded(_create))
+    bind = _command(kinds, "unit", "let a liaison act for one member unit; their sessions end")
+    bind.add_argument("name")
+    bind.add_argument("unit", help="short name of the unit, or - for none")
+    bind.set_defaults(run=_guarded(_bind))
     password = _command(kinds, "password", "set a new password; the person's sessions end")
     password.add_argument("name")
     password.add_argument("--password-stdin", action="store_true", help="read it, do not ask")
@@ -191,7 +196,9 @@ def _create(args: argparse.Namespace, office: _Office) -> int:
     roles = [Role(word) for word in args.role or [Role.ADMINISTRATOR]]
     areas = args.area or [WHOLE_COUNTRY]
     password = _read_password(args)
-    person = office.people.create(args.name, roles, areas, shown=args.shown, password=password)
+    person = office.people.create(
+        args.name, roles, areas, shown=args.shown, password=password, unit=args.unit
+    )
     words = ", ".join(sorted(person.roles))
     _say(
         args,
@@ -199,7 +206,16 @@ def _create(args: argparse.Namespace, office: _Office) -> int:
         name=person.name,
         roles=sorted(person.roles),
         areas=sorted(person.areas),
+        unit=person.unit,
     )
+    return 0
+
+
+def _bind(args: argparse.Namespace, office: _Office) -> int:
+    unit = "" if args.unit == "-" else args.unit
+    office.people.bind(args.name, unit)
+    sentence = f"{args.name} acts for {unit}" if unit else f"{args.name} acts for no member unit"
+    _say(args, sentence, name=args.name, unit=unit or None)
     return 0
 
 
@@ -245,6 +261,7 @@ def _list(args: argparse.Namespace, office: _Office) -> int:
                 "shown": p.shown,
                 "roles": sorted(p.roles),
                 "areas": sorted(p.areas),
+                "unit": p.unit,
                 "has_password": p.password is not None,
                 "has_second_factor": p.second_factor is not None,
                 "is_disabled": p.disabled_at is not None,
@@ -255,7 +272,8 @@ def _list(args: argparse.Namespace, office: _Office) -> int:
         return 0
     for p in people:
         state = "disabled" if p.disabled_at is not None else "active"
-        print(f"{p.name:20} {state:9} {', '.join(sorted(p.roles))} [{', '.join(sorted(p.areas))}]")
+        areas, unit = ", ".join(sorted(p.areas)), f" of {p.unit}" if p.unit else ""
+        print(f"{p.name:20} {state:9} {', '.join(sorted(p.roles))}{unit} [{areas}]")
     return 0
 
 

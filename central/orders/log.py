@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from central.actor import Actor
 from central.audit import REFUSED, SYSTEM, record
-from central.orders.book import Application, Event
+from central.clocks import Law
+from central.orders.book import Application, Book, Event, OrderRecord
 from central.orders.kinds import OrderKind, OrderRefusedError, Trigger
 from central.store.interface import Event as StreamEvent
 from central.store.interface import EventKind
@@ -20,6 +21,7 @@ from contract.clock import Clock, UnixMicros
 from contract.orders import ComparingMachine
 
 _MAX_TEXT = 300
+_AT_ONCE = 500
 
 
 class SqlOrderLog:
@@ -111,6 +113,30 @@ class SqlOrderLog:
         with self._store.reading() as connection:
             found: bytes | None = connection.execute(query).scalar()
         return found
+
+
+def released_orders(store: SqlStore, law: Law, first: int, end: int) -> list[OrderRecord]:
+    """Orders that released something in [first, end), with what they ended and all it renewed."""
+    e = order_events.c
+    ended = sa.select(e.detail).where(e.step == Trigger.RELEASE.value, e.at >= first, e.at < end)
+    rows: list[sa.Row[Any]] = []
+    with store.reading() as connection:
+        waiting = {
+            bytes.fromhex(detail["by_order"])
+            for detail in connection.execute(ended).scalars()
+            if "by_order" in detail
+        }
+        known: set[bytes] = set()
+        while waiting:
+            known |= waiting
+            asked, waiting = sorted(waiting), set()
+            for at in range(0, len(asked), _AT_ONCE):
+                some = sa.select(order_events).where(e.order_id.in_(asked[at : at + _AT_ONCE]))
+                rows += connection.execute(some).all()
+            for row in rows:
+                if row.application is not None:
+                    waiting |= {bytes.fromhex(name) for name in row.application["targets"]} - known
+    return list(Book(law, map(_event, sorted(rows, key=lambda row: row.id))))
 
 
 def _row(event: Event) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import median
@@ -33,13 +33,31 @@ class Ground(StrEnum):
 _WRONG = frozenset({Ground.WRONG_ACCOUNT, Ground.FAIR_COUNTERPARTY, Ground.APPEAL_GRANTED})
 
 
+Span = tuple[int, int]
+
+
+def together_us(spans: Iterable[Span]) -> int:
+    """How long at least one of the spans ran: what two orders held at once counts once."""
+    total, reached = 0, 0
+    for start, end in sorted(spans):
+        total += max(0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
 @dataclass(frozen=True, slots=True)
 class WrongHold:
-    """One hold that should not have been."""
+    """One account that was held and should not have been."""
 
-    order_id: bytes
-    ground: Ground
-    held_us: int
+    account: bytes
+    grounds: tuple[Ground, ...]
+    spans: tuple[Span, ...]
+    """When it was held: each order's own time, those that were renewed included."""
+
+    @property
+    def held_us(self) -> int:
+        """How long."""
+        return together_us(self.spans)
 
     @property
     def minutes(self) -> float:
@@ -67,9 +85,14 @@ class WrongHolds:
 def wrongly_held(
     orders: Iterable[OrderRecord], first: UnixMicros | int, end: UnixMicros | int
 ) -> WrongHolds:
-    """Holds released in [first, end) on a ground that says they were wrong."""
+    """Accounts released in [first, end) on a ground that says they were wrongly held.
+
+    A hold that was renewed counts from its first order on, and what two orders held at the same
+    time counts once.
+    """
     known = {record.application.order_id: record for record in orders}
-    found = []
+    grounds: dict[bytes, list[Ground]] = {}
+    spans: dict[bytes, list[Span]] = {}
     for record in known.values():
         released = record.at(Trigger.EXECUTE)
         if KINDS[record.application.kind].ends not in {Hold.STOP, Hold.FREEZE, Hold.SUSPENSION}:
@@ -79,11 +102,35 @@ def wrongly_held(
         ground = Ground(record.application.ground or Ground.NO_LONGER_NEEDED)
         if not ground.is_wrong:
             continue
-        for name in record.application.targets:
-            begun = known[name].at(Trigger.EXECUTE) if name in known else None
-            if begun is not None:
-                found.append(WrongHold(name, ground, released - begun))
-    return WrongHolds(tuple(found))
+        for held in _with_renewed(record, known):
+            begun, account = held.at(Trigger.EXECUTE), held.application.account
+            if begun is None or account is None:
+                continue
+            until = held.application.until
+            span = int(begun), int(released if until is None else min(until, released))
+            grounds.setdefault(account.hmac, []).append(ground)
+            spans.setdefault(account.hmac, []).append(span)
+    return WrongHolds(
+        tuple(
+            WrongHold(account, tuple(sorted(set(grounds[account]))), tuple(sorted(set(found))))
+            for account, found in spans.items()
+        )
+    )
+
+
+def _with_renewed(
+    release: OrderRecord, known: Mapping[bytes, OrderRecord]
+) -> Iterator[OrderRecord]:
+    """What a release ended, and whatever that had renewed, each once."""
+    waiting, seen = list(release.application.targets), set[bytes]()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name not in known:
+            continue
+        seen.add(name)
+        yield known[name]
+        if KINDS[known[name].application.kind].renews is not None:
+            waiting += known[name].application.targets
 
 
 RELEASES = frozenset(kind for kind in OrderKind if KINDS[kind].ends is not None)

@@ -15,11 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from central.actor import Actor, Role
+import sqlalchemy as sa
+
+from central.actor import UNIT_ROLES, Actor, Role
 from central.audit import REFUSED, TERMINAL, record
 from central.people import passwords
 from central.people.passwords import RefusedError, Vault
 from central.store import people as stored
+from central.store import unit_tables
 from central.store.people import Person, ProgramKey, Session, SignInLink
 from central.store.sql import SqlStore
 from contract.clock import Clock
@@ -87,6 +90,19 @@ def check_areas(areas: Iterable[str]) -> frozenset[str]:
     return found
 
 
+def _check_unit(connection: Any, unit: str, roles: frozenset[Role]) -> None:
+    """Raise PersonError for a unit that is none, or for somebody who is not a unit's alone."""
+    if not unit:
+        return
+    u = unit_tables.member_units.c.unit
+    if connection.execute(sa.select(u).where(u == unit)).one_or_none() is None:
+        raise PersonError(f"{unit[:40]!r} is no member unit")
+    if not roles or not roles <= UNIT_ROLES:
+        raise PersonError(
+            "whoever acts for a member unit has its roles alone: bank, carrier or regulator"
+        )
+
+
 class PeopleDesk:
     """Makes people, signs them in and out. Thread-safe: all state is in the store."""
 
@@ -114,6 +130,7 @@ class PeopleDesk:
         by: Actor | str = TERMINAL,
         shown: str = "",
         password: str | None = None,
+        unit: str = "",
     ) -> Person:
         """Make a person known; raises PersonError or WeakPasswordError."""
         if not _NAME.fullmatch(name):
@@ -126,13 +143,17 @@ class PeopleDesk:
             created_at=self._clock.wall(),
             created_by=by.name if isinstance(by, Actor) else by,
             password=None if password is None else self._hash(password, name),
+            unit=unit or None,
         )
         with self._writing() as tx:
+            _check_unit(tx._connection, unit, person.roles)
             try:
                 stored.add_person(tx._connection, person)
             except ValueError as error:
                 raise PersonError(str(error)) from error
-            detail = {"roles": sorted(person.roles), "areas": sorted(person.areas)}
+            detail = {
+                "roles": sorted(person.roles), "areas": sorted(person.areas), "unit": unit,
+            }  # fmt: skip
             record(tx, self._clock.wall(), by, "people.create", name, detail=detail)
         return person
 
@@ -149,6 +170,7 @@ class PeopleDesk:
         areas: Iterable[str],
         shown: str,
         is_disabled: bool,
+        unit: str = "",
     ) -> None:
         """Change what a person may; their open sessions end.
 
@@ -161,23 +183,41 @@ class PeopleDesk:
             raise PersonError("nobody takes away their own administrator's role")
         with self._writing() as tx:
             connection = tx._connection
+            _check_unit(connection, unit, chosen)
             stored.change_person(
                 connection,
                 name,
                 version=version,
+                unit=unit or None,
                 roles=chosen,
                 areas=covered,
                 shown=" ".join(shown.split())[:80] or name,
                 disabled_at=(person.disabled_at or now) if is_disabled else None,
             )
-            if chosen != person.roles or covered != person.areas or is_disabled:
+            before = person.roles, person.areas, person.unit or ""
+            if (chosen, covered, unit) != before or is_disabled:
                 stored.end_sessions(connection, name, now)
             detail = {
                 "roles": [sorted(person.roles), sorted(chosen)],
                 "areas": [sorted(person.areas), sorted(covered)],
+                "unit": [person.unit or "", unit],
                 "disabled": is_disabled,
             }
             record(tx, now, by, "people.change", name, detail=detail)
+
+    def bind(self, name: str, unit: str, *, by: Actor | str = TERMINAL) -> None:
+        """Let a person act for one member unit, or for none (empty); their open sessions end."""
+        person, now = self._known(name), self._clock.wall()
+        with self._writing() as tx:
+            connection = tx._connection
+            _check_unit(connection, unit, person.roles)
+            try:
+                stored.change_person(connection, name, version=person.version, unit=unit or None)
+            except stored.StaleVersionError:
+                raise PersonError("somebody else changed this person just now: try again") from None
+            stored.end_sessions(connection, name, now)
+            detail = {"unit": [person.unit or "", unit]}
+            record(tx, now, by, "people.unit", name, detail=detail)
 
     def _known(self, name: str) -> Person:
         person = self._store.person(name)

@@ -60,11 +60,13 @@ class Permission(StrEnum):
     """The second name on a refund."""
     """Approve what another person proposed."""
     NUMBERS_READ = "numbers.read"
+    """Numbers to block: a carrier's people see the blocks of their own unit alone."""
     NUMBERS_ANSWER = "numbers.answer"
     """A block was done, was wrong, or is answered."""
     UNITS_READ = "units.read"
+    """Member units, what they sent and its receipts: a unit's people see their own unit alone."""
     UNITS_FEED = "units.feed"
-    """Send what a member unit reports."""
+    """Send what a member unit reports: a unit's people for their own unit alone."""
     UNITS_EDIT = "units.edit"
     OUTREACH_READ = "outreach.read"
     OUTREACH_ACT = "outreach.act"
@@ -136,7 +138,7 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.REFUNDS_DECIDE: _roles(_REVIEWER, _COMMANDER),
         P.NUMBERS_READ: _CENTRE | {_AUDITOR, _CARRIER},
         P.NUMBERS_ANSWER: _CENTRE | {_CARRIER},
-        P.UNITS_READ: _CENTRE | {_AUDITOR},
+        P.UNITS_READ: _CENTRE | {_AUDITOR, _BANK, _CARRIER, _REGULATOR},
         P.UNITS_FEED: _CENTRE | {_BANK, _CARRIER, _REGULATOR},
         P.UNITS_EDIT: _roles(_COMMANDER, _ADMINISTRATOR),
         P.OUTREACH_READ: _CENTRE | {_AUDITOR},
@@ -159,6 +161,9 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = MappingProxyType(
         P.BREAK_GLASS: _CENTRE,
     }
 )
+
+OF_ONES_UNIT = frozenset({P.UNITS_READ, P.UNITS_FEED, P.NUMBERS_READ, P.NUMBERS_ANSWER})
+"""What a unit's people do for their own member unit alone (:mod:`central.units.bounds`)."""
 
 
 def may(actor: Actor, permission: Permission) -> bool:

@@ -10,8 +10,10 @@ from enum import StrEnum
 from typing import Any
 
 from central.actor import Actor
-from central.clock_work import clocks_of
+from central.clock_work import clocks_of, the_law
 from central.clocks import ClockState, Happening, Subject, midnight
+from central.orders.log import released_orders
+from central.orders.wrongly_held import WrongHolds, wrongly_held
 from central.store.sql import SqlStore
 from contract.words import AlertKind, Decision, DecisionReason
 
@@ -25,6 +27,7 @@ class Unit(StrEnum):
 
     COUNT = "count"
     FEN = "fen"
+    MINUTES = "minutes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class Counter:
         self.store = store
         self.area = area
         self._now = now
-        actor = Actor("", frozenset(), frozenset({area}))
+        actor = self._actor = Actor("", frozenset(), frozenset({area}))
+        self._wrong: dict[tuple[int, int], WrongHolds] = {}
         known = store.devices()
         mine = [d.device for d in known if actor.covers(d.area or own_area or "000000")]
         self.devices: list[str] | None = None if len(mine) == len(known) else mine
@@ -77,6 +81,14 @@ class Counter:
     def late_stops(self, first: int, end: int) -> int:
         """Count alarms whose stop took longer than the benchmark, or is still missing after it."""
         return self._breached(Subject.ENTRY_TO_STOP, first, end)
+
+    def wrong_holds(self, first: int, end: int) -> WrongHolds:
+        """Accounts of the division that were released as wrongly held."""
+        if (first, end) not in self._wrong:
+            released = released_orders(self.store, the_law(), first, end)
+            mine = (r for r in released if self._actor.covers(r.application.area))
+            self._wrong[first, end] = wrongly_held(mine, first, end)
+        return self._wrong[first, end]
 
     def _breached(self, kind: Subject, first: int, end: int) -> int:
         ids = self.store.cases_with_alarm(self.area, first, end)
@@ -134,6 +146,10 @@ INDICATORS: tuple[Indicator, ...] = (
     Indicator("freezes", Unit.COUNT, lambda c, a, b: c.happened(Happening.FREEZE_EXECUTED, a, b)),
     Indicator(
         "stops_released", Unit.COUNT, lambda c, a, b: c.happened(Happening.STOP_RELEASED, a, b)
+    ),
+    Indicator("wrong_holds", Unit.COUNT, lambda c, a, b: len(c.wrong_holds(a, b).holds)),
+    Indicator(
+        "wrongly_held", Unit.MINUTES, lambda c, a, b: round(c.wrong_holds(a, b).total_minutes)
     ),
     Indicator("refunds", Unit.COUNT, lambda c, a, b: c.store.count_refunds(c.area, a, b)[0]),
     Indicator("refunded", Unit.FEN, lambda c, a, b: c.store.count_refunds(c.area, a, b)[1]),

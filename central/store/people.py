@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from central.actor import Actor, Role
+from central.store import unit_tables
 from central.store.tables import Json, _may, _need, _table
 
 people = _table(
@@ -27,6 +28,7 @@ people = _table(
     _need("failures", sa.BigInteger),
     _need("locked_until", sa.BigInteger),
     _need("version", sa.BigInteger),
+    _may("unit", sa.Text, sa.ForeignKey(unit_tables.member_units.c.unit)),
 )
 
 
@@ -91,11 +93,13 @@ class Person:
     failures: int = 0
     locked_until: int = 0
     version: int = 1
+    unit: str | None = None
+    """The member unit for which the person acts."""
 
     @property
     def actor(self) -> Actor:
         """The person as one who acts."""
-        return Actor(self.name, self.roles, self.areas)
+        return Actor(self.name, self.roles, self.areas, self.unit or "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

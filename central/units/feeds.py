@@ -23,10 +23,12 @@ from central.alert_work import UnknownError, sql_of
 from central.audit import record
 from central.clocks import micros
 from central.numbers.dedupe import normalise
+from central.people.permissions import Permission
 from central.store import unit_tables as t
 from central.store.interface import Event
 from central.store.sql import SqlStore
 from central.store.write import SqlTransaction
+from central.units.bounds import Bounds
 from central.units.leads import open_lead_case
 from contract.clock import Clock
 from contract.words import FeedKind
@@ -128,8 +130,8 @@ class FeedDesk:
                 connection.execute(t.member_units.insert(), {"unit": unit, **values})
             record(tx, now, actor, "unit.add", unit)
 
-    def units(self) -> list[Unit]:
-        """Units, those that are silent first."""
+    def units(self, own: str | None = None) -> list[Unit]:
+        """Units, those that are silent first; with ``own`` that one alone."""
         now = int(self._clock.wall())
         last = (
             sa.select(t.feeds.c.unit, sa.func.max(t.feeds.c.received_at).label("last_at"))
@@ -138,6 +140,8 @@ class FeedDesk:
         )
         u = t.member_units
         query = sa.select(u, last.c.last_at).outerjoin(last, last.c.unit == u.c.unit)
+        if own is not None:
+            query = query.where(u.c.unit == own)
         with self._store.reading() as connection:
             rows = connection.execute(query.order_by(u.c.unit)).all()
         found = [
@@ -151,14 +155,16 @@ class FeedDesk:
         ]  # fmt: skip
         return sorted(found, key=lambda one: (not one.is_silent, one.unit))
 
-    def receipts(self, limit: int) -> list[Receipt]:
-        """Newest receipts."""
+    def receipts(self, limit: int, own: str | None = None) -> list[Receipt]:
+        """Newest receipts; with ``own`` of that unit alone."""
         query = sa.select(t.feeds).order_by(t.feeds.c.id.desc()).limit(limit)
+        if own is not None:
+            query = query.where(t.feeds.c.unit == own)
         with self._store.reading() as connection:
             return [Receipt(**row._mapping) for row in connection.execute(query)]
 
-    def indicators(self, limit: int) -> list[Mapping[str, Any]]:
-        """Figures as units sent them, newest period first."""
+    def indicators(self, limit: int, own: str | None = None) -> list[Mapping[str, Any]]:
+        """Figures as units sent them, newest period first; with ``own`` of that unit alone."""
         i = t.indicators
         query = (
             sa.select(i, t.feeds.c.received_at)
@@ -166,13 +172,19 @@ class FeedDesk:
             .order_by(i.c.period.desc(), i.c.unit, i.c.name)
             .limit(limit)
         )
+        if own is not None:
+            query = query.where(i.c.unit == own)
         with self._store.reading() as connection:
             return [dict(row._mapping) for row in connection.execute(query)]
 
     # -- feeds -------------------------------------------------------------------------------------
 
     def take(self, actor: Actor, unit: str, kind: FeedKind, name: str, text: str) -> Receipt:
-        """Take a CSV of a unit; the rest is taken where a row is refused. Raises UnknownError."""
+        """Take a CSV of a unit; the rest is taken where a row is refused.
+
+        Raises UnknownError, and OtherUnitError where somebody acts for another unit or for none.
+        """
+        Bounds(self._store, self._clock).unit(actor, Permission.UNITS_FEED, unit)
         with self._store.transaction() as tx:
             work = FeedWork(sql_of(tx), int(self._clock.wall()), self._open_lead)
             receipt = work.take(actor, unit, kind, name, text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +13,39 @@ from central.alert_states import RuleError
 from central.alert_work import StaleError, UnknownError, check_note, sql_of
 from central.audit import record
 from central.numbers import HOTLINES, Evaluation, Pushed, PushState, evaluate, push_state, review
+from central.numbers.dedupe import NumberError, normalise
+from central.people.permissions import Permission
 from central.store import tables as core
 from central.store import unit_tables as t
+from central.store.alert_tables import allowances
 from central.store.sql import SqlStore
+from central.units.bounds import OTHER, Bounds
 from contract.clock import Clock, UnixMicros
 
 LATE_AFTER_US = 24 * 3_600_000_000
 """A block that takes longer than a day was late."""
+_AT_ONCE = 500
+_SPOOFED = "SPOOFED_SENDER"
+"""Rule of the stations: a message bore a public number as its sender."""
 ANSWER_WITHIN_US = 3 * 24 * 3_600_000_000
 """A carrier answers what was pushed back within three days."""
+
+
+def _text(column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """A JSON column as the text that it is: compared as JSON, a pattern would be quoted itself."""
+    return sa.type_coerce(column, sa.Text)
+
+
+def _spellings(values: Iterable[Any]) -> set[str]:
+    """Numbers as they were written and as feeds' numbers are kept: +86 95533 is 95533."""
+    found: set[str] = set()
+    for value in values:
+        found.add(str(value))
+        try:
+            found.add(normalise(str(value)))
+        except NumberError:
+            continue  # a sender in letters blocks no number
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,22 +62,37 @@ class NumberDesk:
     def __init__(self, store: SqlStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
+        self.bounds = Bounds(store, clock)
 
     # -- review ------------------------------------------------------------------------------------
 
     def protected(self) -> frozenset[str]:
-        """Hotlines, protected numbers of the allow-lists, and senders that were heard spoofed."""
+        """Hotlines, protected numbers of the allow-lists, and senders that were heard spoofed.
+
+        All of them, however many, each in the spelling in which numbers are kept.
+        """
         found = set(HOTLINES)
-        for row in self._store.all_allowances(limit=5000):
-            if row.kind.value == "PROTECTED_NUMBER" and row.removed_at is None:
-                found |= {str(value) for value in row.match.values()}
-        query = sa.select(core.alerts.c.subject).where(
-            core.alerts.c.subject.like('%"sms_from"%')  # the sender a fake cell pretended
-            | core.alerts.c.subject.like('%"sender"%')
+        a, d, kept = core.alerts.c, core.detections.c, allowances.c
+        protected = sa.select(kept.match).where(
+            kept.kind == "PROTECTED_NUMBER", kept.removed_at.is_(None)
+        )
+        subjects = sa.select(a.subject).where(
+            _text(a.subject).like('%"sms_from"%')  # the sender a fake cell pretended
+            | _text(a.subject).like('%"sender"%')
+        )
+        bodies = (
+            sa.select(d.body)
+            .join(core.alerts, a.id == d.alert_id)
+            .where(_text(a.summary).like(f'%"{_SPOOFED}"%'))
         )
         with self._store.reading() as connection:
-            for subject in connection.execute(query.limit(5000)).scalars():
-                found |= {str(subject[k]) for k in ("sms_from", "sender") if k in subject}
+            for match in connection.execute(protected).scalars():
+                found |= _spellings(match.values())
+            for subject in connection.execute(subjects).scalars():
+                found |= _spellings(subject[k] for k in ("sms_from", "sender") if k in subject)
+            for body in connection.execute(bodies).scalars():
+                said = (r["values"].get("sender") for r in body["reasons"] if r["rule"] == _SPOOFED)
+                found |= _spellings(said)
         return frozenset(found)
 
     def part(self) -> int:
@@ -62,10 +101,13 @@ class NumberDesk:
         guarded = self.protected()
         with self._store.transaction() as tx:
             connection = sql_of(tx)._connection
-            waiting = connection.execute(
-                sa.select(n.c.number).where(n.c.state == "candidate", n.c.number.in_(guarded))
-            ).scalars()
-            rejected = review(list(waiting), protected=guarded).rejected
+            waiting: list[str] = []
+            asked = sorted(guarded)
+            for at in range(0, len(asked), _AT_ONCE):
+                is_here = n.c.number.in_(asked[at : at + _AT_ONCE])
+                query = sa.select(n.c.number).where(n.c.state == "candidate", is_here)
+                waiting += connection.execute(query).scalars()
+            rejected = review(waiting, protected=guarded).rejected
             for row in rejected:
                 connection.execute(
                     n.update()
@@ -157,10 +199,12 @@ class NumberDesk:
 
     # -- evaluate, optimise ------------------------------------------------------------------------
 
-    def evaluation(self) -> dict[str, Evaluation]:
-        """Missed, wrong and late: of all, by carrier, by rule."""
+    def evaluation(self, carriers: Collection[str] | None = None) -> dict[str, Evaluation]:
+        """Missed, wrong and late: of all, by carrier, by rule; of ``carriers`` where given."""
         p, n = t.number_pushes, t.numbers
         query = sa.select(p, n.c.seen_at).join(n, n.c.number == p.c.number)
+        if carriers is not None:
+            query = query.where(p.c.carrier.in_(carriers))
         with self._store.reading() as connection:
             rows = connection.execute(query).all()
         pushed = [
@@ -175,8 +219,15 @@ class NumberDesk:
         return evaluate(pushed, seen, LATE_AFTER_US)
 
     def note(self, actor: Actor, number: str, what: str, answer: str = "") -> None:
-        """Write down that a block was done, was wrong, goes back, or was answered."""
+        """Write down that a block was done, was wrong, goes back, or was answered.
+
+        A carrier's liaison does so for that carrier alone, and sends nothing back to it:
+        OtherUnitError, whether or not another carrier has that number.
+        """
         now, p = int(self._clock.wall()), t.number_pushes
+        own = self.bounds.carriers(actor, Permission.NUMBERS_ANSWER)
+        if own is not None:
+            self._check_own(actor, number, what, own)
         values: dict[str, dict[str, Any]] = {
             "done": {"done_at": now},
             "wrong": {"wrong_by": actor.name},
@@ -196,6 +247,15 @@ class NumberDesk:
                 raise UnknownError("no such block, or it was not pushed back")
             record(tx, now, actor, f"numbers.{what}", number[-4:])
 
+    def _check_own(self, actor: Actor, number: str, what: str, own: frozenset[str]) -> None:
+        p = t.number_pushes.c
+        query = sa.select(p.number).where(p.number == number, p.carrier.in_(own))
+        with self._store.reading() as connection:
+            is_own = connection.execute(query).one_or_none() is not None
+        if not is_own or what == "back":
+            why = OTHER if not is_own else "the centre pushes back, its carrier answers"
+            self.bounds.refuse(actor, Permission.NUMBERS_ANSWER, number[-4:], why)
+
     def push_back_missed(self, actor: Actor) -> int:
         """Send back to its carrier every block that did not hold and is not there yet."""
         missed = set(self.evaluation().get("all", Evaluation(0, (), 0, 0)).missed)
@@ -208,20 +268,38 @@ class NumberDesk:
             self.note(actor, number, "back")
         return len(missed - back)
 
-    def pushes(self, limit: int) -> list[Mapping[str, Any]]:
-        """Blocks with how their answers stand, those that are overdue first."""
+    def pushes(
+        self, limit: int, carriers: Collection[str] | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Blocks with how their answers stand, of ``carriers``: those to be taken back first.
+
+        ``is_protected``: the number came to be protected after it was pushed, and nobody has said
+        yet that its block is wrong. Then come those that are overdue.
+        """
         now, p, n = int(self._clock.wall()), t.number_pushes, t.numbers
         query = sa.select(p, n.c.seen_at).join(n, n.c.number == p.c.number)
+        if carriers is not None:
+            query = query.where(p.c.carrier.in_(carriers))
         ordered = query.order_by(p.c.back_at.is_(None), p.c.back_at, p.c.number).limit(limit)
+        guarded, found = sorted(self.protected()), dict[str, dict[str, Any]]()
         with self._store.reading() as connection:
-            rows = [dict(row._mapping) for row in connection.execute(ordered)]
-        for row in rows:
-            back = row["back_at"]
+            for at in range(0, len(guarded), _AT_ONCE):
+                is_guarded = p.c.number.in_(guarded[at : at + _AT_ONCE])
+                for row in connection.execute(query.where(is_guarded, p.c.wrong_by.is_(None))):
+                    found[row.number] = {**row._mapping, "is_protected": True}
+            for row in connection.execute(ordered):
+                found.setdefault(row.number, {**row._mapping, "is_protected": False})
+        for one in found.values():
+            back = one["back_at"]
             state = None if back is None else push_state(
-                UnixMicros(back), row["answered_at"], UnixMicros(now), ANSWER_WITHIN_US
+                UnixMicros(back), one["answered_at"], UnixMicros(now), ANSWER_WITHIN_US
             )  # fmt: skip
-            row["state"] = "" if state is None else state.value
-        return sorted(rows, key=lambda row: row["state"] != PushState.OVERDUE.value)
+            one["state"] = "" if state is None else state.value
+        first: list[Mapping[str, Any]] = list(found.values())
+        first.sort(
+            key=lambda one: (not one["is_protected"], one["state"] != PushState.OVERDUE.value)
+        )
+        return first[:limit]
 
     # -- our own rules -----------------------------------------------------------------------------
 

@@ -15,12 +15,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from central.actor import Actor
+from central.actor import Actor, Role
 from central.alert_states import RuleError
 from central.alert_work import NotCoveredError, UnknownError, check_note, sql_of
 from central.audit import record
 from central.config import CentralSettings
-from central.dissuasion import Next, Outcome, Risk, Step, Tried, check_message, next_step
+from central.dissuasion import (
+    MAX_REFUSALS,
+    Next,
+    Outcome,
+    Risk,
+    Step,
+    Tried,
+    check_message,
+    next_step,
+)
 from central.numbers.dedupe import NumberError, normalise
 from central.orders.platform import Sealed
 from central.orders.sealed import Vault
@@ -98,7 +107,10 @@ class OutreachDesk:
     def note_step(
         self, actor: Actor, dissuasion: int, step: Step, outcome: Outcome, text: str
     ) -> Next:
-        """Write down what came of a step; raises RuleError for one that was not due."""
+        """Write down what came of a step; raises RuleError for one that was not due.
+
+        After the third refusal of a person a commander alone goes on.
+        """
         now = int(self._clock.wall())
         with self._store.transaction() as tx:
             connection = sql_of(tx)._connection
@@ -113,6 +125,8 @@ class OutreachDesk:
                 due = next_step(Risk(row.risk), tried, former)
                 if due.step is not step:
                     raise ValueError(f"{step.value} is not the step that is due")
+                if due.is_escalated and not actor.has(Role.COMMANDER):
+                    raise ValueError(f"refused {MAX_REFUSALS} times: a commander decides")
                 if step is Step.SMS:
                     check_message(text)
                 after = next_step(Risk(row.risk), [*tried, Tried(step, outcome)], former)
@@ -125,6 +139,8 @@ class OutreachDesk:
             connection.execute(t.dissuasion_steps.insert(), values)
             detail = {"step": step.value, "outcome": outcome.value}
             record(tx, now, actor, "dissuasion.step", str(row.id), detail=detail)
+            if after.is_escalated and not due.is_escalated:
+                record(tx, now, actor, "dissuasion.escalated", str(row.id))
         return after
 
     def open_number(self, actor: Actor, dissuasion: int) -> str:

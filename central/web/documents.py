@@ -6,10 +6,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from central.actor import Role
+from central.actor import UNIT_ROLES, Role
 from central.config import CentralSettings
 from central.hub import Hub
-from central.people.permissions import PERMISSIONS, Permission
+from central.people.permissions import OF_ONES_UNIT, PERMISSIONS, Permission
 from central.store import open_sqlite
 from central.web.access import Rule, rules
 from central.web.app import create_app
@@ -33,8 +33,13 @@ def tables() -> str:
     head = "| permission | " + " | ".join(role.value for role in Role) + " |"
     lines = [head, "|---" * (len(Role) + 1) + "|"]
     for permission in Permission:
-        held = ["x" if role in PERMISSIONS[permission] else "" for role in Role]
+        own = UNIT_ROLES if permission in OF_ONES_UNIT else frozenset()
+        held = [
+            ("unit" if role in own else "x") if role in PERMISSIONS[permission] else ""
+            for role in Role
+        ]
         lines.append(f"| `{permission.value}` | " + " | ".join(held) + " |")
+    lines += ["", "`unit`: for the one member unit to which the person is bound, else for none."]
     lines += ["", "| route | permission |", "|---|---|"]
     for rule in all_rules():
         name = "anybody" if rule.permission is None else f"`{rule.permission.value}`"

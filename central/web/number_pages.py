@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Path, Request
@@ -10,7 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from central.actor import Actor
 from central.numbers import Evaluation
 from central.people.permissions import Permission
-from central.units import NumberDesk
+from central.units import FeedDesk, NumberDesk
 from central.web.access import needs
 from central.web.present import Presenter
 from central.web.site import SiteOf
@@ -30,20 +31,28 @@ NUMBER_STATES = ("candidate", "rejected", "pushed")
 
 @router.get("/numbers")
 def numbers(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
-    """Candidates with their sources, blocks with their answers, rates with their integers."""
+    """Candidates with their sources, blocks with their answers, rates with their integers.
+
+    A carrier's own people see the blocks of their carrier; what waits for review, what was
+    rejected and our own rules are the centre's.
+    """
     desk, presenter = NumberDesk(site.store, site.clock), site.presenter(request)
+    own = desk.bounds.carriers(actor, Permission.NUMBERS_READ)
+    if own is not None:
+        return site.page(request, "numbers.html", is_whole=False, **_blocks(presenter, desk, own))
     counts = desk.counts()
     return site.page(
         request,
         "numbers.html",
+        is_whole=True,
         counts=[(state, counts.get(state, 0)) for state in NUMBER_STATES],
         candidates=desk.candidates(SHOWN),
         rejected=[
             (row["number"], presenter.words.word("number_why", row["reason"]))
             for row in desk.rejected(SHOWN)
         ],
-        pushes=[_push(presenter, row) for row in desk.pushes(SHOWN)],
-        groups=[_group(presenter, *pair) for pair in sorted(desk.evaluation().items())],
+        **_blocks(presenter, desk, None),
+        carriers=[u for u in FeedDesk(site.store, site.clock).units() if u.kind == "operator"],
         rules=[
             (presenter.words.word("alert", kind), good, bad, f"{good}/{good + bad}")
             for kind, good, bad in desk.rule_precision()
@@ -102,6 +111,15 @@ def decide_rule(
     desk = NumberDesk(site.store, site.clock)
     desk.decide_rule(actor, change, is_approved=answer == "approve")
     return RedirectResponse("/numbers", 303)
+
+
+def _blocks(
+    presenter: Presenter, desk: NumberDesk, carriers: Collection[str] | None
+) -> dict[str, Any]:
+    return {
+        "pushes": [_push(presenter, row) for row in desk.pushes(SHOWN, carriers)],
+        "groups": [_group(presenter, *pair) for pair in sorted(desk.evaluation(carriers).items())],
+    }
 
 
 def _group(presenter: Presenter, name: str, one: Evaluation) -> dict[str, Any]:

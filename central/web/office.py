@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, HTTPException, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from central.actor import Actor, Role
+from central.actor import UNIT_ROLES, Actor, Role
 from central.people.desk import PersonError
 from central.people.passwords import RefusedError
 from central.people.permissions import PERMISSIONS, Permission
 from central.store.people import Person, StaleVersionError
+from central.units import FeedDesk, Unit
 from central.views import time_or_none
 from central.web.access import needs
 from central.web.present import Presenter
@@ -41,6 +42,8 @@ def _row(presenter: Presenter, person: Person) -> dict[str, Any]:
         "shown": person.shown,
         "roles_text": ", ".join(words.word("role", role) for role in sorted(person.roles)),
         "areas_text": presenter.areas(person.areas),
+        "unit_text": person.unit or "",
+        "lacks_unit": not person.unit and bool(person.roles) and person.roles <= UNIT_ROLES,
         "has_second_factor": person.second_factor is not None,
         "is_disabled": person.disabled_at is not None,
         "created_text": presenter.time(time_or_none(person.created_at)),
@@ -65,7 +68,8 @@ def _people(
         people=[_row(presenter, person) for person in site.store.people()],
         roles=list(Role),
         problem=problem,
-        entered={"name": "", "shown": "", "areas": "", "roles": [], **entered},
+        entered={"name": "", "shown": "", "areas": "", "roles": [], "unit": "", **entered},
+        units=_units(site),
     )
 
 
@@ -78,12 +82,14 @@ def create(
     shown: Shown = "",
     areas: Areas = "",
     roles: Roles = [],  # noqa: B006 - FastAPI copies it
+    unit: Name = "",
 ) -> Response:
     """Make a person; they sign in first by the link that is shown once."""
     try:
-        site.people.create(name, roles, areas.replace(",", " ").split(), by=actor, shown=shown)
+        covered = areas.replace(",", " ").split()
+        site.people.create(name, roles, covered, by=actor, shown=shown, unit=unit)
     except PersonError as error:
-        entered = {"name": name, "shown": shown, "areas": areas, "roles": roles}
+        entered = {"name": name, "shown": shown, "areas": areas, "roles": roles, "unit": unit}
         return _people(request, site, str(error), 422, **entered)
     return _person_with_link(request, site, actor, name)
 
@@ -110,7 +116,12 @@ def _person(
         roles=list(Role),
         link=link,
         problem=problem,
+        units=_units(site),
     )
+
+
+def _units(site: Site) -> list[Unit]:
+    return sorted(FeedDesk(site.store, site.clock).units(), key=lambda one: one.unit)
 
 
 @router.get("/people/{name}")
@@ -130,8 +141,9 @@ def change(
     areas: Areas = "",
     roles: Roles = [],  # noqa: B006 - FastAPI copies it
     is_disabled: Annotated[bool, Form()] = False,
+    unit: Name = "",
 ) -> Response:
-    """Change roles, areas and whether they may sign in; refused if somebody was faster."""
+    """Change roles, areas, unit and whether they may sign in; refused if somebody was faster."""
     try:
         site.people.change(
             name,
@@ -141,6 +153,7 @@ def change(
             areas=areas.replace(",", " ").split(),
             shown=shown,
             is_disabled=is_disabled,
+            unit=unit,
         )
     except StaleVersionError:
         words = site.words(request)

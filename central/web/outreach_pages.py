@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from central.actor import Actor
+from central.actor import Actor, Role
 from central.alert_states import RuleError
 from central.dissuasion import Outcome, Risk, Step
-from central.people.permissions import Permission
+from central.people.permissions import Permission, may
 from central.units.outreach import Dissuasion
 from central.web.access import needs
 from central.web.present import Presenter
@@ -90,7 +90,7 @@ def _page(
     return site.page(
         request,
         "outreach.html",
-        people=[_person(presenter, one) for one in site.outreach.dissuasions(actor, SHOWN)],
+        people=[_person(presenter, actor, one) for one in site.outreach.dissuasions(actor, SHOWN)],
         opened=opened or {},
         risks=[risk.value for risk in Risk],
         outcomes=[outcome.value for outcome in Outcome],
@@ -108,7 +108,7 @@ def _page(
     )
 
 
-def _person(presenter: Presenter, one: Dissuasion) -> dict[str, Any]:
+def _person(presenter: Presenter, actor: Actor, one: Dissuasion) -> dict[str, Any]:
     words = presenter.words
     return {
         "id": one.id,
@@ -127,4 +127,6 @@ def _person(presenter: Presenter, one: Dissuasion) -> dict[str, Any]:
         "due": None if one.next.step is None else one.next.step.value,
         "is_done": one.next.is_done,
         "is_escalated": one.next.is_escalated,
+        "may_go_on": may(actor, Permission.OUTREACH_ACT)
+        and (not one.next.is_escalated or actor.has(Role.COMMANDER)),
     }  # fmt: skip

@@ -13,6 +13,7 @@ from central.alert_work import NotCoveredError, StaleError, UnknownError
 from central.allow import AllowanceError
 from central.orders.kinds import OrderRefusedError
 from central.orders.officers import OfficerError
+from central.units.bounds import OtherUnitError
 from central.web.site import site_of
 
 STATUS: dict[type[Exception], tuple[int, str]] = {
@@ -22,6 +23,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     OrderRefusedError: (422, "rule"),
     OfficerError: (422, "rule"),
     NotCoveredError: (403, "area"),
+    OtherUnitError: (403, "unit"),
     UnknownError: (404, "unknown"),
 }
 """Status and headline of each kind; the headline is a word of the catalogue (``told``)."""

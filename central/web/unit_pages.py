@@ -11,6 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from central.actor import Actor
 from central.people.permissions import Permission
 from central.units import FeedDesk, Receipt
+from central.units.bounds import Bounds
 from central.units.feeds import COLUMNS, UnitKind
 from central.web.access import needs
 from central.web.list_pages import decoded
@@ -36,9 +37,13 @@ def desk_of(site: Site) -> FeedDesk:
 
 @router.get("/units")
 def units(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
-    """Units, the silent ones first; receipts; figures with their source."""
+    """Units, the silent ones first; receipts; figures with their source.
+
+    A unit's own people see their unit alone.
+    """
+    own = Bounds(site.store, site.clock).unit(actor, Permission.UNITS_READ)
     desk, presenter = desk_of(site), site.presenter(request)
-    found = desk.units()
+    found = desk.units(own)
     is_chinese = presenter.words.language.value.startswith("zh")
     names = {one.unit: one.zh if is_chinese else one.en for one in found}
     return site.page(
@@ -62,7 +67,7 @@ def units(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
                 "name": names.get(r.unit, r.unit),
                 "at": presenter.moment(r.received_at),
             }
-            for r in desk.receipts(SHOWN_RECEIPTS)
+            for r in desk.receipts(SHOWN_RECEIPTS, own)
         ],
         figures=[
             {
@@ -70,7 +75,7 @@ def units(request: Request, site: SiteOf, actor: Reader) -> HTMLResponse:
                 "source": names.get(row["unit"], row["unit"]),
                 "at": presenter.moment(row["received_at"]),
             }
-            for row in desk.indicators(SHOWN_FIGURES)
+            for row in desk.indicators(SHOWN_FIGURES, own)
         ],
         kinds=KINDS,
         feeds=[(kind.value, ",".join(COLUMNS[kind])) for kind in FeedKind],

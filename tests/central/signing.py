@@ -35,11 +35,12 @@ def sign_in(
     areas: Iterable[str] = COUNTRY,
     *,
     is_strong: bool = True,
+    unit: str = "",
 ) -> tuple[str, Visitor]:
     """Make a person with these roles (or take the known one); returns the session's cookie."""
     site = site_of_app(app)
     if site.store.person(name) is None:
-        site.people.create(name, roles, areas)
+        site.people.create(name, roles, areas, unit=unit)
     now, cookie = site.clock.wall(), secrets.token_urlsafe(16)
     session = Session(
         hashed=hash_token(cookie),

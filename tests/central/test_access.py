@@ -11,9 +11,11 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from central.actor import Actor, Role
+from central.actor import UNIT_ROLES, Actor, Role
 from central.hub import Hub
-from central.people.permissions import PERMISSIONS, Permission, may
+from central.people.permissions import OF_ONES_UNIT, PERMISSIONS, Permission, may
+from central.units import FeedDesk
+from central.units.feeds import UnitKind
 from central.web import create_app
 from central.web.access import Rule, UndeclaredRouteError, needs, public, rules
 from central.web.documents import renewed
@@ -33,9 +35,19 @@ def stranger(app: FastAPI) -> Iterator[httpx.Client]:
         yield made
 
 
+UNIT = "mobile"
+
+
 def address_of(rule: Rule) -> str:
-    """A path of the rule: whatever it names does not exist."""
-    return re.sub(r"\{[^}]*\}", "1", rule.path)
+    """A path of the rule: whatever it names does not exist, but for the member unit."""
+    return re.sub(r"\{[^}]*\}", "1", rule.path.replace("{unit}", UNIT))
+
+
+def unit_for(app: FastAPI, role: Role) -> str:
+    """The member unit of a unit's people; none for the centre's."""
+    desk = FeedDesk(app.state.site.store, app.state.site.clock)
+    desk.add_unit(Actor("root", frozenset()), UNIT, "移动", "Mobile", UnitKind.OPERATOR, 24)
+    return UNIT if role in UNIT_ROLES else ""
 
 
 def test_a_route_that_names_no_permission_is_not_served() -> None:
@@ -78,16 +90,36 @@ def test_an_administrator_sees_no_case_data(permission: Permission) -> None:
 
 @pytest.mark.parametrize("role", Role)
 def test_every_route_lets_in_exactly_the_roles_of_its_row(app: FastAPI, role: Role) -> None:
-    wrong = []
+    wrong, unit = [], unit_for(app, role)
     for rule in rules(app):
         if rule.permission is None or rule.path in {"/events", "/sign-out"}:
             continue  # a stream has no end; signing out ends the session that asks
-        with client_as(app, role.value.replace("_", "-"), [role]) as client:
+        with client_as(app, role.value.replace("_", "-"), [role], unit=unit) as client:
             status = client.request(rule.method, address_of(rule)).status_code
         is_in = status != 403
         if is_in != (role in rule.roles):
             wrong.append((rule.method, rule.path, status))
     assert not wrong
+
+
+@pytest.mark.parametrize("role", sorted(UNIT_ROLES))
+def test_a_units_role_without_a_unit_reaches_nothing_of_any(app: FastAPI, role: Role) -> None:
+    unit_for(app, role)
+    forms = {
+        "/units/feed": {"unit": UNIT, "kind": "numbers", "rows": "number\n13800138000\n"},
+        "/numbers/note": {"number": "13800138000", "what": "done"},
+    }
+    asked = [rule for rule in rules(app) if rule.permission in OF_ONES_UNIT]
+    assert {rule.path for rule in asked} == {
+        *("/units", "/numbers", "/api/feeds/{unit}/{kind}"),
+        *forms,
+    }
+    with client_as(app, role.value, [role]) as client:
+        for rule in asked:
+            address = address_of(rule).removesuffix("/1") + ("/numbers" * ("{kind}" in rule.path))
+            sent = {"data": forms[rule.path]} if rule.path in forms else {"content": b"number\n"}
+            answer = client.request(rule.method, address, **sent)
+            assert answer.status_code == 403, rule
 
 
 def test_a_stranger_comes_no_further_than_the_sign_in(app: FastAPI, stranger: httpx.Client) -> None:

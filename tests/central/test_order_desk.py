@@ -38,7 +38,7 @@ from central.orders.platform import (
 )
 from central.orders.sealed import SealedError, Vault, masked
 from central.orders.tree import Node, account_tree, branches, held_fen
-from central.orders.wrongly_held import Ground, wrongly_held
+from central.orders.wrongly_held import Ground, together_us, wrongly_held
 from contract.accounts import card_ref
 from contract.clock import MonoMicros, UnixMicros, VirtualClock
 from contract.cosign import FindOrderKey, OrderKey, Signature, open_order, sign_content
@@ -293,6 +293,44 @@ def test_a_release_ends_the_stop_at_once_and_wrong_minutes_are_counted(office: O
     refused(office, Reason.NOTHING_TO_END, OrderKind.RELEASE_STOP)
 
 
+def test_a_renewed_hold_is_wrong_from_its_first_order_on_and_no_minute_counts_twice(
+    office: Office,
+) -> None:
+    office.order()
+    office.clock.advance(47 * HOUR_US)
+    office.order(OrderKind.EXTEND_STOP)
+    office.order(OrderKind.FREEZE)  # both hold the account from here on
+    office.clock.advance(13 * HOUR_US)  # the first order's own 48 hours are over
+    office.order(OrderKind.RELEASE_STOP, ground=Ground.WRONG_ACCOUNT.value)
+    office.order(OrderKind.RELEASE_FREEZE, ground=Ground.APPEAL_GRANTED.value)
+    found = wrongly_held(office.desk.book, NOW, NOW + 100 * HOUR_US)
+    [hold] = found.holds
+    assert found.total_minutes == 60 * 60
+    assert hold.grounds == (Ground.APPEAL_GRANTED, Ground.WRONG_ACCOUNT)
+    assert wrongly_held(office.desk.book, NOW, NOW + 50 * HOUR_US).holds == ()
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 99)).map(sorted).map(tuple)))
+def test_spans_together_are_as_long_as_what_they_cover(spans: list[tuple[int, int]]) -> None:
+    covered = {moment for start, end in spans for moment in range(start, end)}
+    assert together_us(spans) == len(covered)
+
+
+@pytest.mark.parametrize("kind", [OrderKind.LIST_UPDATE, OrderKind.NUMBER_REPORT])
+def test_a_report_of_numbers_or_lists_takes_two_and_holds_nothing(
+    office: Office, kind: OrderKind
+) -> None:
+    name = office.draft(kind, account=None).application.order_id
+    assert office.sign(name, "li").state is OrderState.DRAFTED
+    record = office.sign(name, "wang")
+    assert record.state is OrderState.FED_BACK
+    assert record.signers == ("li", "wang")
+    assert office.published == []
+    assert not record.is_live(NOW)
+    assert office.desk.book.open() == []
+    refused(office, Reason.DUPLICATE, kind, application_id=record.application.application_id)
+
+
 def test_a_limited_freeze_leaves_the_rest_usable_and_is_renewed_before_its_end(
     office: Office,
 ) -> None:
@@ -471,11 +509,11 @@ class AnySequence(RuleBasedStateMachine):
         self.atm.take(channel, delivered(raw, wall=self.office.clock.wall()))
         self.atm.step()
 
-    @rule(kind=st.sampled_from(list(OrderKind)[:6]), number=st.sampled_from(NUMBERS),
+    @rule(kind=st.sampled_from(OrderKind), number=st.sampled_from(NUMBERS),
           is_right=st.booleans())  # fmt: skip
     def draft(self, kind: OrderKind, number: str, is_right: bool) -> None:
         try:
-            self.office.draft(kind, number, "张三" if is_right else "李四")
+            self.office.draft(kind, number, "张三" if is_right else "李四", **self.end_of(kind))
         except OrderRefusedError:
             return
 
@@ -489,13 +527,19 @@ class AnySequence(RuleBasedStateMachine):
         except OrderRefusedError:
             return
 
-    @rule(kind=st.sampled_from(list(OrderKind)[:6]), number=st.sampled_from(NUMBERS))
+    @rule(kind=st.sampled_from(OrderKind), number=st.sampled_from(NUMBERS))
     def order_at_once(self, kind: OrderKind, number: str) -> None:
         self.order(kind, number)
 
+    def end_of(self, kind: OrderKind) -> dict[str, Any]:
+        """What no law ends bears its own end."""
+        if KINDS[kind].begins is None or KINDS[kind].term is not None:
+            return {}
+        return {"until": UnixMicros(self.office.clock.wall() + HOUR_US)}
+
     def order(self, kind: OrderKind, number: str) -> None:
         try:
-            self.office.order(kind, number=number)
+            self.office.order(kind, number=number, **self.end_of(kind))
         except OrderRefusedError:
             return
 
@@ -531,15 +575,21 @@ class AnySequence(RuleBasedStateMachine):
         now = self.office.clock.wall()
         for number in NUMBERS:
             ref = card_ref(number, KEY)
-            live = [
-                record
-                for hold in (Hold.STOP, Hold.FREEZE)
-                for record in self.office.desk.book.live(ref.hmac, now, hold)
-            ]
-            held = self.office.bank.holds(number)
-            assert bool(held) == bool(live)
+            book = self.office.desk.book
+            live = {
+                hold
+                for hold in (Hold.STOP, Hold.FREEZE, Hold.WATCH)
+                if book.live(ref.hmac, now, hold)
+            }
+            assert {held.hold for held in self.office.bank.holds(number)} == live
             if self.atm.hold_on(ref) is not None:
-                assert live
+                assert live & {Hold.STOP, Hold.FREEZE}
+        for record in self.office.desk.book:
+            if record.is_live(now):
+                assert record.at(Trigger.EXECUTE) is not None
+                assert len(set(record.signers)) == 2
+                assert record.application.until is not None  # nothing holds for ever
+                assert now < record.application.until
 
     @invariant()
     def nothing_takes_effect_with_fewer_than_two_valid_signatures(self) -> None:

@@ -16,14 +16,22 @@ from central.audit import AuditLog
 from central.orders.book import Application, Book
 from central.orders.desk import OrderDesk
 from central.orders.kinds import OrderKind, OrderRefusedError, OrderState
-from central.orders.log import SqlOrderLog, application_json, read_application
+from central.orders.log import (
+    SqlOrderLog,
+    application_json,
+    read_application,
+    released_orders,
+)
+from central.orders.wrongly_held import wrongly_held
+from central.reports import INDICATORS, Counter
 from central.store.interface import StoreUnavailableError
 from central.store.migrations import migrate, migrations
 from central.store.sqlite import open_sqlite
 from contract.accounts import CardRef
 from contract.clock import UnixMicros
 from tests.central.kit import Central
-from tests.central.test_order_desk import LAW, NUMBERS, Office, officer
+from tests.central.test_order_desk import AREA, LAW, NUMBERS, Office, officer
+from tests.orders import HOUR_US
 
 ids = st.binary(min_size=16, max_size=16)
 moments = st.integers(1, 2**62).map(UnixMicros)
@@ -87,6 +95,29 @@ def test_a_central_that_starts_again_has_the_same_book(either: Central) -> None:
     assert (newest.actor, newest.outcome) == ("li", "refused")
     assert newest.detail["reason"] == "DUPLICATE"
     assert AuditLog(either.store, either.clock).verify().is_intact
+
+
+def test_wrongly_held_minutes_come_out_of_the_store_alone(either: Central) -> None:
+    office = with_log(either)
+    office.order()
+    office.clock.advance(47 * HOUR_US)
+    office.order(OrderKind.EXTEND_STOP)
+    office.order(number=NUMBERS[1])
+    office.clock.advance(13 * HOUR_US)
+    now = office.clock.wall()
+    office.order(OrderKind.RELEASE_STOP, ground="wrong_account")
+    office.order(OrderKind.RELEASE_STOP, number=NUMBERS[1], ground="no_longer_needed")
+    found = released_orders(either.store, LAW, now, now + 1)
+    assert [r.application.kind for r in found].count(OrderKind.RELEASE_STOP) == 2
+    assert wrongly_held(found, now, now + 1).total_minutes == 60 * 60
+    assert wrongly_held(found, now, now + 1) == wrongly_held(office.desk.book, now, now + 1)
+    assert released_orders(either.store, LAW, now + 1, now + HOUR_US) == []
+    own = Counter(either.store, AREA, AREA, int(now))
+    day = int(now), int(now) + 1
+    figures = {i.name: i.count(own, *day) for i in INDICATORS}
+    assert (figures["wrong_holds"], figures["wrongly_held"]) == (1, 60 * 60)
+    elsewhere = Counter(either.store, "110000", AREA, int(now))
+    assert elsewhere.wrong_holds(*day).holds == ()
 
 
 def test_no_number_and_no_name_stands_in_the_file(central: Central) -> None:

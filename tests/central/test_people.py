@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from central.actor import Role
+from central.actor import Actor, Role
 from central.hub import Hub
 from central.people import passwords
 from central.people.desk import (
@@ -29,6 +29,8 @@ from central.people.desk import (
 )
 from central.people.passwords import Vault, WeakPasswordError
 from central.store.people import StaleVersionError
+from central.units import FeedDesk
+from central.units.feeds import UnitKind
 from central.web import create_app
 from contract.keyfiles import KeyFileError
 from tests.central.in_process import InProcess
@@ -425,3 +427,56 @@ def test_a_device_is_put_out_by_its_typed_name_and_a_reason(app: FastAPI, centra
         "device.revoke",
         {"reason": "stolen last night"},
     )
+
+
+# -- a unit's people -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def units(central: Central) -> FeedDesk:
+    made = FeedDesk(central.store, central.clock)
+    root = Actor("root", frozenset())
+    made.add_unit(root, "mobile", "移动", "Mobile", UnitKind.OPERATOR, 24)
+    return made
+
+
+def test_a_person_is_bound_to_a_unit_that_is_there_and_with_its_roles_alone(
+    central: Central, desk: PeopleDesk, units: FeedDesk
+) -> None:
+    desk.create("he", [Role.CARRIER], ["530100"], unit="mobile", password=PASSWORD)
+    person = central.store.person("he")
+    assert person is not None
+    assert person.actor.unit == "mobile"
+    with pytest.raises(PersonError, match="no member unit"):
+        desk.create("wu", [Role.CARRIER], ["530100"], unit="unicom")
+    for roles in ([], [Role.DUTY_OFFICER], [Role.CARRIER, Role.DUTY_OFFICER]):
+        with pytest.raises(PersonError, match="its roles alone"):
+            desk.create("wu", roles, ["530100"], unit="mobile")
+    with pytest.raises(PersonError, match="its roles alone"):
+        desk.bind("zhao", "mobile")
+    cookie = desk.sign_in("he", PASSWORD, "", "test")
+    desk.bind("he", "")
+    assert desk.visitor(cookie) is None  # what was open under the former unit ends
+    after = central.store.person("he")
+    assert after is not None
+    assert (after.actor.unit, after.version) == ("", 2)
+    row = central.store.audit_rows(1)[0]
+    assert (row.action, row.subject, row.detail["unit"]) == ("people.unit", "he", ["mobile", ""])
+
+
+def test_an_administrator_binds_on_the_page(
+    central: Central, units: FeedDesk, tmp_path: Path
+) -> None:
+    app = create_app(central.store, Hub(), settings(tmp_path), clock=central.clock)
+    with client_as(app, "root", [Role.ADMINISTRATOR]) as root:
+        form = {"name": "he", "roles": ["carrier"], "areas": "530100"}
+        assert root.post("/people", data=form).status_code == 200
+        assert "bound to none" in root.get("/people?lang=en").text
+        wrong = {**form, "version": 1, "unit": "unicom"}
+        assert root.post("/people/he", data=wrong).status_code == 422
+        assert root.post("/people/he", data={**wrong, "unit": "mobile"}).status_code == 303
+        assert 'value="mobile" selected' in root.get("/people/he").text
+        assert "bound to none" not in root.get("/people?lang=en").text
+    person = central.store.person("he")
+    assert person is not None
+    assert person.unit == "mobile"

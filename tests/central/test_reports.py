@@ -26,7 +26,7 @@ from central.reports.build import audited
 from central.reports.font import FONT, FontError, font_file, ready
 from central.reports.indicators import _sites
 from central.reports.pdf import report_pdf
-from central.reports.regulator import monthly_rows
+from central.reports.regulator import header, monthly_rows
 from central.statistics import Form, Span, Verdict, audit_text
 from central.web import create_app
 from central.web.words import Language, read_catalogue
@@ -182,6 +182,13 @@ def test_a_version_is_kept_and_a_further_one_needs_news_and_a_reason(either: Cen
     desk.keep(KEEPER, period, AREA, "an alarm of the night shift came late")
     kept = [row_of(v.data, "alarms_110")["now"] for v in desk.versions(period, AREA)]
     assert kept == [3, 4]
+
+
+def test_the_regulators_columns_are_those_that_the_ministry_prints(reference: Path) -> None:
+    with (reference / "miit_monthly.csv").open(encoding="utf-8-sig", newline="") as file:
+        printed = set(next(csv.reader(file))) - {"source_and_more"}
+    assert printed - {"period"} <= set(header()[1:])
+    assert {"aviation_cases", "sets"} <= set(header())  # named in its remarks each month
 
 
 def test_stated_figures_need_a_reason_to_be_corrected(central: Central) -> None:

@@ -10,20 +10,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from central.actor import Actor, Role
+from central.actor import UNIT_ROLES, Actor, Role
 from central.alert_states import RuleError
 from central.alert_work import NotCoveredError, UnknownError
+from central.allow import Allowance, AllowanceKind
 from central.dissuasion import Outcome, Risk, Step
 from central.orders.sealed import Vault
+from central.people.permissions import Permission, may
 from central.store.interface import Event
+from central.store.triage import add_allowance
 from central.units import FeedDesk, NumberDesk, OutreachDesk
+from central.units.bounds import OtherUnitError, unit_of
 from central.units.feeds import UnitKind
+from contract import Reason
 from contract.cosign import open_order
 from contract.keys import KeySigner
 from contract.orders import EndNotice, ShowNotice
 from contract.words import FeedKind
-from tests.central.kit import CENTRAL_KEY, START, TENANT, Central
+from tests.central.kit import CENTRAL_KEY, START, TENANT, Central, Station
 from tests.orders import FIND
+from tests.samples import a_detection
 
 LI = Actor("li", frozenset({Role.DUTY_OFFICER}), frozenset({"000000"}))
 WANG = Actor("wang", frozenset({Role.REVIEWER}), frozenset({"000000"}))
@@ -129,6 +135,59 @@ def test_from_many_sources_to_a_carrier_and_back(feeds: FeedDesk, either: Centra
     assert {row["state"] for row in desk.pushes(10)} == {"answered", ""}
 
 
+def test_whatever_is_protected_or_was_spoofed_is_never_blocked_in_any_spelling(
+    feeds: FeedDesk, either: Central
+) -> None:
+    with either.store.transaction() as tx:
+        for number, text in enumerate(["+86 400-820-8820", "ＣＣＢ"]):
+            add_allowance(
+                tx._connection,  # type: ignore[attr-defined]
+                Allowance(
+                    kind=AllowanceKind.PROTECTED_NUMBER, match={"number": text}, area="000000",
+                    valid_from=number, valid_until=None, note="", added_by="x", added_at=1,
+                ),
+            )  # fmt: skip
+    van = either.enrol(Station())
+    spoofed = Reason(
+        rule="SPOOFED_SENDER", family="messages", weight=2.3,
+        values={"sender": "+8695511", "whose": "an insurer"},
+    )  # fmt: skip
+    detection = a_detection()
+    changed = {"reasons": (*detection.reasons, spoofed)}
+    pretended = a_detection(
+        subject={"plmn": "460-12", "sms_from": "0086 95522"}, detection_id=b"\x01" * 16,
+        track_id="460-12/62",
+    )  # fmt: skip
+    either.take(van.topic(), van.next(a_detection(**changed)), van.next(pretended))
+    rows = "4008208820\n95511\n95522\n13800138000\n"
+    feeds.take(LI, "mobile", FeedKind.NUMBERS, "x", f"number\n{rows}")
+    desk = NumberDesk(either.store, either.clock)
+    assert [one.number for one in desk.candidates(10)] == ["13800138000"]
+    assert {row["number"] for row in desk.rejected(10)} == {"4008208820", "95511", "95522"}
+    with pytest.raises(RuleError, match="may not be blocked"):
+        desk.approve(WANG, ["95511"], "mobile", "R1")
+
+
+def test_a_block_whose_number_was_spoofed_later_is_to_be_taken_back(
+    feeds: FeedDesk, either: Central
+) -> None:
+    rows = "13800138000\n13900139000\n95511\n"
+    feeds.take(LI, "mobile", FeedKind.NUMBERS, "x", f"number\n{rows}")
+    desk = NumberDesk(either.store, either.clock)
+    desk.candidates(10)
+    desk.approve(WANG, rows.split(), "mobile", "R1")
+    assert not any(row["is_protected"] for row in desk.pushes(10))
+    van = either.enrol(Station())
+    subject = {"plmn": "460-12", "sms_from": "+86 95511"}
+    either.take(van.topic(), van.next(a_detection(subject=subject)))
+    [first] = desk.pushes(1)  # before all others, however many
+    assert (first["number"], first["is_protected"]) == ("95511", True)
+    assert len(desk.pushes(10)) == 3
+    assert not any(row["is_protected"] for row in desk.pushes(10, {"unicom"}))
+    desk.note(LI, "95511", "wrong")
+    assert not any(row["is_protected"] for row in desk.pushes(10))
+
+
 def test_a_threshold_is_changed_by_two(either: Central) -> None:
     desk = NumberDesk(either.store, either.clock)
     desk.propose_rule(LI, "CRO_EXTREME", "60 to 70 dB: 3 of 4 dismissed")
@@ -205,6 +264,12 @@ def test_refusals_are_counted_for_the_person_over_all_records(either: Central) -
     third = desk.open(LI, "+86 13800138000", Risk.HIGH, "530102", "")
     after = desk.note_step(LI, third, Step.SMS, Outcome.REFUSED, "")
     assert (after.is_escalated, after.step) == (True, Step.CALL_96110)
+    with pytest.raises(RuleError, match="a commander decides"):
+        desk.note_step(WANG, third, Step.CALL_96110, Outcome.FAILED, "")
+    rows = either.store.audit_chain()
+    assert [r.subject for r in rows if r.action == "dissuasion.escalated"] == [str(third)]
+    sun = Actor("sun", frozenset({Role.COMMANDER}), frozenset({"000000"}))
+    assert desk.note_step(sun, third, Step.CALL_96110, Outcome.FAILED, "").is_escalated
     escalated = [one.id for one in desk.dissuasions(LI, 10) if one.next.is_escalated]
     assert escalated == [third]
 
@@ -246,11 +311,11 @@ def test_pages_by_plain_forms(central: Central, tmp_path: Path) -> None:
     with (
         client_as(app, "sun", [Role.COMMANDER]) as sun,
         client_as(app, "lin", [Role.DUTY_OFFICER]) as lin,
-        client_as(app, "he", [Role.CARRIER]) as he,
     ):
         unit = {"unit": "mobile", "zh": "移动", "en": "Mobile", "kind": "operator", "every": 24}
         assert lin.post("/units", data=unit).status_code == 403
         assert sun.post("/units", data=unit).status_code == 303
+        he = client_as(app, "he", [Role.CARRIER], unit="mobile")
         csv = "number\n13800138000\n110\nx\n"
         answer = he.post(
             "/api/feeds/mobile/numbers", content=csv, headers={"content-type": "text/csv"}
@@ -259,7 +324,7 @@ def test_pages_by_plain_forms(central: Central, tmp_path: Path) -> None:
         receipt = answer.json()
         assert (receipt["taken"], receipt["refused"]) == (2, 1)
         assert receipt["refusals"][0]["line"] == 4
-        assert he.get("/units").status_code == 403
+        assert 'data-unit="mobile"' in he.get("/units").text
         leads = "numbers,area,lat,lon,radius_m,note\n40,530102,25.0,102.7,500,x\n"
         form = {"unit": "mobile", "kind": "leads", "rows": leads}
         assert lin.post("/units/feed", data=form).status_code == 303
@@ -283,3 +348,144 @@ def test_pages_by_plain_forms(central: Central, tmp_path: Path) -> None:
         assert "13900139000" not in page
         assert "13900139000" in sun.post("/outreach/1/number").text
         assert lin.post("/outreach/1/number").status_code == 403
+
+
+# -- a person of one unit --------------------------------------------------------------------------
+
+HE = Actor("he", frozenset({Role.CARRIER}), frozenset({"000000"}), "mobile")
+WU = Actor("wu", frozenset({Role.CARRIER}), frozenset({"000000"}))
+
+
+def refusals(central: Central) -> list[tuple[str, str]]:
+    rows = central.store.audit_chain()
+    return [(r.actor, r.subject) for r in rows if (r.action, r.outcome) == REFUSED_UNIT]
+
+
+REFUSED_UNIT = ("unit.refused", "refused")
+
+
+def test_a_liaison_feeds_for_one_unit_and_every_refusal_is_on_record(
+    feeds: FeedDesk, either: Central
+) -> None:
+    feeds.add_unit(LI, "unicom", "联通", "Unicom", UnitKind.OPERATOR, 24)
+    text = "number\n13800138000\n"
+    assert feeds.take(HE, "mobile", FeedKind.NUMBERS, "x", text).taken == 1
+    with pytest.raises(OtherUnitError, match="another member unit"):
+        feeds.take(HE, "unicom", FeedKind.NUMBERS, "x", text)
+    with pytest.raises(OtherUnitError, match="another member unit"):
+        feeds.take(HE, "nobody", FeedKind.NUMBERS, "x", text)  # whether or not there is one
+    with pytest.raises(OtherUnitError, match="bound you"):
+        feeds.take(WU, "mobile", FeedKind.NUMBERS, "x", text)
+    assert refusals(either) == [("he", "unicom"), ("he", "nobody"), ("wu", "mobile")]
+    assert len(feeds.receipts(10)) == 1
+    assert feeds.take(LI, "unicom", FeedKind.NUMBERS, "x", text).taken == 1  # the centre, for any
+    assert [r.unit for r in feeds.receipts(10, "mobile")] == ["mobile"]
+    assert [u.unit for u in feeds.units("mobile")] == ["mobile"]
+
+
+def test_another_role_of_no_unit_lends_nothing_that_it_does_not_have(feeds: FeedDesk) -> None:
+    both = Actor("xu", frozenset({Role.CARRIER, Role.AUDITOR}), frozenset({"000000"}))
+    assert unit_of(both, Permission.NUMBERS_READ) is None  # an auditor reads all
+    with pytest.raises(OtherUnitError):  # and feeds nothing
+        feeds.take(both, "mobile", FeedKind.NUMBERS, "x", "number\n13800138000\n")
+
+
+@given(
+    roles=st.frozensets(st.sampled_from(list(Role))),
+    unit=st.sampled_from(["", "mobile"]),
+    permission=st.sampled_from(
+        [Permission.UNITS_FEED, Permission.UNITS_READ, Permission.NUMBERS_READ]
+    ),
+)
+def test_every_unit_is_reached_by_a_role_of_the_centre_alone(
+    roles: frozenset[Role], unit: str, permission: Permission
+) -> None:
+    try:
+        reached = unit_of(Actor("x", roles, frozenset(), unit), permission)
+    except OtherUnitError:
+        assert not unit
+        assert not any(
+            may(Actor("y", frozenset({role})), permission) for role in roles - UNIT_ROLES
+        )
+        return
+    if reached is None:
+        assert not unit
+        assert any(may(Actor("y", frozenset({role})), permission) for role in roles - UNIT_ROLES)
+    else:
+        assert reached == unit
+
+
+def test_a_carrier_answers_its_own_blocks_and_learns_nothing_of_others(
+    feeds: FeedDesk, either: Central
+) -> None:
+    feeds.add_unit(LI, "unicom", "联通", "Unicom", UnitKind.OPERATOR, 24)
+    feeds.take(
+        LI, "mobile", FeedKind.NUMBERS, "x", "number\n13800138000\n13800138001\n13000130000\n"
+    )
+    desk = NumberDesk(either.store, either.clock)
+    desk.candidates(10)
+    desk.approve(WANG, ["13800138000"], "mobile", "R1")
+    desk.approve(WANG, ["13800138001"], "移动", "R1")  # by its name in either language
+    desk.approve(WANG, ["13000130000"], "unicom", "R1")
+    own = desk.bounds.carriers(HE, Permission.NUMBERS_READ)
+    assert {row["number"] for row in desk.pushes(10, own)} == {"13800138000", "13800138001"}
+    assert desk.evaluation(own)["all"].pushed == 2
+    assert "carrier unicom" not in desk.evaluation(own)
+    desk.note(HE, "13800138001", "done")
+    for number in ("13000130000", "15900000000"):  # another's, and one that nobody has
+        with pytest.raises(OtherUnitError, match="another member unit"):
+            desk.note(HE, number, "wrong")
+    with pytest.raises(OtherUnitError, match="centre pushes back"):
+        desk.note(HE, "13800138000", "back")
+    with pytest.raises(OtherUnitError):
+        desk.note(WU, "13800138000", "done")
+    assert [who for who, _ in refusals(either)] == ["he", "he", "he", "wu"]
+    assert [row["done_at"] is not None for row in desk.pushes(10, {"unicom"})] == [False]
+
+
+def test_pages_of_two_carriers(central: Central, tmp_path: Path) -> None:
+    from central.hub import Hub
+    from central.web import create_app
+    from tests.central.kit import settings as settings_in
+    from tests.central.signing import client_as
+
+    app = create_app(central.store, Hub(), settings_in(tmp_path), clock=central.clock)
+    feeds = FeedDesk(central.store, central.clock)
+    for unit, zh, number in (("mobile", "移动", "13800138000"), ("unicom", "联通", "13000130000")):
+        feeds.add_unit(LI, unit, zh, unit.title(), UnitKind.OPERATOR, 24)
+        feeds.take(LI, unit, FeedKind.NUMBERS, "x", f"number\n{number}\n15900000000\n")
+        feeds.take(LI, unit, FeedKind.INDICATORS, "x", f"name,period,value\n{unit}-calls,2026,7\n")
+        desk = NumberDesk(central.store, central.clock)
+        desk.candidates(10)
+        desk.approve(WANG, [number], unit, "R1")
+    with (
+        client_as(app, "he", [Role.CARRIER], unit="mobile") as he,
+        client_as(app, "wu", [Role.CARRIER]) as wu,
+        client_as(app, "lin", [Role.DUTY_OFFICER]) as lin,
+    ):
+        for path, own, others in (
+            (
+                "/numbers",
+                ("13800138000", "carrier mobile"),
+                ("13000130000", "unicom", "15900000000"),
+            ),
+            ("/units", ("Mobile", "mobile-calls"), ("Unicom", "unicom-calls")),
+        ):
+            page, whole = he.get(f"{path}?lang=en").text, lin.get(f"{path}?lang=en").text
+            for word in own:
+                assert word in page, word
+                assert word in whole, word
+            for word in others:
+                assert word not in page, word
+                assert word in whole, word
+            for language, said in (("en", "not your unit"), ("zh-CN", "不属于您的单位")):
+                answer = wu.get(f"{path}?lang={language}")
+                assert answer.status_code == 403
+                assert said in answer.text
+        csv = {"content-type": "text/csv"}
+        answer = he.post("/api/feeds/unicom/numbers", content="number\n1\n", headers=csv)
+        assert (answer.status_code, answer.json()["status"]) == (403, 403)
+        assert "another member unit" in answer.json()["detail"]
+        form = {"unit": "unicom", "kind": "numbers", "rows": "number\n13800138000\n"}
+        assert he.post("/units/feed", data=form).status_code == 403
+    assert ("he", "unicom") in refusals(central)

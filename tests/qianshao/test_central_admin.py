@@ -33,7 +33,9 @@ def test_the_first_administrator_comes_from_the_terminal(
 ) -> None:
     assert create(config, monkeypatch, "li.wei", "--json") == 0
     made = json.loads(capsys.readouterr().out)
-    assert made == {"name": "li.wei", "roles": ["administrator"], "areas": ["000000"]}
+    assert made == {
+        "name": "li.wei", "roles": ["administrator"], "areas": ["000000"], "unit": None,
+    }  # fmt: skip
     assert main(["central", "admin", "list", "--config", str(config), "--json"]) == 0
     person = json.loads(capsys.readouterr().out)["people"][0]
     assert person["has_password"]
@@ -90,3 +92,23 @@ def test_verify_finds_a_changed_row_and_says_so(
 def test_the_central_itself_needs_its_configuration(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["central"]) == 2
     assert "--config FILE is needed" in capsys.readouterr().err
+
+
+def test_a_liaison_is_bound_to_a_unit_from_the_terminal(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert create(config, monkeypatch, "he", "--role", "carrier") == 0
+    command = ["central", "admin", "unit", "he"]
+    assert main([*command, "mobile", "--config", str(config)]) == 1
+    assert "'mobile' is no member unit" in capsys.readouterr().err
+    store = config.parent / "central" / "central.sqlite3"
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute(
+            "INSERT INTO member_units VALUES ('mobile', 'x', 'x', 'operator', 0, 'x', 1)"
+        )
+    assert main([*command, "mobile", "--config", str(config)]) == 0
+    assert "he acts for mobile" in capsys.readouterr().out
+    assert main(["central", "admin", "list", "--config", str(config)]) == 0
+    assert "carrier of mobile" in capsys.readouterr().out
+    assert main([*command, "-", "--config", str(config), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"name": "he", "unit": None}
