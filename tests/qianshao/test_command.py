@@ -47,6 +47,7 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "central admin list",
         "central admin password",
         "central admin reset-second-factor",
+        "central admin unit",
         "central audit",
         "central audit verify",
         "central backup",
