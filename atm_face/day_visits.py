@@ -11,19 +11,31 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import struct
-from collections.abc import Collection, Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from atm_face.engines.interface import EngineError, FaceEngine, Template
+from atm_face.engines.interface import FaceEngine, Template, TemplateMismatchError
 from atm_face.templates import KEY_BYTES, StoreError
+from atm_face.visit_parcels import (
+    MAX_FACES,
+    LinkError,
+    ParcelError,
+    bound_to,
+    open_parcel,
+    packed,
+    seal_parcel,
+    unpacked,
+)
 from contract.cosign import FindOrderKey, OrderError, open_order
 from contract.orders import CrossAtmLink
 from contract.words import DeviceKind, OrderType
@@ -31,11 +43,8 @@ from contract.words import DeviceKind, OrderType
 HOUR_US = 3600 * 1_000_000
 VISITS_MAX = 10_000
 _HEAD = struct.Struct(">q32s")
-_COUNT = struct.Struct(">H")
-
-
-class LinkError(EngineError):
-    """A link that is not allowed, or a parcel that is not for this machine and order."""
+_ONE = struct.pack(">H", 1)
+"""Count before the vector of one visit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +72,42 @@ DEFAULT_RETENTION = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LinkedVisit:
-    """One visit of this machine that a parcel's face is linked with. Holds no template."""
+class Parcels:
+    """The same visits sealed to each of several machines; none, where no further visit is there."""
 
-    case: str
+    raw: Mapping[str, bytes]
+    faces: int
+    up_to: int
+    """Number of the last visit that was looked at."""
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no visit is left that could go now."""
+        return self.faces < MAX_FACES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlikeVisit:
+    """One visit of this machine that is like a parcel's face. Holds no template."""
+
     visit: int
     captured_us: int
     similarity: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What one parcel gave: how many faces were compared with how many, and who is alike."""
+
+    faces: int
+    compared: int
+    alike: tuple[AlikeVisit, ...]
+
+
+class _Row(NamedTuple):
+    number: int
+    key: bytes
+    sealed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +119,7 @@ class _Visit:
 
 
 class DayVisits:
-    """Sealed visits of one machine in one SQLite file of mode 0600."""
+    """Sealed visits of one machine in one SQLite file of mode 0600; for any thread."""
 
     def __init__(
         self,
@@ -96,6 +134,7 @@ class DayVisits:
     ) -> None:
         """Open or make the store; ``find_key`` looks officers' keys up. Raises StoreError."""
         self._key, self._engine = device_key, engine
+        self._lock = threading.RLock()
         self._device, self._tenant, self._find_key = device, tenant, find_key
         self._retention = sorted(retention, key=lambda row: row.in_force_from)
         try:
@@ -117,24 +156,28 @@ class DayVisits:
 
     def add(self, template: Template, card: bytes, now_us: int) -> int:
         """Seal one visit; returns its number. Visits past their term are erased first."""
-        self.forget(now_us)
-        hour = now_us // HOUR_US
-        self._db.execute(
-            "INSERT OR IGNORE INTO hour VALUES (?, ?)", (hour, secrets.token_bytes(KEY_BYTES))
-        )
-        plain = _HEAD.pack(now_us, card) + _packed(template.vector)
-        nonce = secrets.token_bytes(12)
-        sealed = nonce + AESGCM(self._hour_key(hour)).encrypt(nonce, plain, template.model_sha256)
-        cursor = self._db.execute(
-            "INSERT INTO visit (hour, model, sealed) VALUES (?, ?, ?)",
-            (hour, template.model_sha256, sealed),
-        )
-        return int(cursor.lastrowid or 0)
+        hour, nonce = now_us // HOUR_US, secrets.token_bytes(12)
+        plain = _HEAD.pack(now_us, card) + packed(template.vector)
+        with self._lock:
+            self.forget(now_us)
+            self._db.execute(
+                "INSERT OR IGNORE INTO hour VALUES (?, ?)", (hour, secrets.token_bytes(KEY_BYTES))
+            )
+            key = AESGCM(self._hour_key(hour))
+            cursor = self._db.execute(
+                "INSERT INTO visit (hour, model, sealed) VALUES (?, ?, ?)",
+                (
+                    hour,
+                    template.model_sha256,
+                    nonce + key.encrypt(nonce, plain, template.model_sha256),
+                ),
+            )
+            return int(cursor.lastrowid or 0)
 
     def forget(self, now_us: int) -> int:
         """Erase hours past the term in force, keys first, and what exceeds 10,000 visits."""
         before = (now_us - self._hours(now_us) * HOUR_US) // HOUR_US
-        with self._db:
+        with self._lock, self._db:
             self._db.execute("BEGIN IMMEDIATE")
             # An hour goes as a whole, once its first minute is past its term. A clock set back
             # leaves hours of the future: they can never be due again, so they go too.
@@ -146,74 +189,85 @@ class DayVisits:
                 (VISITS_MAX,),
             ).rowcount
 
+    def last_number(self) -> int:
+        """Number of the newest visit that ever was in this file; 0: none was."""
+        with self._lock:
+            row = self._db.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'visit'"
+            ).fetchone()
+        return 0 if row is None else int(row[0])
+
     def count(self) -> int:
         """Visits kept now."""
-        return int(self._db.execute("SELECT count(*) FROM visit").fetchone()[0])
+        with self._lock:
+            return int(self._db.execute("SELECT count(*) FROM visit").fetchone()[0])
 
-    def parcel(
-        self,
-        order: bytes,
-        to: X25519PublicKey,
-        *,
-        now_us: int,
-        ended: Collection[bytes] = (),
-    ) -> bytes:
-        """Templates of the visits whose cards the order names, sealed to another ATM's key.
+    def parcels(
+        self, raw_order: bytes, to: Sequence[str], *, now_us: int, after: int = 0
+    ) -> Parcels:
+        """Templates of the next visits whose cards the order names, sealed to machines it names.
 
-        ``ended``: ids of orders that were ended early. Raises LinkError.
+        ``after``: number of the visit up to which those machines have been served. The order is
+        verified anew, and its bytes name the machines' keys. Raises LinkError.
         """
-        link, digest = self._allowed(order, now_us, ended)
+        link, digest = self._allowed(raw_order, now_us)
+        keys = {name: link.key_of(name) for name in to if name != self._device}
+        if len(keys) < len(to) or None in keys.values():
+            raise LinkError(f"the order of case {link.case} sends nothing to {', '.join(to)}")
         cards = {account.hmac for account in link.accounts}
-        found = [visit for visit in self._visits(now_us) if visit.card in cards]
-        if not found:
-            raise LinkError(f"no visit of the cards of case {link.case} is kept here")
-        vectors = b"".join(_packed(visit.vector) for visit in found[: 2**16 - 1])
-        ephemeral = X25519PrivateKey.generate()
-        public = ephemeral.public_key().public_bytes_raw()
-        key = _link_key(ephemeral.exchange(to), public, to.public_bytes_raw())
-        bound = digest + self._engine.model_sha256
-        return public + AESGCM(key).encrypt(bytes(12), _COUNT.pack(len(found)) + vectors, bound)
+        rows = self._rows(now_us, after)
+        up_to = rows[-1].number if rows else after
+        found: list[_Visit] = []
+        for visit in self._opened(rows):
+            if visit.card in cards:
+                found.append(visit)
+            if len(found) == MAX_FACES:
+                up_to = visit.number
+                break
+        vectors = [visit.vector for visit in found]
+        return Parcels(
+            raw={
+                name: seal_parcel(vectors, key, bound_to(digest, self._engine, self._device, name))
+                for name, key in keys.items()
+                if vectors and key is not None
+            },
+            faces=len(found),
+            up_to=up_to,
+        )
 
-    def linked(
-        self,
-        order: bytes,
-        parcel: bytes,
-        own: X25519PrivateKey,
-        *,
-        now_us: int,
-        ended: Collection[bytes] = (),
-    ) -> tuple[LinkedVisit, ...]:
-        """Visits here of the parcel's faces; what came is dropped with this call. LinkError."""
-        link, digest = self._allowed(order, now_us, ended)
-        device = own.public_key().public_bytes_raw()
-        try:
-            key = _link_key(
-                own.exchange(X25519PublicKey.from_public_bytes(parcel[:32])), parcel[:32], device
-            )
-            bound = digest + self._engine.model_sha256
-            plain = AESGCM(key).decrypt(bytes(12), parcel[32:], bound)
-            probes = [self._template(vector) for vector in _unpacked(plain)]
-        except (InvalidTag, ValueError, struct.error) as error:
-            raise LinkError("the parcel is for another machine, order or engine") from error
-        found = []
-        for visit in self._visits(now_us):
+    def compare(
+        self, raw_order: bytes, parcel: bytes, own: X25519PrivateKey, *, sender: str, now_us: int
+    ) -> Comparison:
+        """Visits here that are like a parcel's faces; what came is dropped with this call.
+
+        Raises ParcelError for a parcel that does not open, LinkError where the order allows
+        nothing (any more).
+        """
+        link, digest = self._allowed(raw_order, now_us)
+        if link.key_of(self._device) is None:
+            raise LinkError(f"the order of case {link.case} lets others compare")
+        bound = bound_to(digest, self._engine, sender, self._device)
+        probes = open_parcel(parcel, own, bound, self._engine)
+        found, compared = [], 0
+        for visit in self._opened(self._rows(now_us)):
+            compared += 1
             reference = self._template(visit.vector)
-            likeness = max(self._engine.compare(reference, probe) for probe in probes)
+            try:
+                likeness = max(self._engine.compare(reference, probe) for probe in probes)
+            except TemplateMismatchError as error:
+                raise ParcelError("the parcel's faces are of another length") from error
             if likeness >= self._engine.default_threshold:
                 found.append(
-                    LinkedVisit(
-                        case=link.case,
+                    AlikeVisit(
                         visit=visit.number,
                         captured_us=visit.captured_us,
                         similarity=likeness,
                     )
                 )
-        return tuple(found)
+        return Comparison(faces=len(probes), compared=compared, alike=tuple(found))
 
-    def _allowed(
-        self, raw: bytes, now_us: int, ended: Collection[bytes]
-    ) -> tuple[CrossAtmLink, bytes]:
-        """The order's body and digest, if it is signed, in force, not ended, and for this ATM."""
+    def _allowed(self, raw: bytes, now_us: int) -> tuple[CrossAtmLink, bytes]:
+        """The order's body and digest, if it is signed, in force, and for this ATM."""
         try:
             signed = open_order(raw, tenant=self._tenant, find_key=self._find_key)
         except OrderError as error:
@@ -225,25 +279,31 @@ class DayVisits:
             raise LinkError("the order is for other machines")
         if not order.not_before <= now_us < body.until:
             raise LinkError(f"the order of case {body.case} is not in force now")
-        if order.order_id in ended:
-            raise LinkError(f"the order of case {body.case} was ended")
         return body, signed.digest
 
-    def _visits(self, now_us: int) -> Iterator[_Visit]:
-        self.forget(now_us)
-        rows = self._db.execute(
-            "SELECT number, hour, sealed FROM visit WHERE model = ?", (self._engine.model_sha256,)
-        ).fetchall()
-        for number, hour, sealed in rows:
+    def _rows(self, now_us: int, after: int = 0) -> list[_Row]:
+        """What is kept, with the keys of its hours; opened without the lock, for nobody to wait."""
+        with self._lock:
+            self.forget(now_us)
+            found = self._db.execute(
+                "SELECT number, hour, sealed FROM visit WHERE model = ? AND number > ?"
+                " ORDER BY number",
+                (self._engine.model_sha256, after),
+            ).fetchall()
+            keys = {hour: self._hour_key(hour) for hour in {hour for _, hour, _ in found}}
+        return [_Row(number, keys[hour], sealed) for number, hour, sealed in found]
+
+    def _opened(self, rows: Sequence[_Row]) -> Iterator[_Visit]:
+        for row in rows:
             try:
-                plain = AESGCM(self._hour_key(hour)).decrypt(
-                    sealed[:12], sealed[12:], self._engine.model_sha256
+                plain = AESGCM(row.key).decrypt(
+                    row.sealed[:12], row.sealed[12:], self._engine.model_sha256
                 )
-            except (InvalidTag, StoreError):
+            except InvalidTag:
                 continue  # a damaged row shows nobody
             captured_us, card = _HEAD.unpack_from(plain)
-            (vector,) = _unpacked(_COUNT.pack(1) + plain[_HEAD.size :])
-            yield _Visit(number, captured_us, card, vector)
+            (vector,) = unpacked(_ONE + plain[_HEAD.size :])
+            yield _Visit(row.number, captured_us, card, vector)
 
     def _template(self, vector: tuple[float, ...]) -> Template:
         engine = self._engine
@@ -261,26 +321,3 @@ class DayVisits:
         today = date.fromordinal(date(1970, 1, 1).toordinal() + now_us // (24 * HOUR_US))
         rows = [row for row in self._retention if row.in_force_from <= today]
         return rows[-1].hours if rows else 0
-
-
-def _packed(vector: Sequence[float]) -> bytes:
-    return _COUNT.pack(len(vector)) + struct.pack(f">{len(vector)}d", *vector)
-
-
-def _unpacked(raw: bytes) -> list[tuple[float, ...]]:
-    """Vectors of a counted list; raises struct.error or ValueError for anything else."""
-    (count,), offset = _COUNT.unpack_from(raw), _COUNT.size
-    vectors: list[tuple[float, ...]] = []
-    for _ in range(count):
-        (length,) = _COUNT.unpack_from(raw, offset)
-        offset += _COUNT.size
-        vectors.append(struct.unpack_from(f">{length}d", raw, offset))
-        offset += 8 * length
-    if offset != len(raw) or not vectors:
-        raise ValueError("bytes left over, or no vector")
-    return vectors
-
-
-def _link_key(shared: bytes, ephemeral: bytes, device: bytes) -> bytes:
-    info = b"qianshao/visit-link/1\0" + ephemeral + device
-    return HKDF(SHA256(), KEY_BYTES, salt=None, info=info).derive(shared)

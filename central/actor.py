@@ -48,11 +48,11 @@ class Actor:
 
     def covers(self, area: str) -> bool:
         """Whether ``area`` (six digits) lies in one of the person's; ``000000`` is the country."""
-        return any(_within(area, own) for own in self.areas)
+        return any(is_within(area, own) for own in self.areas)
 
 
-def _within(area: str, own: str) -> bool:
-    """Compare at the level ``own`` names: country, province, city or county."""
+def is_within(area: str, own: str) -> bool:
+    """Whether a division lies in ``own``, which names a country, province, city or county."""
     for level in (0, 2, 4):
         if own[level:] == "0" * (6 - level):
             return area[:level] == own[:level]

@@ -18,7 +18,7 @@ from contract import (
     open_envelope,
 )
 from contract.keys import FindKey
-from contract.messages import AlarmReport, CrewReport, FeedReport, MachineAlarm
+from contract.messages import AlarmReport, CrewReport, FeedReport, MachineAlarm, VisitLinkReport
 from contract.topics import VERSION, TopicError, parse_state, parse_up
 from mqtt_bridge.ports import Delivery
 
@@ -28,6 +28,7 @@ _CHAINED = (
     | MachineAlarm
     | OrderResult
     | CrewReport
+    | VisitLinkReport
     | AlarmReport
     | FeedReport
     | Gap

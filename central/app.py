@@ -24,6 +24,7 @@ from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
 from central.intake.door import AlarmDoor
+from central.link_desk import LinkDesk
 from central.lists import ListKeeper, WireHolds, all_holds
 from central.lists.keys import desk_in, keys_in_force
 from central.lists.rotation import key_desk_in
@@ -43,6 +44,7 @@ from central.units.outreach import outreach_in
 from central.van_orders import van_orders
 from central.web.app import create_app
 from central.web.enrol import EnrolmentServer
+from central.web.link_files import LinkRoutes
 from central.web.list_files import ListRoutes
 from central.web.security import BindError, check_bind
 from central.web.server import WebServer
@@ -78,6 +80,8 @@ CASES_EVERY_S = 10.0
 """How often open cases are looked through for silence, for sightings and for what meets a lead."""
 VANS_EVERY_S = 2.0
 """How often crews are looked through that have not answered."""
+LINKS_EVERY_S = 5.0
+"""How often parcels are looked for whose order is over."""
 ORDERS_EVERY_S = 1.0
 FEEDS_EVERY_S = 1.0
 """How often orders are looked through: what is over ends, what was cut off is taken up."""
@@ -177,6 +181,7 @@ class Central:
         self._alerts = AlertDesk(self._store, SystemClock(), self._hub.publish)
         self._clocks = ClockDesk(self._store, SystemClock(), self._hub.publish)
         self._cases = CaseWatch(self._store, SystemClock(), self._hub.publish)
+        self._links = LinkDesk(self._store, SystemClock())
         self._tending = Tending(
             SystemClock(),
             Duty("vans", VANS_EVERY_S, self._vans.next_due),
@@ -186,6 +191,7 @@ class Central:
             Duty("receipts", CLOCKS_EVERY_S, ReceiptWatch(self._store, SystemClock()).step),
             Duty("order_desk", ORDERS_EVERY_S, self._office.tick),
             Duty("feeds", FEEDS_EVERY_S, self._feeds.step),
+            Duty("links", LINKS_EVERY_S, self._links.forget_over),
             Duty("officers", OFFICERS_EVERY_S, self._office.officers.renew_due),
             Duty("retention", RETENTION_EVERY_S, self._erase_old),
         )
@@ -255,6 +261,7 @@ class Central:
             settings.enrol_host,
             settings.enrol_port,
             ListRoutes(self._lists, self._store),
+            LinkRoutes(self._links, self._store),
         )
 
     def _make_desk(self) -> EnrolmentDesk:

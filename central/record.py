@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import structlog
+
 from central import alerts, allow, technical
 from central.admission import Admitted, Refused, refused
 from central.alert_states import AlertState, is_news
@@ -37,9 +39,17 @@ from contract import (
 )
 from contract.clock import UnixMicros
 from contract.codec import to_json
-from contract.messages import AlarmReport, CrewReport, FeedReport, MachineAlarm
+from contract.messages import (
+    AlarmReport,
+    CrewReport,
+    FeedReport,
+    MachineAlarm,
+    VisitLinkReport,
+)
 from contract.words import OrderOutcome, Presence, TimeBasis
 from mqtt_bridge.brokers.violations import Violation
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -209,6 +219,9 @@ class Recorder:
             self._take_gap(envelope.body, sender, seq)
         elif isinstance(envelope.body, OrderResult):
             self._take_order_result(envelope.body, sender, seq)
+        elif isinstance(envelope.body, VisitLinkReport):
+            if not self._tx.note_link_report(sender, envelope.body):
+                _log.warning("link_report_not_asked_for", device=sender, seq=seq)
         elif isinstance(envelope.body, CrewReport):
             self._tx.note_crew_report(sender, envelope.body, self._now)
         elif isinstance(envelope.body, AlarmReport) and self._take_alarm is not None:

@@ -23,9 +23,9 @@ CHANNELS: dict[str, tuple[str, str, tuple[str, ...], str]] = {
     "decisions": (
         f"v1/{{tenant}}/up/{{device}}/{Lane.DECISIONS.value}",
         "send",
-        ("withdrawal_decision", "order_result"),
-        "Decisions of an ATM and what a device did with its orders, QoS 1; kept until a signed "
-        "receipt covers them.",
+        ("withdrawal_decision", "order_result", "visit_link_report"),
+        "Decisions of an ATM, what a device did with its orders and which visits it linked under "
+        "one, QoS 1; kept until a signed receipt covers them.",
     ),
     "health": (
         f"v1/{{tenant}}/up/{{device}}/{Lane.HEALTH.value}",

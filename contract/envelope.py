@@ -35,9 +35,11 @@ from contract.messages import (
     Body,
     Detection,
     OrderResult,
+    VisitLinkReport,
     content_id,
     order_result_id,
     type_of,
+    visit_link_report_id,
 )
 
 VERSION = 1
@@ -151,11 +153,15 @@ def _to_be_signed(protected: bytes, tenant: str, payload: bytes) -> bytes:
 
 
 def message_id_of(body: Body, device: str, seq: int, mono: int) -> bytes:
-    """Id of a message: from the content of a detection or a result, else from its place."""
+    """Id of a message: from the content of a detection, a result or a report of links, else from
+    its place.
+    """
     if isinstance(body, Detection):
         return content_id("revision", body.detection_id, body.revision)
     if isinstance(body, OrderResult):
         return order_result_id(device, body)
+    if isinstance(body, VisitLinkReport):
+        return visit_link_report_id(device, body)
     return content_id("message", device, seq, mono if seq == 0 else 0)
 
 

@@ -261,6 +261,47 @@ class OrderResult:
     attempt: Annotated[int, Key(7, "delivery that this answers; 0: the order came bare")]
 
 
+MAX_LINKED = 1000
+"""Visits that one report names, the most alike first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedVisit:
+    """A visit at the reporting machine whose face is like one of a parcel's."""
+
+    visit: Annotated[int, Key(0, "number of the visit in the day's store of the machine")]
+    captured_at: Annotated[UnixMicros, Key(1, "device's wall time of the visit")]
+    similarity: Annotated[float, Key(2, "the greatest similarity with a face of the parcel")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitLinkReport:
+    """What a machine found when it compared another one's visits with its own, under an order.
+
+    It holds no card, no picture and no template.
+    """
+
+    parcel: Annotated[bytes, Key(0, "SHA-256 of the parcel as it came")]
+    order_id: Annotated[bytes, Key(1, "the order that allowed it")]
+    sender: Annotated[str, Key(2, "machine whose visits came")]
+    is_opened: Annotated[
+        bool, Key(3, "false: it is not for this machine, order, sender or engine, or was altered")
+    ]
+    faces: Annotated[int, Key(4, "visits in the parcel")] = 0
+    compared: Annotated[int, Key(5, "visits here that they were compared with")] = 0
+    linked: Annotated[int, Key(6, "visits here that are like one of them")] = 0
+    visits: Annotated[
+        tuple[LinkedVisit, ...], Key(7, "these visits, the most alike first; at most 1,000")
+    ] = ()
+    at: Annotated[UnixMicros, Key(8, "device's wall time of the comparison")]
+
+    def __post_init__(self) -> None:
+        if len(self.parcel) != 32 or len(self.order_id) != ID_BYTES:
+            raise ValueError("a parcel is named by 32 bytes, an order by 16")
+        if min(self.faces, self.compared, self.linked) < 0 or len(self.visits) > MAX_LINKED:
+            raise ValueError(f"counts are not negative, and at most {MAX_LINKED} visits are named")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeHint:
     """The central's time with an echo of what it last heard of the device.
@@ -367,6 +408,7 @@ Body = (
     | Receipt
     | OrderDelivery
     | OrderResult
+    | VisitLinkReport
     | TimeHint
     | ListNotice
     | CrewReport
@@ -385,6 +427,7 @@ BODY_TYPES: dict[str, type[Body]] = {
     "receipt": Receipt,
     "order_delivery": OrderDelivery,
     "order_result": OrderResult,
+    "visit_link_report": VisitLinkReport,
     "time_hint": TimeHint,
     "list_notice": ListNotice,
     "crew_report": CrewReport,
@@ -416,6 +459,11 @@ def order_result_id(device: str, result: OrderResult) -> bytes:
     attempt = 0 if result.outcome is OrderOutcome.REFUSED else result.attempt
     reason = result.reason.value if result.reason else ""
     return content_id("result", device, result.digest, result.outcome.value, reason, attempt)
+
+
+def visit_link_report_id(device: str, report: VisitLinkReport) -> bytes:
+    """Id of a report from its parcel: comparing it again after a crash adds nothing."""
+    return content_id("visit link", device, report.parcel)
 
 
 def detection_id(device: str, sensor: str, subject: Values, window_start: UnixMicros) -> bytes:

@@ -10,22 +10,31 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
 from contract.accounts import CardRef
 from contract.clock import UnixMicros
 from contract.codec import Key, Scalar, Values
 from contract.keys import key_id, load_public_pem
 from contract.messages import ID_BYTES
 from contract.topics import Channel, check_id
+from contract.visit_links import BOX_BYTES
 from contract.webauthn import MAX_CREDENTIAL_ID, check_place
 from contract.words import DeviceKind, OrderType, Signatory
 
 VERSION = 1
+
+_ANY_KEY = X25519PrivateKey.from_private_bytes(bytes(range(32)))
+"""Keeps no secret: it only shows whether anything can be shared with a key."""
 
 _OFFICER = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 """The name under which the officer signs in at the central."""
 
 MAX_TARGETS = 2000
 """Devices that one order may name; an order for all names none."""
+
+MAX_COMPARING = 50
+"""Machines that one order may let compare visits."""
 
 MAX_NOTICE_CHARS = 200
 """Of a text on a machine's idle screen."""
@@ -101,16 +110,52 @@ class AccountRelease:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ComparingMachine:
+    """A machine that may compare, and the key to which others seal visits for it."""
+
+    device: Annotated[str, Key(0, "its id")]
+    key: Annotated[bytes, Key(1, "its X25519 public key, 32 bytes")]
+
+    def __post_init__(self) -> None:
+        check_id(self.device, "machine")
+        if len(self.key) != BOX_BYTES:
+            raise ValueError(f"a machine's key has {BOX_BYTES} bytes")
+        try:
+            _ANY_KEY.exchange(X25519PublicKey.from_public_bytes(self.key))
+        except ValueError:  # a point of low order: everybody would know what is shared with it
+            raise ValueError(f"the key of {self.device} is none") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CrossAtmLink:
-    """Allows machines to link visits of one face over machines for a case, until a moment."""
+    """Allows machines to link visits of one face over machines for a case, until a moment.
+
+    The officers' signatures cover the machines' keys: whoever else could put a key in their place
+    would read faces.
+    """
 
     case: Annotated[str, Key(0, "case that allows it")]
     until: Annotated[UnixMicros, Key(1, "end of the permission")]
     accounts: Annotated[tuple[CardRef, ...], Key(2, "accounts that the case is about")] = ()
+    machines: Annotated[
+        tuple[ComparingMachine, ...] | None,
+        Key(3, "machines that compare, with their keys; absent: none does"),
+    ] = None
 
     def __post_init__(self) -> None:
         if not self.case:
             raise ValueError("a link needs its case")
+        machines = self.machines or ()
+        if len(machines) > MAX_COMPARING:
+            raise ValueError(f"{len(machines)} machines compare, at most {MAX_COMPARING} may")
+        if len({one.device for one in machines}) != len(machines):
+            raise ValueError("a machine is named twice")
+        if len({one.key for one in machines}) != len(machines):
+            raise ValueError("two machines have one key")
+
+    def key_of(self, device: str) -> bytes | None:
+        """Return the key of a machine that compares; None: it does not."""
+        return next((one.key for one in self.machines or () if one.device == device), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -308,6 +308,7 @@ class Agent:
             find_central=find_central_key(self._config.central.public_key),
             find_order_key=self._orders.find_key,
             tls=self._own_papers,
+            link_orders=self._orders.link_orders,
         )
 
     def _link(self) -> Link:
@@ -321,7 +322,9 @@ class Agent:
         """TLS with the central, both sides shown; raises OSError."""
         tls = self._address().tls
         if tls is None:
-            raise OSError("the list needs this device's certificate (ca, certificate in [broker])")
+            raise OSError(
+                "the central's port needs this device's certificate (ca, certificate in [broker])"
+            )
         return tls_context(tls)
 
     def _make_parts(self) -> Supervisor:

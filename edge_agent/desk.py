@@ -19,6 +19,7 @@ _LANES: dict[str, Lane] = {
     "machine_alarm": Lane.DECISIONS,
     "health": Lane.HEALTH,
     "crew_report": Lane.DECISIONS,
+    "visit_link_report": Lane.DECISIONS,
 }
 
 RETRY_S = 1.0

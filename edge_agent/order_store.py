@@ -126,6 +126,15 @@ class OrderStore:
         with self._lock:
             return [_row(row) for row in self._db.execute(query, (account,)).fetchall()]
 
+    def applied(self, type_: str, after: int) -> list[OrderRow]:
+        """Applied orders of one type whose term ends after a moment, oldest counter first."""
+        query = (
+            f"SELECT {_COLUMNS} FROM orders WHERE state = 'applied' AND until > ? AND type = ?"  # noqa: S608
+            " ORDER BY counter"
+        )
+        with self._lock:
+            return [_row(row) for row in self._db.execute(query, (after, type_)).fetchall()]
+
     def bundle(self, kind: str) -> tuple[int, str, bytes] | None:
         """Newest bundle in force: version, state and bytes."""
         with self._lock:

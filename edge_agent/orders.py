@@ -162,6 +162,11 @@ class OrderDesk:
             return DecisionReason.STOP_PAYMENT
         return DecisionReason.FROZEN if live else None
 
+    def link_orders(self) -> dict[bytes, bytes]:
+        """Orders to link visits that are in force now, each by its id."""
+        rows = self._store.applied(OrderType.CROSS_ATM_LINK.value, self._time.now())
+        return {row.order_id: row.raw for row in rows}
+
     def find_key(self, kid: bytes) -> OrderKey | None:
         """Whose key signs orders now: officers of the newest bundle, central, root."""
         return self._order_keys()(kid)

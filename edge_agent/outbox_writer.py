@@ -31,6 +31,7 @@ from contract.messages import (
     OrderResult,
     Receipt,
     SeqRange,
+    VisitLinkReport,
 )
 from contract.topics import Lane
 from contract.words import GapReason
@@ -333,7 +334,7 @@ class OutboxWriter:
 
         Or what is wrong with a body that has none.
         """
-        if not isinstance(body, Detection | OrderResult):
+        if not isinstance(body, Detection | OrderResult | VisitLinkReport):
             return None
         try:
             return message_id_of(body, self._sender.device, 0, 0)

@@ -1,7 +1,7 @@
 """``qianshao ca`` and ``qianshao device``: who may speak, from the first key to the last word.
 
 ``ca init``, ``device invite``, ``revoke`` and ``list`` run beside the central and take its
-configuration; ``device enrol`` and ``rotate`` run on the device and take the agent's.
+configuration; ``device enrol``, ``rotate`` and ``link-key`` run on the device and take the agent's.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def add_ca_commands(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def add_device_commands(commands: Commands[argparse.ArgumentParser]) -> None:
-    """Add ``device invite``, ``enrol``, ``rotate``, ``revoke`` and ``list``."""
+    """Add ``device invite``, ``enrol``, ``rotate``, ``link-key``, ``revoke`` and ``list``."""
     central, agent = "the central's TOML file", "the agent's TOML file"
     invite = _command(commands, "invite", "make a one-time token for a device", central)
     invite.add_argument("device", help="its id: 1 to 40 of a-z, 0-9, '-'")
@@ -60,6 +60,9 @@ def add_device_commands(commands: Commands[argparse.ArgumentParser]) -> None:
     enrol.set_defaults(run=_guarded(_enrol))
     rotate = _command(commands, "rotate", "a fresh TLS key and certificate, now", agent)
     rotate.set_defaults(run=_guarded(_rotate))
+    sentence = "the fingerprint of the key that visits are sealed to, for the machine's papers"
+    link_key = _command(commands, "link-key", sentence, agent)
+    link_key.set_defaults(run=_guarded(_link_key))
     place = _command(commands, "area", "say in which division a device stands", central)
     place.add_argument("device")
     place.add_argument("area", help="six-digit division code; empty: the central's own")
@@ -308,6 +311,27 @@ def _enrol(args: argparse.Namespace) -> int:
         {"schema": "qianshao-enrolled/1", "device": config.device, "evidence_key_sha256": kid},
         f"{config.device} is enrolled; its keys were born in {config.state_dir}",
         f"SHA-256 of its evidence key: {kid}",
+    )
+    return 0
+
+
+def _link_key(args: argparse.Namespace) -> int:
+    from contract.tenant_keys import box_key
+    from contract.visit_links import fingerprint
+    from edge_agent.atm.key_ring import BOX_FILE
+    from edge_agent.config import load_config
+
+    config = load_config(args.config)
+    path = config.state_dir / BOX_FILE
+    if not path.exists():  # one that is made now would not be the one that was enrolled
+        raise ValueError(f"{path}: no key yet; device enrol makes it")
+    shown = fingerprint(box_key(path).public_key().public_bytes_raw())
+    _say(
+        args,
+        {"schema": "qianshao-link-key/1", "device": config.device, "fingerprint": shown},
+        f"{config.device}: {shown}",
+        "Write it on the machine's commissioning sheet: officers compare it before they sign an "
+        "order that lets this machine compare visits.",
     )
     return 0
 

@@ -149,6 +149,7 @@ def read_content(name: bytes, content: bytes) -> list[tuple[str, str]]:
     from central.orders.content import read_own_content
     from contract.cosign import read_content as read_wire
     from contract.orders import AccountHold, AccountRelease, CrossAtmLink, CrossAtmLinkEnd
+    from contract.visit_links import fingerprint
 
     own = read_own_content(content)
     if own is not None:
@@ -186,6 +187,10 @@ def read_content(name: bytes, content: bytes) -> list[tuple[str, str]]:
     elif isinstance(body, CrossAtmLink):
         rows += [("case", body.case), ("until", _time(body.until))]
         rows += [("account", f"**** {account.last4}") for account in body.accounts]
+        rows += [
+            ("compares at", f"{one.device}, key {fingerprint(one.key)}")
+            for one in body.machines or ()
+        ]
     elif isinstance(body, CrossAtmLinkEnd):
         rows.append(("ends", ", ".join(ended.hex() for ended in body.ends)))
     else:

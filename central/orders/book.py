@@ -24,6 +24,7 @@ from central.orders.kinds import (
 )
 from contract.accounts import CardRef
 from contract.clock import UnixMicros
+from contract.orders import ComparingMachine
 
 HOUR_US = 3600 * 1_000_000
 FREEZE_CODE = "100201"
@@ -59,6 +60,8 @@ class Application:
     drafted_at: UnixMicros = _NEVER
     until: UnixMicros | None = None
     counter: int = 0
+    machines: tuple[ComparingMachine, ...] = ()
+    """Machines that may compare visits, with the keys that they had at the draft."""
     group: str = ""
     """Application that it is a part of: one order on a person is one on each of their accounts."""
 

@@ -37,7 +37,12 @@ def body_of(application: Application) -> OrderBody:
     kind = application.kind
     if kind is OrderKind.CROSS_ATM_LINK and until is not None:
         accounts = () if account is None else (account,)
-        return CrossAtmLink(case=application.case, until=until, accounts=accounts)
+        return CrossAtmLink(
+            case=application.case,
+            until=until,
+            accounts=accounts,
+            machines=application.machines or None,
+        )
     if kind is OrderKind.END_CROSS_ATM_LINK:
         return CrossAtmLinkEnd(ends=application.targets)
     if account is None:

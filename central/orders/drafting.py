@@ -7,14 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from central.actor import Actor
+from central.actor import Actor, is_within
 from central.clocks import local
 from central.orders.book import Application, OrderRecord
 from central.orders.entry import Entry
 from central.orders.kinds import KINDS, Hold, OrderKind, OrderRefusedError, Reason
 from central.orders.office import OrderOffice
 from central.orders.platform import BankError, Sealed
+from central.store.links import link_keys
 from contract.clock import UnixMicros
+from contract.orders import MAX_COMPARING, ComparingMachine
 
 FOLLOWERS: dict[Hold, tuple[OrderKind, ...]] = {
     Hold.STOP: (OrderKind.RELEASE_STOP, OrderKind.EXTEND_STOP, OrderKind.FREEZE),
@@ -95,9 +97,34 @@ def _draft(
         until=entry.until,
         ground=entry.ground,
         group=group,
+        machines=_machines(office, entry),
     )
     sealed = Sealed(number=number, name=entry.name, payer_number=entry.parent)
     return office.desk.draft(actor, application, sealed)
+
+
+def _machines(office: OrderOffice, entry: Entry) -> tuple[ComparingMachine, ...]:
+    """Return the machines that compare, with the keys they have now; raises OrderRefusedError."""
+    if entry.kind is not OrderKind.CROSS_ATM_LINK:
+        return ()
+    keys = {device.device: (device, key) for device, key in link_keys(office.store)}
+    names = set(entry.machines)
+    if unknown := sorted(names - keys.keys()):
+        words = f"no enrolled machine with a key: {', '.join(unknown)[:200]}"
+        raise OrderRefusedError(Reason.MALFORMED, words)
+    if entry.is_whole_area:
+        names |= {
+            name
+            for name, (device, _) in keys.items()
+            if is_within(device.area or office.area, entry.area)
+        }
+    if not 0 < len(names) <= MAX_COMPARING:
+        words = f"{len(names)} machines compare: 1 to {MAX_COMPARING} may"
+        raise OrderRefusedError(Reason.MALFORMED, words)
+    try:
+        return tuple(ComparingMachine(device=name, key=keys[name][1]) for name in sorted(names))
+    except ValueError as error:
+        raise OrderRefusedError(Reason.MALFORMED, str(error)) from None
 
 
 def follow(

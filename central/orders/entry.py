@@ -18,10 +18,12 @@ from central.clocks.calendar import CHINA
 from central.orders.kinds import KINDS, Hold, OrderKind
 from central.orders.wrongly_held import Ground
 from contract.clock import UnixMicros
+from contract.orders import MAX_COMPARING
 
 FIELDS = (
     *("kind", "target", "number", "name", "owner", "amount", "transfer_at", "limit", "case"),
     *("area", "application_id", "is_urgent", "parent", "tier", "until", "ground", "paste"),
+    *("machines", "is_whole_area"),
 )
 """Names of the form's fields."""
 MAX_TIER = 9
@@ -59,7 +61,7 @@ _TIMES = (
 
 MISTAKES = (
     *("NUMBER", "NAME", "AMOUNT", "TIME", "TIME_FUTURE", "LIMIT", "CASE", "AREA", "PARENT"),
-    *("TIER", "UNTIL", "GROUND", "KIND", "OWNER", "TOO_LONG"),
+    *("TIER", "UNTIL", "GROUND", "KIND", "OWNER", "TOO_LONG", "MACHINES"),
 )
 """Words of the catalogues (``mistake.WORD``): what is wrong with a field."""
 
@@ -93,6 +95,10 @@ class Entry:
     tier: int
     until: UnixMicros | None
     ground: str
+    machines: tuple[str, ...] = ()
+    """Machines that compare visits, by name."""
+    is_whole_area: bool = False
+    """All machines of the area compare, besides those."""
 
 
 def plain(text: str) -> str:
@@ -162,6 +168,7 @@ def read_entry(fields: Mapping[str, str], now: UnixMicros | int) -> Entry:
         wrong["case"] = "CASE"
     if not re.fullmatch(r"[0-9]{6}", area):
         wrong["area"] = "AREA"
+    machines, is_whole_area = _machines(typed, kind, wrong)
     ground = typed["ground"]
     if rule.ends is not None and ground not in set(Ground):
         wrong["ground"] = "GROUND"
@@ -177,11 +184,26 @@ def read_entry(fields: Mapping[str, str], now: UnixMicros | int) -> Entry:
         kind=kind, number=number, name=name, owner=owner, amount_fen=amount or 0,
         transfer_at=transfer_at or UnixMicros(0), limit_fen=limit, case=case, area=area,
         application_id=application_id, is_urgent=bool(typed["is_urgent"]), parent=parent,
-        tier=int(tier), until=until, ground=ground,
+        tier=int(tier), until=until, ground=ground, machines=machines,
+        is_whole_area=is_whole_area,
     )  # fmt: skip
 
 
 _FREEZES = frozenset({OrderKind.FREEZE, OrderKind.EXTEND_FREEZE})
+
+
+def _machines(
+    typed: Mapping[str, str], kind: OrderKind, wrong: dict[str, str]
+) -> tuple[tuple[str, ...], bool]:
+    """Names of machines between spaces, commas or lines, each once; only a link has any."""
+    if kind is not OrderKind.CROSS_ATM_LINK:
+        return (), False
+    text = plain(typed["machines"]).replace("、", ",")
+    names = tuple(dict.fromkeys(name for name in re.split(r"[\s,;]+", text) if name))
+    is_whole_area = bool(typed["is_whole_area"])
+    if len(names) > MAX_COMPARING or not (names or is_whole_area):
+        wrong["machines"] = "MACHINES"
+    return names, is_whole_area
 
 
 def _needs_end(kind: OrderKind) -> bool:

@@ -18,6 +18,7 @@ from central.store.order_tables import order_events, order_sealed
 from central.store.sql import SqlStore
 from contract.accounts import CardRef
 from contract.clock import Clock, UnixMicros
+from contract.orders import ComparingMachine
 
 _MAX_TEXT = 300
 _AT_ONCE = 500
@@ -201,6 +202,7 @@ def application_json(application: Application) -> dict[str, Any]:
         "until": None if application.until is None else int(application.until),
         "counter": application.counter,
         "group": application.group,
+        "machines": [[one.device, one.key.hex()] for one in application.machines],
     }
 
 
@@ -230,4 +232,8 @@ def read_application(kept: Mapping[str, Any]) -> Application:
         until=None if until is None else UnixMicros(until),
         counter=kept["counter"],
         group=kept["group"],
+        machines=tuple(
+            ComparingMachine(device=device, key=bytes.fromhex(key))
+            for device, key in kept.get("machines", ())  # what was drafted before names none
+        ),
     )

@@ -46,6 +46,8 @@ class OrderOffice:
     desk: OrderDesk
     officers: OfficersDesk
     tenant: str
+    area: str
+    """The central's own division, of machines that name none."""
     account_key: Callable[[], bytes]
     """Key under which accounts are named now."""
     _warned_to: int = 0
@@ -174,5 +176,6 @@ def open_office(
             store, clock, signer, settings.tenant, publish, settings.orders.passkeys
         ),
         tenant=settings.tenant,
+        area=settings.area,
         account_key=account_key or account_key_file(settings),
     )

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from central.allow import Allowance
 from contract import Detection, Refusal
 from contract.keys import FindKey, KnownKey
-from contract.messages import CrewReport, OrderResult
+from contract.messages import CrewReport, OrderResult, VisitLinkReport
 from contract.topics import Lane
 from contract.words import (
     AlertKind,
@@ -300,6 +300,9 @@ class Transaction(Protocol):
 
     def note_crew_report(self, device: str, report: CrewReport, at: int) -> None:
         """Note what a van's crew says about where it was sent."""
+
+    def note_link_report(self, device: str, report: VisitLinkReport) -> bool:
+        """Keep which visits a machine linked; False: no order asked it."""
 
     def count_duplicate(self, device: str) -> None:
         """Note that a stored message came again."""

@@ -28,9 +28,10 @@ from central.store.interface import (
     Message,
     RefusalRow,
 )
+from central.store.links import note_report
 from central.store.lists import was_watched
 from contract.envelope import NO_PREVIOUS
-from contract.messages import CrewReport, Detection, OrderResult
+from contract.messages import CrewReport, Detection, OrderResult, VisitLinkReport
 from contract.words import OrderOutcome
 
 _NEAR = 64
@@ -364,6 +365,10 @@ class SqlTransaction:
         from central.dispatch_desk import take_report
 
         take_report(self, device, report, at)
+
+    def note_link_report(self, device: str, report: VisitLinkReport) -> bool:
+        """Keep which visits a machine linked; False: no order asked it."""
+        return note_report(self._connection, device, report)
 
     def count_duplicate(self, device: str) -> None:
         """Note that a stored message came again."""

@@ -1,7 +1,8 @@
-"""The HTTPS port of devices: they enrol and renew there, and machines fetch their lists.
+"""The HTTPS port of devices: they enrol and renew there, machines fetch their lists, and pass
+sealed visits to each other under an order.
 
 There is no login: an invitation's token or an enrolled evidence key opens enrolment, an enrolled
-machine's certificate the lists. The authority's certificate may be read by anybody, because a token
+machine's certificate the rest. The authority's certificate may be read by anybody, because a token
 names its hash.
 """
 
@@ -20,7 +21,9 @@ from starlette.routing import Route
 
 from central.enrolment import EnrolmentDesk
 from central.store.interface import StoreUnavailableError
-from central.web.list_files import ListRoutes, PeerProtocol, problem
+from central.web.link_files import LinkRoutes
+from central.web.list_files import ListRoutes
+from central.web.machine_port import PeerProtocol, problem
 from contract.enrolment import MAX_REQUEST_BYTES, EnrolmentError
 from mqtt_bridge.ports import TlsFiles
 
@@ -29,8 +32,10 @@ _BUSY_AT = 64
 """Connections at once; more are told to come back."""
 
 
-def create_enrolment_app(desk: EnrolmentDesk, lists: ListRoutes | None = None) -> Starlette:
-    """Return the application of the port; without ``lists`` it serves enrolment alone."""
+def create_enrolment_app(
+    desk: EnrolmentDesk, lists: ListRoutes | None = None, links: LinkRoutes | None = None
+) -> Starlette:
+    """Return the application of the port; without ``lists`` and ``links`` enrolment alone."""
 
     async def authority(request: Request) -> Response:
         return Response(desk.authority_pem, media_type="application/x-pem-file")
@@ -54,6 +59,7 @@ def create_enrolment_app(desk: EnrolmentDesk, lists: ListRoutes | None = None) -
             Route("/authority.pem", authority, methods=["GET"]),
             Route("/certificate", certificate, methods=["POST"]),
             *([] if lists is None else lists.routes()),
+            *([] if links is None else links.routes()),
         ]
     )
 
@@ -68,9 +74,10 @@ class EnrolmentServer:
         host: str,
         port: int,
         lists: ListRoutes | None = None,
+        links: LinkRoutes | None = None,
     ) -> None:
         self._config = uvicorn.Config(
-            create_enrolment_app(desk, lists),
+            create_enrolment_app(desk, lists, links),
             http=PeerProtocol,
             log_config=None,
             access_log=False,

@@ -28,6 +28,7 @@ from central.orders.signing import (
 )
 from central.orders.wrongly_held import Ground
 from central.people.permissions import Permission, may
+from central.store.links import LinkComparison, VisitLink, comparisons, visit_links
 from central.web.access import needs
 from central.web.orders import (
     Drafter,
@@ -41,9 +42,12 @@ from central.web.orders import (
 from central.web.present import DAYS_FROM_HOURS, Presenter
 from central.web.site import Site, SiteOf
 from contract.orders import Officer
+from contract.visit_links import fingerprint
 from contract.words import OrderOutcome
 
 MAX_ANSWERS = 300
+MAX_LINKS = 1000
+"""Linked visits that one page shows, the most alike first."""
 
 router = APIRouter(include_in_schema=False)
 Signatory = Annotated[Actor, needs(Permission.ORDERS_SIGN)]
@@ -64,9 +68,28 @@ def open_sealed(request: Request, site: SiteOf, actor: Opener, order: OrderName)
     return _page(request, site, actor, record, is_opened=True)
 
 
+@router.post("/orders/{order}/links")
+def open_links(request: Request, site: SiteOf, actor: Reader, order: OrderName) -> HTMLResponse:
+    """Show which visits the machines linked; the opening is in the audit log, with the case."""
+    record = the_order(site, actor, order)
+    with site.store.reading() as connection:
+        links = visit_links(connection, record.application.order_id, MAX_LINKS)
+    detail = {"case": record.application.case, "links": len(links)}
+    site.audit.note(actor, "order.open_links", order, detail=detail)
+    return _page(request, site, actor, record, links=links)
+
+
+def _found(site: Site, record: OrderRecord) -> Sequence[LinkComparison]:
+    """What machines said of the parcels of an order to link visits."""
+    if not record.application.machines:
+        return ()
+    with site.store.reading() as connection:
+        return comparisons(connection, record.application.order_id)
+
+
 def _page(
     request: Request, site: Site, actor: Actor, record: OrderRecord, *, is_opened: bool = False,
-    problem: str = "", status: int = 200,
+    problem: str = "", status: int = 200, links: Sequence[VisitLink] | None = None,
 ) -> HTMLResponse:  # fmt: skip
     office, presenter = office_of(site), site.presenter(request)
     everything = office.desk.records()
@@ -74,6 +97,7 @@ def _page(
     to_sign = _to_sign(office, actor, together)
     keys = office.officers.keys_of(actor.name, record.application.drafted_at)
     now, begins = office.clock.wall(), KINDS[record.application.kind].begins
+    found = _found(site, record)
     return site.page(
         request,
         "order.html",
@@ -87,6 +111,10 @@ def _page(
         answers=[_answers(office, presenter, one) for one in together],
         history=[_event(presenter, event) for event in _events(together)],
         targets=[name.hex() for name in record.application.targets],
+        machines=_machines(record),
+        comparisons=_comparisons(presenter, found),
+        links=None if links is None else [_link(presenter, link) for link in links],
+        linked_count=sum(one.linked for one in found),
         jobs=_jobs(office, to_sign, keys),
         passkeys=_passkeys(office, to_sign, keys),
         has_key=bool(keys),
@@ -102,6 +130,39 @@ def _page(
         problem=problem,
         may_sign=may(actor, Permission.ORDERS_SIGN),
     )
+
+
+def _machines(record: OrderRecord) -> list[dict[str, str]]:
+    """Machines that compare, with what people compare of their keys."""
+    return [
+        {"device": one.device, "fingerprint": fingerprint(one.key)}
+        for one in record.application.machines
+    ]
+
+
+def _comparisons(presenter: Presenter, found: Sequence[LinkComparison]) -> list[dict[str, Any]]:
+    return [
+        {
+            "machine": one.machine,
+            "sender": one.sender,
+            "is_opened": one.is_opened,
+            "faces": one.faces,
+            "compared": one.compared,
+            "linked": one.linked,
+            "at_text": presenter.moment(one.at),
+        }
+        for one in found
+    ]
+
+
+def _link(presenter: Presenter, link: VisitLink) -> dict[str, str]:
+    return {
+        "machine": link.machine,
+        "sender": link.sender,
+        "visit": str(link.visit),
+        "at_text": presenter.moment(link.captured_at),
+        "similarity": f"{link.similarity:.3f}",
+    }
 
 
 def _to_sign(

@@ -30,7 +30,7 @@ from contract.clock import Clock
 from contract.cosign import FindOrderKey
 from contract.keyfiles import KeyFileError
 from contract.keys import FindKey, Signer
-from contract.messages import WithdrawalDecision
+from contract.messages import Body, VisitLinkReport, WithdrawalDecision
 from contract.orders import EndNotice, SealedKeys, ShowNotice
 from contract.tenant_keys import KeyBundleError, box_key, open_bundle
 from contract.words import DecisionReason, MachineAlarmKind, PartState
@@ -44,11 +44,14 @@ from edge_agent.atm.counter import AtmCounter
 from edge_agent.atm.gate import XfsGate
 from edge_agent.atm.key_ring import BOX_FILE
 from edge_agent.atm.kiosk import Kiosk, KioskDialog
+from edge_agent.atm.link_book import LinkBook
+from edge_agent.atm.link_rounds import keep_linking
 from edge_agent.atm.lists import AccountLists
 from edge_agent.atm.notices import Notices
 from edge_agent.atm.runner import AtmRunner
 from edge_agent.atm.spent import FILE_NAME as SPENT_FILE
 from edge_agent.atm.spent import SpentToday
+from edge_agent.atm.visit_links import HttpsLinkPort, VisitLinks
 from edge_agent.atm_config import AssertionConfig, AtmConfig, GateConfig, MachineConfig
 from edge_agent.central_time import CentralTime
 from edge_agent.desk import Desk
@@ -58,6 +61,7 @@ from edge_agent.supervision import Part
 
 REPORT_S = 1.0
 VISITS_FILE, VISITS_KEY_FILE = "visits.sqlite3", "visits.key"
+LINKS_FILE = "links.sqlite3"
 CHINA = dt.timezone(dt.timedelta(hours=8))
 """Terms of the law end at midnight there."""
 DURABLE_S = 10.0
@@ -97,9 +101,11 @@ class AtmStation:
         find_central: FindKey,
         find_order_key: FindOrderKey,
         tls: Callable[[], ssl.SSLContext],
+        link_orders: Callable[[], dict[bytes, bytes]] = dict,
     ) -> None:
         """``hold_on``: what orders say of an account; ``link``: whether the central is there.
-        ``tls``: this device's own papers, for fetching the list.
+        ``tls``: this device's own papers, for the central's port; ``link_orders``: orders to link
+        visits that are in force, by id.
 
         Reads every file of the configuration; raises ConfigError, IdentityError.
         """
@@ -115,6 +121,8 @@ class AtmStation:
         self._time = time
         self._tls = tls
         self._find_order_key = find_order_key
+        self._link_orders = link_orders
+        self._day: DayVisits | None = None
         self._policy = Policy(
             pad_floor=config.face.pad_floor,
             max_once_fen=config.max_once_fen,
@@ -144,6 +152,8 @@ class AtmStation:
         config = self._config
         if config.lists is not None:
             yield Part("lists", self._run_lists)
+        if config.lists is not None and config.face.visits is not None:
+            yield Part("links", self._run_links)
         if config.screen_port is not None:
             yield Part("screen", self._run_screen)
         if config.gate is not None:
@@ -201,7 +211,7 @@ class AtmStation:
         except DeviceKeyError as error:
             raise StoreError(str(error)) from None
         term = Retention(in_force_from=dt.date(1970, 1, 1), hours=visits.hours, basis=visits.basis)
-        return DayVisits(
+        self._day = DayVisits(
             self._state_dir / VISITS_FILE,
             key,
             engine,
@@ -210,6 +220,33 @@ class AtmStation:
             find_key=self._find_order_key,
             retention=(term,),
         )
+        return self._day
+
+    # -- visits linked over machines, under an order -----------------------------------------------
+
+    async def _run_links(self) -> None:
+        config = self._config.lists
+        assert config is not None
+        await asyncio.to_thread(self.booth.load)
+        if self._day is None:
+            raise OSError("the day's visits are not open: see the face engine")
+        loop = asyncio.get_running_loop()
+        links = VisitLinks(
+            LinkBook(self._state_dir / LINKS_FILE),
+            HttpsLinkPort(config.url, self._tls),
+            self._day,
+            device=self._device,
+            own=box_key(self._state_dir / BOX_FILE),
+            clock=self._clock,
+            orders=self._link_orders,
+            report=lambda report: self._keep_report(loop, report),
+        )
+        await keep_linking(links, self._link_orders, self._book)
+
+    def _keep_report(self, loop: asyncio.AbstractEventLoop, report: VisitLinkReport) -> None:
+        """Return when the report is durable; raises OSError, and the next round tries again."""
+        if not self._is_durable(loop, report):
+            raise OSError("the report could not be kept")
 
     # -- the list ----------------------------------------------------------------------------------
 
@@ -387,12 +424,15 @@ class AtmStation:
 
     def _keep(self, loop: asyncio.AbstractEventLoop, decision: WithdrawalDecision) -> None:
         """Return when the decision is durable; without that no assertion is given."""
-        future = asyncio.run_coroutine_threadsafe(self._desk.send(decision), loop)
-        is_durable = False
-        with contextlib.suppress(FutureTimeoutError):
-            is_durable = future.result(DURABLE_S)
-        if not is_durable:
+        if not self._is_durable(loop, decision):
             raise CallRefusedError(Refusal.CLOSED, "the decision could not be kept")
+
+    def _is_durable(self, loop: asyncio.AbstractEventLoop, body: Body) -> bool:
+        """Wait in another thread until a message is on the disk."""
+        future = asyncio.run_coroutine_threadsafe(self._desk.send(body), loop)
+        with contextlib.suppress(FutureTimeoutError):
+            return future.result(DURABLE_S)
+        return False
 
     def _allow(self, amount_fen: int, currency: str) -> None:
         """One dispense may pass the gate; the host's token goes by the bank's application."""

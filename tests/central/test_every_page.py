@@ -25,6 +25,8 @@ from central.dissuasion import Outcome, Risk, Step
 from central.hub import Hub
 from central.intake import IntakeDesk
 from central.lists import ListKeeper, WireHolds
+from central.orders.drafting import draft_entry
+from central.orders.entry import read_entry
 from central.orders.office import OrderOffice
 from central.orders.sealed import Vault
 from central.orders.settings import PasskeyPlace
@@ -32,14 +34,18 @@ from central.places import Place
 from central.refund_desk import RefundDesk
 from central.refunds import Claim
 from central.store.cases import TipOff
+from central.store.list_tables import device_boxes
 from central.units import FeedDesk, NumberDesk, OutreachDesk
 from central.units.feeds import UnitKind
 from central.web import WebServer, create_app
 from central.web.access import rules
+from central.web.orders import office_of
 from central.web.site import VENDOR, Site
 from contract.clock import SystemClock, UnixMicros
 from contract.codec import rfc3339
+from contract.cosign import sign_content
 from contract.keys import KeySigner, public_pem
+from contract.messages import LinkedVisit, VisitLinkReport
 from contract.topics import Lane
 from contract.words import DeviceKind, FeedKind, Level, Presence, Severity
 from tests.authenticator import ORIGIN, RP_ID, Authenticator
@@ -54,7 +60,7 @@ from tests.central.kit import (
     an_attack,
     settings,
 )
-from tests.central.office import filled_office
+from tests.central.office import AREA, KEYS, NUMBER, filled_office
 from tests.central.signing import browser_cookie, site_of_app
 from tests.central.tiles import pmtiles
 from tests.needs import missing
@@ -346,6 +352,61 @@ def test_every_page_is_accessible_and_keeps_to_its_policy(
         picture(page, path, lang, f"{scheme}-{width}")
         watched.assert_clean(path)
     assert not wrong, "\n".join(wrong)
+
+
+def link_order(site: Site) -> str:
+    """An order under which a machine linked two visits and could not open a third parcel."""
+    assert site.orders is not None
+    typed = {
+        "kind": "cross_atm_link", "number": NUMBER, "until": "2027-12-31 00:00:00", "case": "C-7",
+        "area": AREA, "machines": "atm-1",
+    }  # fmt: skip
+    actor = Actor("tester", frozenset(Role), frozenset({"000000"}))
+    with site.store.transaction() as tx:
+        connection = tx._connection  # type: ignore[attr-defined]
+        row = {"device": "atm-1", "public": bytes(range(32)), "at": 1}
+        connection.execute(device_boxes.insert(), row)
+    (made,) = draft_entry(site.orders, actor, read_entry(typed, site.clock.wall())).orders
+    order_id = made.application.order_id
+    content = site.orders.desk.content(order_id)
+    for who, key in (("tester", KEYS["wang"]), ("zhao", KEYS["zhao"])):
+        part = sign_content(content, tenant=TENANT, signer=KeySigner(key))
+        site.orders.desk.sign(Actor(who, actor.roles, actor.areas), order_id, part)
+    for parcel, visits in ((b"p", (17, 18)), (b"q", ())):
+        report = VisitLinkReport(
+            parcel=parcel * 32, order_id=order_id, sender="atm-2", is_opened=bool(visits),
+            faces=len(visits), compared=640, linked=len(visits), at=UnixMicros(START),
+            visits=tuple(
+                LinkedVisit(visit=visit, captured_at=UnixMicros(START), similarity=0.71)
+                for visit in visits
+            ),
+        )  # fmt: skip
+        with site.store.transaction() as tx:
+            assert tx.note_link_report("atm-1", report)
+    return f"/orders/{order_id.hex()}"
+
+
+@pytest.mark.parametrize(("lang", "width"), [("en", 1440), ("zh-CN", 390)])
+def test_linked_visits_are_accessible_too(
+    watched: Watched, axe: str, lang: str, width: int
+) -> None:
+    page, site = watched.page, site_of_app(watched.app)
+    page.set_viewport_size({"width": width, "height": 900})
+    kept = [o for o in office_of(site).desk.records() if o.application.machines]
+    path = f"/orders/{kept[0].application.order_id.hex()}" if kept else link_order(site)
+    page.goto(f"{watched.server.url.rstrip('/')}{path}?lang={lang}")
+    for _ in ("closed", "opened"):
+        assert page.locator("[data-comparing=atm-1]").is_visible()
+        overflow = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(overflow) <= 0, page.evaluate(TOO_WIDE)
+        found = page.evaluate(f"async () => {{ {axe}; return await axe.run(); }}")
+        assert [v["id"] for v in found["violations"]] == []
+        picture(page, f"{path}-links", lang, str(width))
+        if page.locator("[data-open-links]").count():
+            assert page.locator("[data-link]").count() == 0
+            page.locator("[data-open-links]").click()
+    assert page.locator("[data-link=atm-1]").count() == 2
+    watched.assert_clean(path)
 
 
 def test_the_map_is_drawn_and_names_what_is_on_it(watched: Watched) -> None:

@@ -23,7 +23,10 @@ from contract import SystemClock
 from contract.clock import UnixMicros, VirtualClock
 from contract.enrolment import EnrolmentError, Token
 from contract.keys import KeySigner, public_pem
+from contract.tenant_keys import box_key
+from contract.visit_links import fingerprint
 from contract.words import DeviceKind, PartState
+from edge_agent.atm.key_ring import BOX_FILE
 from edge_agent.config import AgentConfig, load_config
 from edge_agent.enrolment import CentralUnreachableError, complete_rotation, enrol, rotate
 from edge_agent.health import HealthBook
@@ -385,6 +388,12 @@ def test_the_command_enrols_rotates_and_revokes(
     agent = ["--config", str(config.file), "--json"]
     assert main(["device", "enrol", "--token-file", str(token), *agent]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["device"] == "van-1"
+    assert main(["device", "link-key", *agent]) == 1  # only an ATM has such a key
+    assert "no key yet" in capsys.readouterr().err
+    own = box_key(config.state_dir / BOX_FILE).public_key().public_bytes_raw()
+    assert main(["device", "link-key", *agent]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["device"], shown["fingerprint"]) == ("van-1", fingerprint(own))
     assert main(["device", "rotate", *agent]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["certificate_until"]
     token.write_text("qs1.nonsense", encoding="utf-8")
