@@ -165,6 +165,12 @@ def _enrol_faces(args: argparse.Namespace) -> int:
     return main_enrol(args)
 
 
+def _enrol_face(args: argparse.Namespace) -> int:
+    from qianshao.face_enrol_camera import main_enrol_camera
+
+    return main_enrol_camera(args)
+
+
 def _templates(args: argparse.Namespace) -> int:
     from qianshao.face_templates import main_templates
 
@@ -304,13 +310,9 @@ def _add_devices(commands: _Commands) -> None:
 
 def _add_face(commands: _Commands) -> None:
     from qianshao.face import add_verify_arguments
-    from qianshao.face_camera import add_camera_arguments
     from qianshao.face_compare import add_compare_arguments
-    from qianshao.face_enrol import add_enrol_arguments
     from qianshao.face_evaluate import add_calibrate_arguments, add_evaluate_arguments
     from qianshao.face_extras import add_extras_arguments
-    from qianshao.face_serve import add_serve_arguments
-    from qianshao.face_templates import add_templates_arguments
 
     face = commands.add_parser("face", help="the face factor: compare pictures")
     kinds = face.add_subparsers(required=True, metavar="WHAT")
@@ -334,10 +336,25 @@ def _add_face(commands: _Commands) -> None:
     extras = kinds.add_parser("extras", help=sentence, description=sentence)
     add_extras_arguments(extras)
     extras.set_defaults(run=_extras)
+    _add_face_store(kinds)
+
+
+def _add_face_store(kinds: _Commands) -> None:
+    """What makes and keeps references."""
+    from qianshao.face_camera import add_camera_arguments
+    from qianshao.face_enrol import add_enrol_arguments
+    from qianshao.face_enrol_camera import add_enrol_camera_arguments
+    from qianshao.face_serve import add_serve_arguments
+    from qianshao.face_templates import add_templates_arguments
+
     sentence = "reference templates in bulk from portraits that the bank holds"
     enrol = kinds.add_parser("enrol", help=sentence, description=sentence)
     add_enrol_arguments(enrol)
     enrol.set_defaults(run=_enrol_faces)
+    sentence = "one person's reference at the branch, from a camera"
+    person = kinds.add_parser("enrol-camera", help=sentence, description=sentence)
+    add_enrol_camera_arguments(person)
+    person.set_defaults(run=_enrol_face)
     sentence = "what a template store holds, and the withdrawal of a consent"
     templates = kinds.add_parser("templates", help=sentence, description=sentence)
     add_templates_arguments(templates)

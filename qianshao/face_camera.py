@@ -23,14 +23,19 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png")
 
 def add_camera_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of ``face camera``."""
+    add_source_arguments(parser)
+    parser.add_argument("--frames", type=int, default=0, help="stop after so many (default: never)")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="folder of the weights")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a frame")
+
+
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add which camera it is."""
     parser.add_argument(
         "source", type=Path, metavar="CAMERA", help="/dev/videoN, or pictures: a file or folder"
     )
-    parser.add_argument("--frames", type=int, default=0, help="stop after so many (default: never)")
     parser.add_argument("--period", type=float, default=0.5, metavar="S", help="seconds a frame")
     parser.add_argument("--pin", metavar="ID", help="refuse every other camera than this")
-    parser.add_argument("--models", type=Path, metavar="DIR", help="folder of the weights")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a frame")
 
 
 def main_camera(args: argparse.Namespace) -> int:
@@ -40,7 +45,7 @@ def main_camera(args: argparse.Namespace) -> int:
     from hardware.cameras.interface import CameraError
 
     try:
-        camera, name = _open(args)
+        camera, name = open_camera(args)
         engine = SFaceEngine(args.models)
     except (CameraError, EngineError) as error:
         print(f"qianshao face camera: {error}", file=sys.stderr)
@@ -65,8 +70,11 @@ def main_camera(args: argparse.Namespace) -> int:
     return 0
 
 
-def _open(args: argparse.Namespace) -> tuple[Camera, str]:
-    """A real camera, or a simulated one that gives the pictures of a folder in turn."""
+def open_camera(args: argparse.Namespace) -> tuple[Camera, str]:
+    """A real camera, or a simulated one that gives the pictures of a folder in turn, and its name.
+
+    Raises ValueError for a folder without pictures, CameraError for what is no camera.
+    """
     from contract.clock import SystemClock
     from hardware.cameras.interface import CameraError
     from hardware.cameras.video import VideoCamera

@@ -74,12 +74,17 @@ def add_enrol_arguments(parser: argparse.ArgumentParser) -> None:
         "list", type=Path, metavar="CSV", help=f"{','.join(FIELDS)}; several lines a card: frames"
     )
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="their folder")
-    parser.add_argument("--store", type=Path, required=True, metavar="FILE", help="template store")
+    add_store_arguments(parser)
     add_key_arguments(parser)
-    parser.add_argument("--engine", choices=("sface", "onnx"), default="sface", help="engine")
-    parser.add_argument("--models", type=Path, help="folder of the weights; for onnx the card")
     parser.add_argument("--again", action="store_true", help="also cards that are enrolled")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def add_store_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add where templates are kept, and the engine that makes them."""
+    parser.add_argument("--store", type=Path, required=True, metavar="FILE", help="template store")
+    parser.add_argument("--engine", choices=("sface", "onnx"), default="sface", help="engine")
+    parser.add_argument("--models", type=Path, help="folder of the weights; for onnx the card")
 
 
 def add_key_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,9 @@ from qianshao.bench_postgresql import PostgresServer, find_binaries
 from tests.needs import missing
 
 settings.register_profile("soak", max_examples=5000, deadline=None)
+# A busy machine is slow now and then: how long one example took says nothing about the code.
+settings.register_profile("default", deadline=None)
+settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")

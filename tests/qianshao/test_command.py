@@ -78,6 +78,7 @@ def test_the_sub_commands_are_those_that_exist() -> None:
         "face camera",
         "face compare",
         "face enrol",
+        "face enrol-camera",
         "face evaluate",
         "face extras",
         "face serve-templates",
