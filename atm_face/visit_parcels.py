@@ -8,7 +8,7 @@ order and as that sender's, or not at all.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -89,21 +89,14 @@ def unpacked(raw: bytes) -> list[Vector]:
     """Vectors of a counted list; raises struct.error or ValueError for anything else."""
     (count,), offset = _COUNT.unpack_from(raw), _COUNT.size
     vectors: list[Vector] = []
-    for vector, after in _each(raw, count, offset):
-        vectors.append(vector)
-        offset = after
-    if offset != len(raw) or not vectors:
-        raise ValueError("bytes left over, or no vector")
-    return vectors
-
-
-def _each(raw: bytes, count: int, offset: int) -> Iterator[tuple[Vector, int]]:
     for _ in range(count):
         (length,) = _COUNT.unpack_from(raw, offset)
         offset += _COUNT.size
-        vector = struct.unpack_from(f">{length}d", raw, offset)
+        vectors.append(struct.unpack_from(f">{length}d", raw, offset))
         offset += 8 * length
-        yield vector, offset
+    if offset != len(raw) or not vectors:
+        raise ValueError("bytes left over, or no vector")
+    return vectors
 
 
 def _key(shared: bytes, ephemeral: bytes, device: bytes) -> bytes:

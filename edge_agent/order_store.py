@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from edge_agent.step_file import StepFile
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS inbox (
@@ -58,33 +56,11 @@ class OrderRow:
     until: int | None
 
 
-class OrderStore:
-    """Rows and transactions; methods may be called from any thread."""
+class OrderStore(StepFile):
+    """What orders left behind, and what is to be done with them next."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_SCHEMA)
-        path.chmod(0o600)
-
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One step: committed durably when the block ends, undone if it raises."""
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
+        super().__init__(path, _SCHEMA, ["journal_mode = WAL"])
 
     def waiting(self) -> int:
         """Messages that nobody has judged yet."""

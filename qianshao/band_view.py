@@ -20,7 +20,7 @@ from qianshao.replay_broadcast import UsageError
 from rf_watch.broadcast.tracks import UNMEASURED_DB
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from hardware.readings import Item
     from rf_watch.broadcast import BroadcastWatch
@@ -62,6 +62,8 @@ class BandView:
     sweeps: int = 0
     errors: int = 0
     alerts: list[Detection] = field(default_factory=list)
+    port_problem: Callable[[], str | None] = lambda: None
+    """Why the port cannot be used now."""
 
     def take(self, item: Item) -> None:
         """Take what the device said."""
@@ -76,7 +78,7 @@ class BandView:
 
     def text(self, width: int = 100, height: int = 40) -> str:
         """Return the whole view, no wider and no higher than the terminal."""
-        head = [self._head(width), *self._spectrum(width)]
+        head = [self._head(width), *self._port(width), *self._spectrum(width)]
         news = self._news(width)
         room = max(3, height - len(head) - len(news) - 4)
         return "\n".join([*head, "", *self._carriers(width, room), "", *news]) + "\n"
@@ -95,6 +97,12 @@ class BandView:
         if self.watch.has_no_list:
             parts.append("no licence list: nobody is suspected")
         return "   ".join(parts)[:width]
+
+    def _port(self, width: int) -> list[str]:
+        if (problem := self.port_problem()) is None:
+            return []
+        line = f"the port cannot be used: {problem}; it is tried again until it can"[:width]
+        return [self._paint(line, _RED)]
 
     def _spectrum(self, width: int) -> list[str]:
         if self.last is None:
@@ -238,6 +246,7 @@ async def _run(args: argparse.Namespace, view: BandView, out: TextIO) -> None:
     sweep = SweepRange(int(settings.band_low_mhz * 1e6), int(settings.band_high_mhz * 1e6))
     dialect = DIALECTS[args.kind](sensor="sensor0", file=Path(args.port).name, sweep=sweep)
     async with SerialPort(args.port, clock=SystemClock()) as port:
+        view.port_problem = lambda: port.counters().problem
         items = SpectrumPoller(port, dialect).items()
         drawing = asyncio.create_task(_draw(view, out)) if not args.plain else None
         try:

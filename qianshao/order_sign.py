@@ -78,7 +78,7 @@ def main_show(args: argparse.Namespace) -> int:
     try:
         tenant, contents = _read(args.file)
     except (OSError, ValueError) as error:
-        print(f"qianshao order: {args.file}: {error}", file=sys.stderr)
+        print(f"qianshao order: {error}", file=sys.stderr)
         return EXIT_FAILED
     _print(tenant, contents)
     return 0
@@ -98,11 +98,11 @@ def main_sign(args: argparse.Namespace) -> int:
             print("qianshao order: nothing was signed", file=sys.stderr)
             return EXIT_FAILED
         signer = _signer(args.key)
+        made = {n: sign_content(c, tenant=tenant, signer=signer) for n, c in contents.items()}
+        replace_durably(args.out, signatures_file(made))
     except (OSError, ValueError, KeyFileError) as error:
         print(f"qianshao order: {error}", file=sys.stderr)
         return EXIT_FAILED
-    made = {n: sign_content(c, tenant=tenant, signer=signer) for n, c in contents.items()}
-    replace_durably(args.out, signatures_file(made))
     print(f"{len(made)} signed; send {args.out} on the order's page")
     return 0
 
@@ -111,7 +111,11 @@ def _read(path: Path) -> tuple[str, dict[bytes, bytes]]:
     from central.orders.signing import MAX_BYTES, read_signing_file
 
     with path.open("rb") as file:
-        return read_signing_file(file.read(MAX_BYTES + 1))
+        raw = file.read(MAX_BYTES + 1)
+    try:
+        return read_signing_file(raw)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _signer(path: Path) -> KeySigner:

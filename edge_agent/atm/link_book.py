@@ -6,16 +6,11 @@ bytes again and never the same visit twice. All of it goes when its order is ove
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 from collections.abc import Collection, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from edge_agent.step_file import StepFile
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sent (
@@ -40,33 +35,11 @@ class Outgoing:
     parcel: bytes
 
 
-class LinkBook:
-    """Rows and transactions; methods may be called from any thread. Raise sqlite3.Error."""
+class LinkBook(StepFile):
+    """What is to be sent, and what was compared."""
 
     def __init__(self, path: Path) -> None:
-        self._lock = threading.RLock()
-        path.touch(mode=0o600, exist_ok=True)
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA secure_delete = ON")
-        self._db.execute("PRAGMA journal_mode = DELETE")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_SCHEMA)
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._db.close()
+        super().__init__(path, _SCHEMA, ["secure_delete = ON", "journal_mode = DELETE"])
 
     def keep_only(self, orders: Collection[bytes]) -> None:
         """Erase everything of orders that are not in force any more."""
@@ -79,7 +52,7 @@ class LinkBook:
         over = known - set(orders)
         if not over:
             return
-        with self._transaction() as db:
+        with self.transaction() as db:
             for order_id in over:
                 for table in ("sent", "outgoing", "compared"):
                     db.execute(f"DELETE FROM {table} WHERE order_id = ?", (order_id,))  # noqa: S608
@@ -95,7 +68,7 @@ class LinkBook:
 
     def add(self, order_id: bytes, parcels: Mapping[str, bytes], up_to: int) -> None:
         """Keep sealed parcels, and up to which visit their machines have been served."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany(
                 "INSERT INTO outgoing (order_id, recipient, parcel) VALUES (?, ?, ?)",
                 [(order_id, recipient, parcel) for recipient, parcel in parcels.items()],
@@ -115,7 +88,7 @@ class LinkBook:
 
     def took(self, number: int) -> None:
         """The central has a parcel: it is not kept here any longer."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("DELETE FROM outgoing WHERE id = ?", (number,))
 
     def is_compared(self, digest: bytes) -> bool:
@@ -126,5 +99,5 @@ class LinkBook:
 
     def note_compared(self, digest: bytes, order_id: bytes) -> None:
         """A parcel's report is durable: it is done with."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("INSERT OR IGNORE INTO compared VALUES (?, ?)", (digest, order_id))

@@ -63,6 +63,7 @@ def test_a_message_reaches_the_intake_and_its_receipt_empties_the_outbox(site: S
     outbox, intake = MemoryOutbox(), site.intake()
     uplink = site.uplink(outbox, settings=PATIENT)
     with running(intake, uplink):
+        assert eventually(lambda: uplink.status().pubacks >= 1)  # from here on rows are live
         outbox.put(3)
         taken = take(intake, 3)
         assert [d.payload for d in taken] == [b"message 1", b"message 2", b"message 3"]

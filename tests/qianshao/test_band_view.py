@@ -78,3 +78,11 @@ def test_a_small_terminal_shows_what_no_list_names_and_how_long_until_it_is_susp
 )
 def test_bad_options_are_usage_errors(words: list[str]) -> None:
     assert main(["rf", "watch", "/dev/null", "--kind", "tinysa", *words]) == 2
+
+
+def test_a_port_that_is_not_there_is_named_as_long_as_it_is_not(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["rf", "watch", "/dev/none", "--kind", "tinysa", "--seconds", "0.3", "--plain"]
+    assert main(words) == 1
+    assert "the port cannot be used: No such file or directory" in capsys.readouterr().out

@@ -63,6 +63,9 @@ def test_a_file_that_is_none_is_named(
     path.write_bytes(raw)
     assert main(["order", "show", str(path)]) == 1
     assert str(path) in capsys.readouterr().err
+    key = tmp_path / "key.pem"
+    assert main(["order", "sign", str(path), "--key", str(key), "--out", str(tmp_path / "o")]) == 1
+    assert str(path) in capsys.readouterr().err
     assert main(["order", "show", str(tmp_path / "nothing")]) == 1
 
 
@@ -98,3 +101,21 @@ def test_officers_are_named_on_the_centrals_own_terminal(
         "version": 2,
         "officers": [],
     }
+
+
+def test_a_key_that_is_none_and_a_place_that_cannot_be_written_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], passphrases: None
+) -> None:
+    wanted, key = tmp_path / "to-sign", tmp_path / "key.pem"
+    application = Office().draft().application
+    content = content_of(application, "central")
+    wanted.write_bytes(signing_file({application.order_id: content}, "demo"))
+    key.write_text("hello")
+    key.chmod(0o600)
+    sign = ["order", "sign", str(wanted), "--yes", "--key", str(key), "--out"]
+    assert main([*sign, str(tmp_path / "made")]) == 1
+    assert f"{key}: does not open" in capsys.readouterr().err
+    key.unlink()
+    assert main(["order", "keygen", "--out", str(key)]) == 0
+    assert main([*sign, str(tmp_path / "nowhere" / "made")]) == 1
+    assert "nowhere" in capsys.readouterr().err
