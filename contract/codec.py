@@ -260,10 +260,6 @@ class _Encoder(threading.local):
     """One encoder for each thread: making one costs as much as a message."""
 
     def __init__(self) -> None:
-        self.renew()
-
-    def renew(self) -> None:
-        """Begin anew: an encoder that failed remembers what it was in the middle of."""
         self.encode = cbor2.CBOREncoder(BytesIO(), canonical=True).encode_to_bytes
 
 
@@ -272,11 +268,7 @@ _encoder = _Encoder()
 
 def encode(value: Any) -> bytes:
     """Encode plain CBOR values deterministically (RFC 8949 section 4.2.1)."""
-    try:
-        return _encoder.encode(value)
-    except BaseException:
-        _encoder.renew()
-        raise
+    return _encoder.encode(value)
 
 
 def head(major: int, number: int) -> bytes:

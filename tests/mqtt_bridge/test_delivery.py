@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from central.authority import Authority
 from contract.topics import Lane, receipts, state, up
 from mqtt_bridge.brokers import DeviceGrant
 from mqtt_bridge.brokers.mosquitto import MosquittoBroker
-from mqtt_bridge.connection import Arrived, Ended, Granted, Protocol, Session
+from mqtt_bridge.connection import Arrived, Connection, Ended, Granted, Protocol, Session
 from mqtt_bridge.diagnosis import ProblemKind
 from mqtt_bridge.testing import FaultProxy
 from mqtt_bridge.uplink import Uplink, UplinkSettings
@@ -78,6 +79,30 @@ def test_a_message_reaches_the_intake_and_its_receipt_empties_the_outbox(site: S
     assert status.last_receipt_age_s is not None
     assert status.last_receipt_age_s < 5
     assert status.problem is None
+
+
+def test_a_line_on_which_nothing_happens_costs_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[Connection] = []
+    turn = Connection._turn
+
+    def counted(self: Connection, *args: Any) -> int:
+        turns.append(self)
+        return turn(self, *args)
+
+    monkeypatch.setattr(Connection, "_turn", counted)
+    outbox, intake = MemoryOutbox(), site.intake()
+    uplink = site.uplink(outbox, settings=PATIENT)
+    with running(intake, uplink):
+        assert eventually(lambda: uplink.status().pubacks >= 1)
+        outbox.put(3)
+        take(intake, 3)
+        assert eventually(lambda: uplink.status().pubacks >= 4)
+        before = len(turns)
+        time.sleep(1.0)
+        # Three links that wake once a second; one that spins turns ten thousand times.
+        assert len(turns) - before < 100
 
 
 def test_a_puback_removes_nothing_and_the_message_comes_again(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from datetime import date
 from pathlib import Path
@@ -10,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from atm_face.device_key import file_key
+from atm_face.engines.interface import Face, Template
 from atm_face.engines.sface import SFaceEngine
-from atm_face.images import decode_image
+from atm_face.images import Image, decode_image
 from atm_face.templates import TemplateStore
+from contract.clock import SystemClock
 from hardware.simulators import portraits
-from qianshao.face_enrol_camera import add_enrol_camera_arguments, main_enrol_camera
+from hardware.simulators.camera import SimulatedCamera
+from qianshao.face_enrol_camera import add_enrol_camera_arguments, main_enrol_camera, take
 
 CARD = 7
 HEX = f"{CARD:064x}"
@@ -65,6 +69,32 @@ def test_good_frames_become_one_reference_and_the_rest_is_prompted(
     assert json.loads(capsys.readouterr().out) == {
         "schema": "qianshao.face_enrol_camera/1", "frames": 3, "looked_at": 6, "stored": 1,
     }  # fmt: skip
+
+
+class AnotherFirst(SFaceEngine):
+    """Takes the first face that it encodes for somebody else's."""
+
+    encoded = 0
+
+    def encode(self, image: Image, face: Face) -> Template:
+        template = super().encode(image, face)
+        self.encoded += 1
+        if self.encoded > 1:
+            return template
+        return dataclasses.replace(template, vector=tuple(-part for part in template.vector))
+
+
+def test_another_person_before_the_camera_begins_it_anew() -> None:
+    clock = SystemClock()
+    camera = SimulatedCamera([portraits.portrait(), portraits.rotated(4)], clock=clock)
+    said: list[str] = []
+    engine = AnotherFirst()
+    taken = take(engine, camera, 3, patience_s=60.0, period_s=0.0, say=said.append)
+    assert (taken.used, taken.looked_at) == (3, 5)
+    assert "another person" in said[1]
+    image = decode_image(portraits.rotated(8), "probe")
+    probe = engine.encode(image, engine.detect(image)[0])
+    assert engine.compare(taken.template, probe) > 0.8
 
 
 def test_without_good_frames_nothing_is_enrolled(
