@@ -19,13 +19,13 @@ from central.authority import Authority, AuthorityError, split_hosts
 from central.case_watch import CaseWatch
 from central.clock_work import ClockDesk
 from central.config import BrokerKind, CentralSettings, load_settings
-from central.dispatch_desk import DispatchDesk
+from central.dispatch_desk import DispatchDesk, Tell
 from central.enrolment import EnrolmentDesk
 from central.hub import Hub
 from central.ingest import Ingest
 from central.intake.door import AlarmDoor
 from central.link_desk import LinkDesk
-from central.lists import ListKeeper, WireHolds, all_holds
+from central.lists import ListDesk, ListKeeper, WireHolds, all_holds
 from central.lists.keys import desk_in, keys_in_force
 from central.lists.rotation import key_desk_in
 from central.order_clocks import ReceiptWatch
@@ -51,7 +51,7 @@ from central.web.server import WebServer
 from central.webhooks import Courier, WebhookError
 from contract.clock import SystemClock
 from contract.keyfiles import KeyFileError
-from contract.keys import public_pem
+from contract.keys import KeySigner, public_pem
 from contract.settings import ConfigError
 from mqtt_bridge.brokers.interface import Broker, BrokerError, DeviceGrant
 from mqtt_bridge.brokers.managed import Listener
@@ -145,20 +145,7 @@ class Central:
             senders=settings.feed_senders,
             on_events=self._hub.publish,
         )
-        self._ingest = Ingest(
-            self._store,
-            self._intake,
-            tenant=settings.tenant,
-            signer=signer,
-            clock=SystemClock(),
-            on_events=self._hub.publish,
-            on_heard=self._orders.heard,
-            area=settings.area,
-            take_alarm=AlarmDoor.at(settings.folder, settings.alarm_senders).take,
-            take_feed=self._feeds.note,
-            batch_messages=settings.batch_messages,
-            receipt_interval_ms=settings.receipt_interval_ms,
-        )
+        self._ingest = self._make_ingest(signer)
         tell_van = van_orders(
             self._store, SystemClock(), signer, settings.tenant, self._orders.publish
         )
@@ -182,19 +169,7 @@ class Central:
         self._clocks = ClockDesk(self._store, SystemClock(), self._hub.publish)
         self._cases = CaseWatch(self._store, SystemClock(), self._hub.publish)
         self._links = LinkDesk(self._store, SystemClock())
-        self._tending = Tending(
-            SystemClock(),
-            Duty("vans", VANS_EVERY_S, self._vans.next_due),
-            Duty("cases", CASES_EVERY_S, self._cases.step),
-            Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
-            Duty("clocks", CLOCKS_EVERY_S, self._clocks.tell_due),
-            Duty("receipts", CLOCKS_EVERY_S, ReceiptWatch(self._store, SystemClock()).step),
-            Duty("order_desk", ORDERS_EVERY_S, self._office.tick),
-            Duty("feeds", FEEDS_EVERY_S, self._feeds.step),
-            Duty("links", LINKS_EVERY_S, self._links.forget_over),
-            Duty("officers", OFFICERS_EVERY_S, self._office.officers.renew_due),
-            Duty("retention", RETENTION_EVERY_S, self._erase_old),
-        )
+        self._tending = self._make_tending()
         holds = all_holds(WireHolds(self._store), self._office.flags)
         self._lists = ListKeeper(
             self._store,
@@ -215,19 +190,57 @@ class Central:
             holds=holds,
             on_change=self._lists.wake,
         )
-        couriers = tuple(
+        self._couriers = tuple(
             Courier(
                 self._store, target, settings.folder / "webhooks", settings.tenant, SystemClock()
             )
             for target in settings.webhooks
         )
+        self._web = self._make_web(signer, tell_van, lists)
+        self._enrolment = self._make_enrolment()
+
+    def _make_ingest(self, signer: KeySigner) -> Ingest:
+        settings = self._settings
+        return Ingest(
+            self._store,
+            self._intake,
+            tenant=settings.tenant,
+            signer=signer,
+            clock=SystemClock(),
+            on_events=self._hub.publish,
+            on_heard=self._orders.heard,
+            area=settings.area,
+            take_alarm=AlarmDoor.at(settings.folder, settings.alarm_senders).take,
+            take_feed=self._feeds.note,
+            batch_messages=settings.batch_messages,
+            receipt_interval_ms=settings.receipt_interval_ms,
+        )
+
+    def _make_tending(self) -> Tending:
+        """What is to be looked after, and how often."""
+        return Tending(
+            SystemClock(),
+            Duty("vans", VANS_EVERY_S, self._vans.next_due),
+            Duty("cases", CASES_EVERY_S, self._cases.step),
+            Duty("calls", CALLS_EVERY_S, self._alerts.call_due),
+            Duty("clocks", CLOCKS_EVERY_S, self._clocks.tell_due),
+            Duty("receipts", CLOCKS_EVERY_S, ReceiptWatch(self._store, SystemClock()).step),
+            Duty("order_desk", ORDERS_EVERY_S, self._office.tick),
+            Duty("feeds", FEEDS_EVERY_S, self._feeds.step),
+            Duty("links", LINKS_EVERY_S, self._links.forget_over),
+            Duty("officers", OFFICERS_EVERY_S, self._office.officers.renew_due),
+            Duty("retention", RETENTION_EVERY_S, self._erase_old),
+        )
+
+    def _make_web(self, signer: KeySigner, tell_van: Tell, lists: ListDesk) -> WebServer:
+        settings = self._settings
         app = create_app(
             self._store,
             self._hub,
             settings,
             lambda: self._ingest.status,
             signer=signer,
-            couriers=couriers,
+            couriers=self._couriers,
             tell_van=tell_van,
             lists=lists,
             keys=self._keys,
@@ -240,11 +253,7 @@ class Central:
             ),
             order_office=self._office,
         )
-        self._web = WebServer(
-            app, self._hub, settings.http_host, settings.http_port, settings.http_tls
-        )
-        self._enrolment = self._make_enrolment()
-        self._couriers = couriers
+        return WebServer(app, self._hub, settings.http_host, settings.http_port, settings.http_tls)
 
     def _erase_old(self) -> int:
         return erase(self._store, self._settings.retention, int(SystemClock().wall()))
