@@ -64,11 +64,11 @@ class DemoProcess:
         for line in self._process.stderr:
             self.words.append(line.rstrip())
 
-    def wait_for(self, words: str, timeout_s: float = 90.0) -> str:
-        """Return the first line that holds the words."""
+    def wait_for(self, words: str, timeout_s: float = 90.0, *, since: int = 0) -> str:
+        """Return the first line that holds the words, not counting so many before it."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            for line in list(self.words):
+            for line in list(self.words)[since:]:
                 if words in line:
                     return line
             assert self._process.poll() is None, "\n".join(self.words)

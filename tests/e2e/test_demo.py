@@ -68,13 +68,15 @@ def test_kill_9_of_a_part_loses_nothing_and_doubles_nothing(tmp_path: Path, part
     with DemoProcess(folder, field_data=None) as demo:
         demo.wait_for("FAKE_BTS_SUSPECTED")
         demo.wait_for("atm     process")
+        since = len(demo.words)
         demo.kill(part)
         if part == "broker":
             demo.wait_for("the broker had died and was started again")
         else:
             demo.wait_for(f"{part:7} died (status -9) and is started again")
         wait_for_alerts(demo)
-        demo.wait_for("visit 1: ALLOW")
+        # Whose visit was cut off may come again; notes go out after the kill, whatever it was.
+        demo.wait_for(": ALLOW", since=since)
         status, summary = demo.end()
     assert (status, summary["lost"], summary["duplicated"]) == (0, 0, 0)
     assert summary["alerts_shown"] == len(KINDS)
