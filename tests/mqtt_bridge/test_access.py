@@ -10,7 +10,8 @@ import pytest
 
 from contract.access import DEVICE_ACCESS, Action
 from mqtt_bridge.brokers import DeviceGrant
-from mqtt_bridge.connection import Arrived, Granted, Session
+from mqtt_bridge.connection import Session
+from mqtt_bridge.events import Arrived, Granted
 from mqtt_bridge.ports import TlsFiles
 from tests.mqtt_bridge.doubles import TENANT, Site, eventually, next_event, opened
 
