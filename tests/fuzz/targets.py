@@ -64,6 +64,16 @@ from hardware.spectrum.pcm import PcmReader, wav_bytes
 from hardware.spectrum.qttinysa import read_npy
 from hardware.spectrum.rds import RdsDecoder
 from hardware.spectrum.rds_json import read_rds_json
+from mqtt_bridge.packets import (
+    Kind,
+    MalformedPacketError,
+    packet,
+    puback,
+    publish,
+    read_puback,
+    read_publish,
+    span_at,
+)
 from mqtt_bridge.ports import Delivery
 from tests import orders, samples
 from tests.authenticator import ORIGIN, RP_ID, Authenticator
@@ -216,6 +226,27 @@ def receipt(data: bytes) -> None:
         assert {row.seq for row in outboxes.rows_of(outbox)} == waiting
         return
     assert data in RECEIPTS, "an altered receipt was taken"
+
+
+def packets(data: bytes) -> None:
+    """What a broker sends; the first byte says which MQTT it speaks."""
+    version, stream, at = 4 + data[0] % 2 if data else 4, data[1:], 0
+    try:
+        while (span := span_at(stream, at)) is not None:
+            start, end = span
+            assert at < start <= end <= len(stream)
+            body = stream[start:end]
+            if stream[at] >> 4 == Kind.PUBLISH:
+                found = read_publish(stream[at], body, version)
+                assert found.topic
+                assert body.endswith(found.payload)
+            elif stream[at] >> 4 == Kind.PUBACK:
+                mid, reason = read_puback(body)
+                assert 0 <= mid <= 0xFFFF
+                assert 0 <= reason <= 0xFF
+            at = end
+    except MalformedPacketError:
+        return
 
 
 def signed_receipt(data: bytes) -> None:
@@ -421,6 +452,16 @@ TARGETS = {
     "new_passkey": Target(new_passkey, [PASSKEY.attestation()]),
     "receipt": Target(receipt, RECEIPTS),
     "signed_receipt": Target(signed_receipt, [_payload_of(raw) for raw in RECEIPTS]),
+    "packets": Target(
+        packets,
+        [
+            bytes((version,))
+            + publish("v1/demo/down/van-1/rcpt", b"x" * 40, 7, 4 + version)
+            + puback(7, 4 + version, 0x10 * version)
+            + packet(Kind.PINGRESP)
+            for version in (0, 1)
+        ],
+    ),
     "admission": Target(
         admission, [b"v1/demo/up/van-1/evt\0" + MESSAGES[0], b"v1/demo/state/van-1\0" + MESSAGES[2]]
     ),
