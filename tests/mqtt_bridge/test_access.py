@@ -12,25 +12,16 @@ from contract.access import DEVICE_ACCESS, Action
 from mqtt_bridge.brokers import DeviceGrant
 from mqtt_bridge.connection import Arrived, Granted, Session
 from mqtt_bridge.ports import TlsFiles
-from tests.mqtt_bridge.doubles import TENANT, Site, eventually, next_event, opened
+from tests.mqtt_bridge.doubles import (
+    TENANT,
+    Site,
+    eventually,
+    every_broker,
+    next_event,
+    opened,
+)
 
 DEVICE, OTHER = "van-1", "atm-1"
-
-
-@pytest.fixture(
-    params=[
-        "nats",
-        "nats-deployed",
-        pytest.param("mosquitto", marks=pytest.mark.mosquitto),
-        pytest.param("mosquitto-deployed", marks=pytest.mark.mosquitto),
-    ]
-)
-def broker_kind(request: pytest.FixtureRequest) -> str:
-    """Brokers as the central runs them, and as the files in deploy/ do."""
-    kind = str(request.param)
-    if kind.startswith("mosquitto"):
-        request.getfixturevalue("mosquitto")
-    return kind
 
 
 def papers_of(site: Site, papers: TlsFiles) -> list[str]:
@@ -55,6 +46,7 @@ FORBIDDEN_TO_PUBLISH = [
 ]
 
 
+@every_broker
 def test_it_publishes_where_the_table_says_and_nowhere_else(
     site: Site, mosquitto_clients: tuple[str, str]
 ) -> None:
@@ -77,6 +69,7 @@ def test_it_publishes_where_the_table_says_and_nowhere_else(
     assert sorted(heard) == sorted(allowed)
 
 
+@every_broker
 def test_it_hears_what_the_table_says_and_nothing_else(
     site: Site, mosquitto_clients: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -116,6 +109,7 @@ def test_it_hears_what_the_table_says_and_nothing_else(
     assert set(told.read_text().split()) == set(wanted)
 
 
+@every_broker
 def test_without_papers_or_with_those_of_another_authority_nobody_is_let_in(
     site: Site, mosquitto_clients: tuple[str, str], tmp_path: Path
 ) -> None:
