@@ -6,11 +6,13 @@ import subprocess
 import time
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from contract.access import DEVICE_ACCESS, Action
 from mqtt_bridge.brokers import DeviceGrant
-from mqtt_bridge.connection import Arrived, Granted, Session
+from mqtt_bridge.connection import Arrived, Granted, Session, Taken
 from mqtt_bridge.ports import TlsFiles
 from tests.mqtt_bridge.doubles import (
     TENANT,
@@ -107,6 +109,76 @@ def test_it_hears_what_the_table_says_and_nothing_else(
     sub.wait()
     central.close()
     assert set(told.read_text().split()) == set(wanted)
+
+
+def dies_with_a_will(site: Site, topic: str) -> None:
+    """A client of DEVICE whose line is cut, without the goodbye that would take the will back."""
+    papers = site.papers(DEVICE)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, "dying")
+    client.tls_set(str(papers.ca), str(papers.certificate), str(papers.private_key))
+    client.will_set(topic, b"will", qos=1, retain=True)
+    client.connect("127.0.0.1", site.broker.port)
+    eventually(lambda: client.loop(0.1) != MQTTErrorCode.MQTT_ERR_SUCCESS or client.is_connected())
+    if (line := client.socket()) is not None:
+        line.close()
+
+
+@every_broker
+def test_a_last_will_and_a_retained_word_reach_no_foreign_topic(
+    site: Site, mosquitto_clients: tuple[str, str]
+) -> None:
+    """A broker speaks a will in the client's name when the client is gone: it must look again."""
+    publish, _ = mosquitto_clients
+    papers = papers_of(site, site.papers(DEVICE))
+    own, foreign = f"v1/{TENANT}/state/{DEVICE}", permitted(Action.PUBLISH, OTHER)
+    watcher = opened(
+        Session(address=site.broker.address(site.central), client_id="watcher", is_clean=True)
+    )
+    watcher.subscribe(["v1/#"])
+    assert next_event(watcher, Granted) is not None
+    for topic in (*foreign, *permitted(Action.SUBSCRIBE, OTHER), own):
+        subprocess.run([publish, *papers, "-t", topic, "-m", "x", "-r"], timeout=60, check=False)
+        dies_with_a_will(site, topic)
+    heard: list[tuple[str, bytes]] = []
+    while (own, b"will") not in heard and (event := next_event(watcher, Arrived)) is not None:
+        assert isinstance(event, Arrived)
+        heard.append((event.topic, event.payload))
+    watcher.close()
+    assert set(heard) == {(own, b"x"), (own, b"will")}
+    late = opened(
+        Session(address=site.broker.address(site.central), client_id="late", is_clean=True)
+    )
+    late.subscribe(["v1/#"])
+    kept = next_event(late, Arrived)
+    assert isinstance(kept, Arrived)
+    assert (kept.topic, kept.payload) == (own, b"will")
+    assert next_event(late, Arrived, 0.3) is None
+    late.close()
+
+
+@every_broker
+def test_whoever_takes_another_s_session_by_its_name_hears_nothing_of_it(
+    site: Site, mosquitto_clients: tuple[str, str], tmp_path: Path
+) -> None:
+    """With NATS a client id is free for all: what waits for the session still stays its own."""
+    _, tool = mosquitto_clients
+    topic = permitted(Action.SUBSCRIBE, OTHER)[0]
+
+    def session(device: str, *words: str) -> str:
+        papers = papers_of(site, site.papers(device))
+        where = ["-i", OTHER, "-c", "-t", topic, *words]
+        done = subprocess.run(
+            [tool, *papers, *where], capture_output=True, text=True, timeout=90, check=False
+        )
+        return done.stdout
+
+    session(OTHER, "-E")  # subscribes, and goes
+    central = opened(Session(address=site.broker.address(site.central), client_id="speaker"))
+    central.publish(topic, b"for the other")
+    assert next_event(central, Taken) is not None
+    central.close()
+    assert session(DEVICE, "-W", "2") == ""
+    assert session(OTHER, "-C", "1", "-W", "60").strip() == "for the other"
 
 
 @every_broker
