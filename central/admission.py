@@ -15,8 +15,8 @@ from contract import (
     Refusal,
     State,
     WithdrawalDecision,
-    open_envelope,
 )
+from contract.envelope import Signed, open_signed, take_apart
 from contract.keys import FindKey
 from contract.messages import AlarmReport, CrewReport, FeedReport, MachineAlarm, VisitLinkReport
 from contract.topics import VERSION, TopicError, parse_state, parse_up
@@ -62,16 +62,44 @@ class Refused:
     """Owner of the key that really signed it, where that is known."""
 
 
-def admit(delivery: Delivery, *, tenant: str, find_key: FindKey) -> Admitted | Refused:
-    """Verify one delivery; whatever its bytes and topic are, it raises nothing of its own."""
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """A message on its way to its verification."""
+
+    delivery: Delivery
+    claimed: str
+    is_state_topic: bool
+    message: Signed
+
+
+def prepare(delivery: Delivery, *, tenant: str, find_key: FindKey) -> Unchecked | Refused:
+    """Find out who claims to speak; whatever bytes and topic are, it raises nothing of its own."""
     claimed = ""
     try:
         claimed, is_state_topic = _sender_of(delivery.topic, tenant)
-        envelope = open_envelope(delivery.payload, tenant=tenant, find_key=find_key)
-        _check_sender(envelope, claimed, is_state_topic)
+        message = take_apart(delivery.payload, tenant=tenant, find_key=find_key)
     except EnvelopeError as error:
         return refused(delivery.topic, delivery.payload, claimed, error)
-    return Admitted(envelope, delivery.topic, delivery.is_retained)
+    return Unchecked(delivery, claimed, is_state_topic, message)
+
+
+def conclude(unchecked: Unchecked, *, is_good: bool) -> Admitted | Refused:
+    """Open what was prepared, once its signature was checked."""
+    topic, claimed = unchecked.delivery.topic, unchecked.claimed
+    try:
+        envelope = open_signed(unchecked.message, is_good=is_good)
+        _check_sender(envelope, claimed, unchecked.is_state_topic)
+    except EnvelopeError as error:
+        return refused(topic, unchecked.delivery.payload, claimed, error)
+    return Admitted(envelope, topic, unchecked.delivery.is_retained)
+
+
+def admit(delivery: Delivery, *, tenant: str, find_key: FindKey) -> Admitted | Refused:
+    """Verify one delivery; whatever its bytes and topic are, it raises nothing of its own."""
+    item = prepare(delivery, tenant=tenant, find_key=find_key)
+    if isinstance(item, Refused):
+        return item
+    return conclude(item, is_good=item.message.is_good())
 
 
 def faulty(delivery: Delivery, tenant: str) -> Refused:

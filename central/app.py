@@ -17,6 +17,7 @@ from central.alert_desk import AlertDesk
 from central.audit import AuditLog
 from central.authority import Authority, AuthorityError, split_hosts
 from central.case_watch import CaseWatch
+from central.checking import suitable_check
 from central.clock_work import ClockDesk
 from central.config import BrokerKind, CentralSettings, load_settings
 from central.dispatch_desk import DispatchDesk, Tell
@@ -214,6 +215,7 @@ class Central:
             take_feed=self._feeds.note,
             batch_messages=settings.batch_messages,
             receipt_interval_ms=settings.receipt_interval_ms,
+            signatures=suitable_check(),
         )
 
     def _make_tending(self) -> Tending:

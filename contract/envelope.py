@@ -28,7 +28,7 @@ from contract.codec import (
     text_item,
     to_map,
 )
-from contract.keys import Algorithm, FindKey, Signer, verifies
+from contract.keys import Algorithm, FindKey, KnownKey, Signer, verifies
 from contract.messages import (
     BODY_TYPES,
     ID_BYTES,
@@ -298,12 +298,25 @@ def _header(protected: bytes) -> tuple[int, bytes]:
     return algorithm, kid
 
 
-def open_envelope(raw: bytes, *, tenant: str, find_key: FindKey) -> Envelope:
-    """Verify one message and return it; raises EnvelopeError, whatever the bytes are.
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A message taken apart, and what its signature has to fit. Its content was not looked at."""
 
-    The signature is checked before the payload is looked at, and the payload's ``device`` must be
-    the owner of the key.
-    """
+    raw: bytes
+    kid: bytes
+    known: KnownKey
+    algorithm: int
+    content: bytes
+    signed: bytes
+    signature: bytes
+
+    def is_good(self) -> bool:
+        """Whether the signature verifies."""
+        return verifies(self.known.public, self.algorithm, self.signed, self.signature)
+
+
+def take_apart(raw: bytes, *, tenant: str, find_key: FindKey) -> Signed:
+    """Find out who claims to have signed a message; raises EnvelopeError."""
     try:
         protected, content, signature = _sign1_parts(raw)
         algorithm, kid = _header(protected)
@@ -312,10 +325,20 @@ def open_envelope(raw: bytes, *, tenant: str, find_key: FindKey) -> Envelope:
     known = find_key(kid)
     if known is None:
         raise EnvelopeError(Refusal.UNKNOWN_KEY, f"no key {kid.hex()[:16]}")
-    if not verifies(known.public, algorithm, _to_be_signed(protected, tenant, content), signature):
+    signed = _to_be_signed(protected, tenant, content)
+    return Signed(raw, kid, known, algorithm, content, signed, signature)
+
+
+def open_signed(message: Signed, *, is_good: bool) -> Envelope:
+    """Open a message whose signature was checked; raises EnvelopeError, whatever the bytes are.
+
+    The payload's ``device`` must be the owner of the key.
+    """
+    known = message.known
+    if not is_good:
         raise EnvelopeError(Refusal.BAD_SIGNATURE, f"signature of {known.owner} does not verify")
     try:
-        values = decode(content, "payload")
+        values = decode(message.content, "payload")
         payload = from_map(Payload, values, "payload")
         body = from_map(BODY_TYPES[payload.type], values.get(_BODY_KEY), "body")
     except DecodeError as error:
@@ -324,4 +347,13 @@ def open_envelope(raw: bytes, *, tenant: str, find_key: FindKey) -> Envelope:
         raise EnvelopeError(
             Refusal.WRONG_SENDER, f"{known.owner}'s key signed for {payload.device}", known.owner
         )
-    return Envelope(payload, body, raw, kid)
+    return Envelope(payload, body, message.raw, message.kid)
+
+
+def open_envelope(raw: bytes, *, tenant: str, find_key: FindKey) -> Envelope:
+    """Verify one message and return it; raises EnvelopeError, whatever the bytes are.
+
+    The signature is checked before the payload is looked at.
+    """
+    message = take_apart(raw, tenant=tenant, find_key=find_key)
+    return open_signed(message, is_good=message.is_good())

@@ -1,25 +1,38 @@
-"""paho with fewer system calls: packets are read and written by the bufferful.
+"""A socket with fewer system calls, for paho and for what goes past it.
 
 paho reads a packet in three pieces and writes each packet by itself. Under TLS every write is a
 record of its own, which the broker has to read, check and decrypt by itself too: that cost more
 than the packets. Here what is written waits for :meth:`BufferedSocket.flush`, and what is read
-comes out of a buffer.
+comes out of a buffer that shows whole packets.
 """
 
 from __future__ import annotations
 
 import socket
 import ssl
+import time
+from dataclasses import dataclass
 from typing import Any
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import LogLevel
+
+from mqtt_bridge.packets import span_at
 
 READ_BYTES = 64 * 1024
 WRITE_BYTES = 64 * 1024
 """So much may wait to be written; beyond that paho has to keep its packets."""
 _RECORD_BYTES = 16 * 1024
 """What TLS puts into one record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a whole packet lies in the buffer."""
+
+    first: int
+    start: int
+    end: int
 
 
 class BufferedSocket:
@@ -30,15 +43,57 @@ class BufferedSocket:
         self._read = b""
         self._at = 0
         self._unsent = bytearray()
+        self._fault: OSError | None = None
+        self._is_over = False
+
+    def fill(self) -> bool:
+        """Read what has come into the buffer; whether there was something.
+
+        The end and errors are kept for :meth:`recv`, after what came before them.
+        """
+        pieces = [self._read[self._at :]]
+        size = 0
+        try:
+            # A broker may send each packet in a record of its own, and each read returns only one.
+            while size < READ_BYTES and not self.has_ended:
+                pieces.append(self._sock.recv(READ_BYTES))
+                size += len(pieces[-1])
+                self._is_over = not pieces[-1]
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError):
+            pass
+        except OSError as error:
+            self._fault = error
+        self._read, self._at = b"".join(pieces), 0
+        return size > 0
+
+    def packet(self) -> Head | None:
+        """The next packet, if it is there as a whole; raises MalformedPacketError."""
+        span = span_at(self._read, self._at)
+        return None if span is None else Head(self._read[self._at], *span)
+
+    def take(self, head: Head) -> bytes:
+        """Take that packet out and return its body."""
+        self._at = head.end
+        return self._read[head.start : head.end]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will come; :meth:`recv` says why, once the buffer is empty."""
+        return self._is_over or self._fault is not None
 
     def recv(self, size: int) -> bytes:
-        """Return what the buffer has of the bytes asked for; raises what the socket raises."""
-        at = self._at
-        if at >= len(self._read):
-            self._read, at = self._sock.recv(READ_BYTES), 0
-        taken = self._read[at : at + size]
-        self._at = at + len(taken)
+        """Return what the buffer has of the bytes asked for; raises what the socket raised."""
+        if self._at >= len(self._read):
+            self.fill()
+            if self._at >= len(self._read) and not self._is_over:
+                raise self._fault or BlockingIOError
+        taken = self._read[self._at : self._at + size]
+        self._at += len(taken)
         return taken
+
+    def put(self, data: bytes) -> None:
+        """Take bytes into the buffer, however much waits there: its user keeps count."""
+        self._unsent += data
 
     def send(self, data: bytes | bytearray) -> int:
         """Take bytes into the buffer; raises BlockingIOError while it is full."""
@@ -63,10 +118,12 @@ class BufferedSocket:
         """Whether something waits to be written."""
         return bool(self._unsent)
 
-    def pending(self) -> int:
-        """Bytes that were read already, of which a selector knows nothing."""
-        waiting = len(self._read) - self._at
-        return waiting + (self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0)
+    @property
+    def is_pending(self) -> bool:
+        """Whether there is something to take of which a selector knows nothing."""
+        if self.has_ended or (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
+            return True
+        return self._at < len(self._read) and self.packet() is not None
 
     def fileno(self) -> int:
         """The descriptor, for a selector."""
@@ -99,6 +156,10 @@ class BufferedClient(paho.Client):
     def _easy_log(self, level: LogLevel, fmt: str, *args: Any) -> None:
         if level != LogLevel.MQTT_LOG_DEBUG:  # a line for each packet, which nobody reads
             super()._easy_log(level, fmt, *args)
+
+    def note_life(self) -> None:
+        """Packets came that went past paho: the broker is there, whatever a ping would say."""
+        self._last_bytes_received = time.monotonic()
 
     @property
     def pipe(self) -> BufferedSocket | None:

@@ -3,12 +3,11 @@
 paho's own reconnecting resends what it likes and waits without jitter, and its thread dies silently
 on bytes it cannot read. So a new client serves each connection, driven by a thread of ours through
 paho's interface for external loops; its callbacks do nothing but put events into a queue, and the
-last event is always :class:`Ended`.
+last event is always :class:`Ended`. Messages and their PUBACKs go past it, by a :class:`Flow`.
 """
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import selectors
 import socket
@@ -31,6 +30,8 @@ from contract.clock import Clock, SystemClock
 from mqtt_bridge import diagnosis
 from mqtt_bridge.buffered import BufferedClient, BufferedSocket
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind, TlsFilesError
+from mqtt_bridge.events import Arrived, Ended, Event, Granted, Opened, Poked, Taken
+from mqtt_bridge.flow import Flow
 from mqtt_bridge.ports import BrokerAddress
 from mqtt_bridge.tls import tls_context
 
@@ -39,17 +40,10 @@ CONNECT_TIMEOUT_S = 10.0
 SESSION_EXPIRY_S = 7 * 24 * 3600
 """MQTT 5 only: how long a broker keeps a persistent session without its client."""
 
-MAX_UNACKED = 1000
-"""Own QoS 1 messages without a PUBACK; more are refused instead of filling memory."""
-
 _FLUSH_S = 1.0
 _TICK_S = 1.0
 _PAUSED_TICK_S = 0.05
 _FIRST_FAILURE_CODE = 0x80
-_NO_MATCHING_SUBSCRIBERS = 0x10
-_REFUSING_CODES = {0x80, 0x83, 0x87, 0x90, 0x99}
-"""PUBACK reasons about the message itself (MQTT 5 section 3.4.2.1). 0x91 (packet id in use) and
-0x97 (quota exceeded) are about the moment."""
 
 _TALK_ERRORS = (OSError, ValueError, LookupError, struct.error, MQTTException, TlsFilesError)
 """What TLS files, sockets and a broker's bytes provoke in paho 2.x."""
@@ -83,64 +77,6 @@ class Session:
     connect_timeout_s: float = CONNECT_TIMEOUT_S
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The broker took the session."""
-
-    is_session_present: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Acked:
-    """A PUBACK with a bad word: nobody gets the message."""
-
-    mid: int
-    is_taken: bool
-    reason: str
-    is_refused: bool = False
-    """Whether it says that this message will never be taken, not only that nobody listens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """PUBACKs that say nothing more, of one reading: nearly all of them."""
-
-    mids: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """The broker's SUBACK with the refusals in words; empty: all filters were granted."""
-
-    mid: int
-    refusals: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A message; it stays the broker's until :meth:`Connection.acknowledge` is called."""
-
-    topic: str
-    payload: bytes
-    is_retained: bool
-    mid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Poked:
-    """Somebody called :meth:`Connection.poke`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The connection is over; ``problem`` is None if this side ended it."""
-
-    problem: ConnectionProblem | None
-
-
-Event = Opened | Acked | Taken | Granted | Arrived | Poked | Ended
-
-
 class Connection:
     """A connection in its own thread. Methods may be called from any thread and never block."""
 
@@ -157,7 +93,7 @@ class Connection:
         ``on_arrived`` gets the messages instead of the events; it may only put them into a queue.
         """
         self.events: SimpleQueue[Event] = SimpleQueue()
-        self._on_arrived = on_arrived or self.events.put
+        self._flow = Flow(session.protocol, on_arrived or self.events.put, self.events.put)
         self._session = session
         self._clock = clock or SystemClock()
         self._is_paused = is_paused
@@ -165,8 +101,6 @@ class Connection:
         self._closing = threading.Event()
         self._problem: ConnectionProblem | None = None
         self._last_words = ""
-        self._taken: list[int] = []
-        self._to_acknowledge: collections.deque[int] = collections.deque()
         self._is_woken = False
         self._wake_here, self._wake_there = socket.socketpair()
         self._wake_here.setblocking(False)
@@ -192,10 +126,13 @@ class Connection:
         """Hand over a QoS 1 message; returns the mid its PUBACK will name, None if not possible."""
         if not self._is_open:
             return None
-        # paho writes at once where it can, and asks for the socket (and so wakes us) where not.
         with self._talking:
-            info = self._client.publish(topic, payload, qos=1, retain=is_retained)
-        return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+            sock = self._client.pipe
+            if sock is None:
+                return None
+            mid = self._flow.publish(sock, topic, payload, is_retained=is_retained)
+        self._wake()
+        return mid
 
     def subscribe(self, filters: Sequence[str]) -> int | None:
         """Subscribe with QoS 1; returns the mid its SUBACK will name, None if not possible."""
@@ -209,7 +146,7 @@ class Connection:
     def acknowledge(self, mid: int) -> None:
         """Tell the broker that a message is safe; without effect once the connection is over."""
         if self._is_open and mid:
-            self._to_acknowledge.append(mid)
+            self._flow.acknowledge(mid)
             self._wake()
 
     def poke(self) -> None:
@@ -288,7 +225,7 @@ class Connection:
         Returns what the selector watches the socket for: told it only when that changes.
         """
         paused = self._is_paused()
-        has_pending = sock.pending() > 0
+        has_pending = sock.is_pending
         events = 0 if paused else selectors.EVENT_READ
         if sock.has_unsent:  # what paho has is tried below in any case
             events |= selectors.EVENT_WRITE
@@ -307,20 +244,24 @@ class Connection:
         return events
 
     def _read(self, sock: BufferedSocket) -> None:
-        """Read a packet, and those that are in the buffer (the socket shows none)."""
+        """Read what has come; the few packets that do not flow are paho's, and so is the end."""
+        has_read = sock.fill()
         try:
-            self._client.loop_read()
-            while self._client.pipe is sock and sock.pending() and not self._is_paused():
+            while self._flow.read(sock, self._is_paused):
+                self._client.loop_read()
+                if self._client.pipe is not sock:
+                    return
+            if sock.has_ended and not self._is_paused():
                 self._client.loop_read()
         finally:
-            if self._taken:
-                self.events.put(Taken(tuple(self._taken)))
-                self._taken.clear()
+            if taken := self._flow.take_taken():
+                self.events.put(Taken(taken))
+        if has_read:
+            self._client.note_life()
 
     def _write(self, sock: BufferedSocket) -> None:
-        """Let paho write into the buffer, and the buffer into the socket."""
-        while self._to_acknowledge:
-            self._client.ack(self._to_acknowledge.popleft(), 1)
+        """Write what flows, then let paho write."""
+        self._flow.write(sock)
         try:
             sock.flush()
             while self._client.want_write() and self._client.pipe is sock and not sock.has_unsent:
@@ -370,8 +311,6 @@ class Connection:
             manual_ack=True,
         )
         client.connect_timeout = session.connect_timeout_s
-        client.max_inflight_messages_set(MAX_UNACKED)
-        client.max_queued_messages_set(MAX_UNACKED)
         if session.will is not None:
             client.will_set(session.will.topic, session.will.payload, qos=1, retain=True)
         client.on_socket_open = _send_at_once
@@ -379,9 +318,7 @@ class Connection:
         client.on_log = self._on_log
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
-        client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
         return client
 
     def _on_log(self, _client: paho.Client, _data: object, level: int, words: str) -> None:
@@ -420,21 +357,6 @@ class Connection:
                 was_open=was_open,
             )
 
-    def _on_publish(
-        self,
-        _client: paho.Client,
-        _data: object,
-        mid: int,
-        reason: ReasonCode,
-        _properties: Properties | None,
-    ) -> None:
-        is_taken = reason.value < _FIRST_FAILURE_CODE and reason.value != _NO_MATCHING_SUBSCRIBERS
-        if is_taken:
-            self._taken.append(mid)
-            return
-        is_refused = reason.value in _REFUSING_CODES
-        self.events.put(Acked(mid, is_taken, str(reason), is_refused))
-
     def _on_subscribe(
         self,
         _client: paho.Client,
@@ -445,10 +367,6 @@ class Connection:
     ) -> None:
         refusals = tuple(str(r) for r in reasons if r.value >= _FIRST_FAILURE_CODE)
         self.events.put(Granted(mid, refusals))
-
-    def _on_message(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        mid = message.mid if message.qos else 0
-        self._on_arrived(Arrived(message.topic, bytes(message.payload), message.retain, mid))
 
 
 def _watch(

@@ -12,6 +12,7 @@ from enum import StrEnum
 from cryptography import x509
 
 from contract.clock import Clock
+from mqtt_bridge.packets import MalformedPacketError
 from mqtt_bridge.ports import BrokerAddress
 
 
@@ -129,6 +130,8 @@ def of_error(error: Exception, address: BrokerAddress, clock: Clock) -> Connecti
             return ConnectionProblem(ProblemKind.LOST, f"{where} broke off: {error}")
         case OSError():
             return ConnectionProblem(ProblemKind.UNREACHABLE, f"{where}: {error}")
+        case MalformedPacketError():
+            return ConnectionProblem(ProblemKind.PROTOCOL, f"{where} does not speak MQTT: {error}")
         case _:
             return ConnectionProblem(
                 ProblemKind.PROTOCOL, f"{where} does not speak MQTT: {error!r}"

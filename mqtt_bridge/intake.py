@@ -17,8 +17,9 @@ import structlog
 from contract import topics
 from contract.clock import Clock
 from mqtt_bridge.backoff import Backoff
-from mqtt_bridge.connection import Arrived, Connection, Event, Granted, Opened, Protocol, Session
+from mqtt_bridge.connection import Connection, Protocol, Session
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind
+from mqtt_bridge.events import Arrived, Event, Granted, Opened
 from mqtt_bridge.link import Link
 from mqtt_bridge.ports import BrokerAddress, Delivery
 

@@ -11,8 +11,9 @@ import structlog
 
 from contract.clock import Clock, SystemClock
 from mqtt_bridge.backoff import Backoff
-from mqtt_bridge.connection import Connection, Ended, Event, Opened, Session
+from mqtt_bridge.connection import Connection, Session
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind
+from mqtt_bridge.events import Ended, Event, Opened
 
 _IDLE_S = 1.0
 _EVENTS_A_TURN = 100

@@ -15,22 +15,10 @@ from contract.envelope import EnvelopeError
 from contract.topics import Lane
 from contract.words import Presence
 from mqtt_bridge.backoff import Backoff
-from mqtt_bridge.connection import (
-    Acked,
-    Arrived,
-    Connection,
-    Ended,
-    Event,
-    Granted,
-    Opened,
-    Poked,
-    Protocol,
-    Session,
-    Taken,
-    Will,
-)
+from mqtt_bridge.connection import Connection, Protocol, Session, Will
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind
 from mqtt_bridge.downlink import Downlink
+from mqtt_bridge.events import Acked, Arrived, Ended, Event, Granted, Opened, Poked, Taken
 from mqtt_bridge.feed import BACKLOG_SHARE, Feed
 from mqtt_bridge.link import Link
 from mqtt_bridge.pacing import Pace, Pacer

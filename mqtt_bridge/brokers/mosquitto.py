@@ -28,7 +28,8 @@ from mqtt_bridge.brokers.interface import (
 )
 from mqtt_bridge.brokers.managed import Listener, ManagedBroker
 from mqtt_bridge.brokers.violations import LogTail, Violation, mosquitto_violations
-from mqtt_bridge.connection import Connection, Opened, Session
+from mqtt_bridge.connection import Connection, Session
+from mqtt_bridge.events import Opened
 
 MAX_QUEUED = 100_000
 

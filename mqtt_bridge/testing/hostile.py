@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mqtt_bridge.packets import Kind, Publish, packet, puback, publish, read_publish
 from mqtt_bridge.testing import packets
-from mqtt_bridge.testing.packets import Kind, Packet, Publish, Reader
+from mqtt_bridge.testing.packets import Packet, Reader
 from mqtt_bridge.testing.peer import Server
 
 NOT_AUTHORISED = 0x87
@@ -78,8 +79,8 @@ class HostileBroker(Server):
             self._present.append(guest)
         try:
             while data := end.recv(65536):
-                for packet in reader.feed(data):
-                    if not self._answer(guest, packet):
+                for got in reader.feed(data):
+                    if not self._answer(guest, got):
                         return
         except (ValueError, IndexError):
             return  # no MQTT: the guest is shown out
@@ -89,20 +90,20 @@ class HostileBroker(Server):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def _answer(self, guest: _Guest, packet: Packet) -> bool:
+    def _answer(self, guest: _Guest, got: Packet) -> bool:
         """Answer one packet; False ends the connection."""
-        match packet.kind:
+        match got.kind:
             case Kind.CONNECT:
-                guest.version = packets.read_version(packet.body)
+                guest.version = packets.read_version(got.body)
                 guest.say(packets.connack(guest.version))
             case Kind.SUBSCRIBE:
-                packet_id, filters = packets.read_subscribe(packet.body, guest.version)
+                packet_id, filters = packets.read_subscribe(got.body, guest.version)
                 guest.filters += filters
                 guest.say(packets.suback(packet_id, len(filters), guest.version))
             case Kind.PINGREQ:
-                guest.say(packets.packet(Kind.PINGRESP))
+                guest.say(packet(Kind.PINGRESP))
             case Kind.PUBLISH:
-                return self._take(guest, packets.read_publish(packet, guest.version))
+                return self._take(guest, read_publish(got.first, got.body, guest.version))
             case Kind.DISCONNECT:
                 return False
         return True
@@ -116,12 +117,12 @@ class HostileBroker(Server):
         if not message.packet_id:
             return trick is not Trick.HANG_UP
         reason = {Trick.REFUSE: NOT_AUTHORISED, Trick.NOBODY: NO_MATCHING_SUBSCRIBERS}
-        answer = packets.puback(message.packet_id, guest.version, reason.get(trick, 0))
+        answer = puback(message.packet_id, guest.version, reason.get(trick, 0))
         match trick:
             case Trick.SILENCE:
                 return True
             case Trick.WRONG_ID:
-                answer = packets.puback(_WRONG_ID, guest.version)
+                answer = puback(_WRONG_ID, guest.version)
             case Trick.HALF:
                 answer = answer[:2]
         guest.say(answer)
@@ -138,6 +139,4 @@ class HostileBroker(Server):
                 for guest in self._present:
                     if any(packets.matches(wanted, each.topic) for wanted in guest.filters):
                         guest.next_id = guest.next_id % 65535 + 1
-                        guest.say(
-                            packets.publish(each.topic, each.payload, guest.next_id, guest.version)
-                        )
+                        guest.say(publish(each.topic, each.payload, guest.next_id, guest.version))

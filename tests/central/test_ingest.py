@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 import threading
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -15,15 +16,16 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from central import ingest
-from central.admission import Admitted
+from central import admission, ingest
+from central.admission import Admitted, Unchecked
+from central.checking import CheckBeside, Results
 from central.receipts import MAX_RANGES, pick_ranges
 from central.record import Recorder
 from central.store import EventKind, Run
 from central.views import gaps
 from contract import Detection, Refusal, UnixMicros, open_envelope
 from contract.codec import plan, to_map
-from contract.envelope import NO_PREVIOUS, message_digest
+from contract.envelope import NO_PREVIOUS, Signed, message_digest
 from contract.messages import Receipt
 from contract.topics import Lane
 from contract.words import AlertKind, Level, Presence, Severity
@@ -259,17 +261,18 @@ def test_messages_in_the_wrong_place_are_malformed(central: Central, van: Statio
     assert reasons(central) == {Refusal.MALFORMED: 4}
 
 
-@pytest.mark.parametrize("where", ["admit", "Recorder.apply"])
+@pytest.mark.parametrize("where", ["prepare", "conclude", "Recorder.apply"])
 def test_a_fault_of_the_central_in_one_message_keeps_no_other_out(
     central: Central, van: Station, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     first, second, third = (van.next(a_detection()) for _ in range(3))
-    owner: Any = ingest if where == "admit" else Recorder
+    owner: Any = Recorder if "Recorder" in where else admission
     name = where.rpartition(".")[2]
     real = getattr(owner, name)
 
     def fails(*args: Any, **options: Any) -> Any:
         raw = [getattr(one, "payload", None) for one in args]
+        raw += [one.delivery.payload for one in args if isinstance(one, Unchecked)]
         raw += [one.envelope.raw for one in args if isinstance(one, Admitted)]
         if second in raw:
             raise RuntimeError("a bug of ours")
@@ -277,6 +280,8 @@ def test_a_fault_of_the_central_in_one_message_keeps_no_other_out(
 
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, fails)
+        if owner is admission:
+            patch.setattr(ingest, name, fails)
         central.take(van.topic(), first, second, third)
     assert not central.intake.unacknowledged
     assert reasons(central) == {Refusal.CENTRAL_FAULT: 1}
@@ -523,6 +528,93 @@ def test_while_the_store_is_locked_nothing_is_acknowledged(central: Central, van
     assert not central.intake.unacknowledged
     assert (ingest.status.store_problem, ingest.status.store_retries) == (None, 1)
     assert central.store.message("van-1", 1).cose == raw  # type: ignore[union-attr]
+
+
+def test_signatures_checked_beside_change_nothing(central: Central, van: Station) -> None:
+    """Each of three batches is begun with while the one before it is stored."""
+    check = CheckBeside()
+    work = central.new_ingest(batch_messages=130, signatures=check)
+    raws = [van.next(a_health()) for _ in range(350)]
+    for number, raw in enumerate(raws):
+        if number in {77, 200}:
+            central.intake.arrive(van.topic(), raw[:-1] + bytes((raw[-1] ^ 1,)))
+        central.intake.arrive(van.topic(), raw)
+    while work.step():
+        pass
+    assert check.pid is not None
+    check.close()
+    assert not central.intake.unacknowledged
+    assert central.store.runs("van-1") == [Run(1, 350)]
+    assert [central.store.message("van-1", n + 1).cose for n in range(350)] == raws  # type: ignore[union-attr]
+    assert reasons(central) == {Refusal.BAD_SIGNATURE: 2}
+
+
+class _Slow:
+    """Checks when asked, and remembers what the broker had back by then."""
+
+    def __init__(self, central: Central) -> None:
+        self._central = central
+        self.said: list[tuple[str, int]] = []
+
+    def begin(self, messages: Sequence[Signed]) -> Results:
+        self.said.append(("begin", len(self._central.intake.unacknowledged)))
+
+        def results() -> list[bool]:
+            self.said.append(("results", len(self._central.intake.unacknowledged)))
+            return [message.is_good() for message in messages]
+
+        return results
+
+    def close(self) -> None:
+        self.said.append(("close", 0))
+
+
+def test_the_next_batch_is_begun_before_the_present_one_is_stored(
+    central: Central, van: Station
+) -> None:
+    slow = _Slow(central)
+    for _ in range(60):
+        central.intake.arrive(van.topic(), van.next(a_health()))
+    work = central.new_ingest(batch_messages=30, signatures=slow)
+    assert [work.step(), work.step(), work.step()] == [30, 30, 0]
+    assert slow.said == [("begin", 60), ("results", 60), ("begin", 60), ("results", 30)]
+    for _ in range(3):
+        central.intake.arrive(van.topic(), van.next(a_health()))
+    assert work.step() == 3
+    assert len(slow.said) == 4, "a few are checked at once"
+
+
+def test_what_was_checked_before_the_store_was_away_is_checked_again(
+    central: Central, van: Station
+) -> None:
+    """Its device may have been revoked meanwhile."""
+    for _ in range(60):
+        central.intake.arrive(van.topic(), van.next(a_health()))
+    engine = central.store._engine
+    work = central.new_ingest(batch_messages=30, first_retry_s=0.0, signatures=_Slow(central))
+    failures = iter([True])
+
+    def away(connection: sa.Connection) -> None:
+        if work._next is not None and next(failures, False):
+            raise sa.exc.OperationalError("BEGIN", None, sqlite3.OperationalError("away"))
+
+    class Revoked:
+        """Stands for the stop event: revokes while the store is waited for."""
+
+        def wait(self, _timeout: float) -> bool:
+            central.store.revoke("van-1", START)
+            return False
+
+        def is_set(self) -> bool:
+            return False
+
+    work._stop = Revoked()  # type: ignore[assignment]
+    sa.event.listen(engine, "begin", away)
+    assert [work.step(), work.step()] == [30, 30]
+    sa.event.remove(engine, "begin", away)
+    assert work.status.store_retries == 1
+    assert central.store.totals().messages == 0
+    assert reasons(central) == {Refusal.UNKNOWN_KEY: 60}
 
 
 def test_a_full_disk_is_waited_out_and_a_stop_leaves_the_batch_with_the_broker(

@@ -26,7 +26,8 @@ from contract.words import Presence
 from mqtt_bridge.backoff import Backoff
 from mqtt_bridge.brokers import Broker, DeviceGrant, Listener, MosquittoBroker, NatsBroker
 from mqtt_bridge.brokers.nats import nats_users
-from mqtt_bridge.connection import Connection, Ended, Event, Opened, Protocol, Session
+from mqtt_bridge.connection import Connection, Protocol, Session
+from mqtt_bridge.events import Ended, Event, Opened
 from mqtt_bridge.intake import Intake
 from mqtt_bridge.ports import BrokerAddress, Delivery, OutboxRow, TlsFiles
 from mqtt_bridge.uplink import Uplink, UplinkSettings

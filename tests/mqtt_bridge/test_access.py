@@ -12,7 +12,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from contract.access import DEVICE_ACCESS, Action
 from mqtt_bridge.brokers import DeviceGrant
-from mqtt_bridge.connection import Arrived, Granted, Session, Taken
+from mqtt_bridge.connection import Session
+from mqtt_bridge.events import Arrived, Granted, Taken
 from mqtt_bridge.ports import TlsFiles
 from tests.mqtt_bridge.doubles import (
     TENANT,

@@ -26,7 +26,8 @@ from mqtt_bridge.brokers import (
     PortTakenError,
 )
 from mqtt_bridge.brokers.interface import BrokerFailedError, DeviceGrant
-from mqtt_bridge.connection import Session, Taken
+from mqtt_bridge.connection import Session
+from mqtt_bridge.events import Taken
 from tests.mqtt_bridge.doubles import (
     TENANT,
     Site,

@@ -15,8 +15,9 @@ from central.authority import Authority
 from contract.topics import Lane, receipts, state, up
 from mqtt_bridge.brokers import DeviceGrant
 from mqtt_bridge.brokers.mosquitto import MosquittoBroker
-from mqtt_bridge.connection import Arrived, Connection, Ended, Granted, Protocol, Session
+from mqtt_bridge.connection import Connection, Protocol, Session
 from mqtt_bridge.diagnosis import ProblemKind
+from mqtt_bridge.events import Arrived, Ended, Granted
 from mqtt_bridge.testing import FaultProxy
 from mqtt_bridge.uplink import Uplink, UplinkSettings
 from tests.mqtt_bridge.doubles import (

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from central.authority import Authority
 from contract.clock import SystemClock, UnixMicros, VirtualClock
-from mqtt_bridge.connection import Connection, Ended, Event, Protocol, Session
+from mqtt_bridge.connection import Connection, Protocol, Session
 from mqtt_bridge.diagnosis import ProblemKind, of_disconnect
+from mqtt_bridge.events import Ended, Event
 from mqtt_bridge.ports import BrokerAddress
 from mqtt_bridge.testing import RawPeer
 from mqtt_bridge.uplink import Uplink
@@ -51,13 +52,13 @@ def events_until_the_end(
         (b"", ProblemKind.LOST),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", ProblemKind.LOST),
         (b"\x20", ProblemKind.LOST),
-        (b"\x20\xff\xff\xff\xff\xff", ProblemKind.LOST),
+        (b"\x20\xff\xff\xff\xff\xff", ProblemKind.PROTOCOL),
         (b"\x20\x00", ProblemKind.LOST),
         (b"\x20\x02\x00\x05", ProblemKind.NOT_AUTHORISED),
         (b"\x20\x02\x00\x03", ProblemKind.BUSY),
         (CONNACK, ProblemKind.LOST),
         (CONNACK + b"\x90\x01\x00", ProblemKind.LOST),
-        (CONNACK + b"\x40\x00", ProblemKind.LOST),
+        (CONNACK + b"\x40\x00", ProblemKind.PROTOCOL),
         (CONNACK + b"\x30\x04\x00\x02\xff\xfe", ProblemKind.PROTOCOL),
         (CONNACK + CONNACK + b"\xf0\x00", ProblemKind.LOST),
     ],

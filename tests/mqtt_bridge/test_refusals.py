@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from contract.topics import Lane, receipts
 from mqtt_bridge.connection import Protocol
 from mqtt_bridge.intake import Intake
+from mqtt_bridge.packets import Publish
 from mqtt_bridge.suspects import TRIES, Suspects
 from mqtt_bridge.testing import HostileBroker, Trick
-from mqtt_bridge.testing.packets import Publish
 from mqtt_bridge.uplink import Uplink, UplinkSettings
 from tests.mqtt_bridge.doubles import (
     TENANT,

@@ -10,20 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mqtt_bridge.connection import (
-    Acked,
-    Arrived,
-    Connection,
-    Ended,
-    Event,
-    Granted,
-    Protocol,
-    Session,
-    Taken,
-)
+from mqtt_bridge.connection import Connection, Protocol, Session
+from mqtt_bridge.events import Acked, Arrived, Ended, Event, Granted, Taken
+from mqtt_bridge.packets import Kind, packet
 from mqtt_bridge.ports import BrokerAddress
 from mqtt_bridge.testing import FaultProxy, Faults, HostileBroker, Trick
-from mqtt_bridge.testing.packets import Kind, Packet, Reader, matches, packet
+from mqtt_bridge.testing.packets import Packet, Reader, matches
 from mqtt_bridge.testing.peer import Server
 from tests.mqtt_bridge.doubles import next_event, opened
 

@@ -13,8 +13,9 @@ from central.authority import Authority
 from contract.clock import SystemClock, UnixMicros, VirtualClock
 from mqtt_bridge import diagnosis
 from mqtt_bridge.brokers.process import free_port
-from mqtt_bridge.connection import Connection, Ended, Session
+from mqtt_bridge.connection import Connection, Session
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind
+from mqtt_bridge.events import Ended
 from mqtt_bridge.ports import BrokerAddress, TlsFiles
 from tests.mqtt_bridge.doubles import (
     PATIENCE_S,

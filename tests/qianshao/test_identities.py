@@ -32,7 +32,8 @@ from edge_agent.enrolment import CentralUnreachableError, complete_rotation, enr
 from edge_agent.health import HealthBook
 from edge_agent.identity import Identity, load_certificate
 from edge_agent.renewal import Renewal, renewal_due_at
-from mqtt_bridge.connection import Session, Taken
+from mqtt_bridge.connection import Session
+from mqtt_bridge.events import Taken
 from mqtt_bridge.ports import TlsFiles
 from qianshao.__main__ import main
 from tests.mqtt_bridge.doubles import make_broker, next_event, opened
