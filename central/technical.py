@@ -27,7 +27,8 @@ SKEW_COUNTER = "skew_ms"
 NOT_PERMITTED = "TOPIC_NOT_PERMITTED"
 WRONG_SENDER = "WRONG_SENDER"
 CLOCK_OFF = "CLOCK_OFF"
-RULES = (NOT_PERMITTED, WRONG_SENDER, CLOCK_OFF)
+SEQUENCE_REUSED = "SEQUENCE_REUSED"
+RULES = (NOT_PERMITTED, WRONG_SENDER, CLOCK_OFF, SEQUENCE_REUSED)
 UNKNOWN = "unknown"
 
 
@@ -46,8 +47,22 @@ def claim_of_violation(violation: Violation, *, now: int) -> Claim:
 def claim_of_refusal(refused: Refused, *, now: int) -> Claim | None:
     """Return the alert for a message of one device on the topic or under the name of another.
 
+    And for a second message under a number that is taken: it verified, so two machines have this
+    device's key, or one machine has forgotten what it said (a clone, an old copy put back by hand).
     Other refusals (damage, unknown keys, broken chains) are counted and accuse nobody.
     """
+    if refused.reason is Refusal.SEQUENCE_REUSED:
+        return _claim(
+            AlertKind.REPLAY,
+            Severity.HIGH,
+            {"device": refused.device},
+            device=refused.device,
+            seq=0,
+            rule=SEQUENCE_REUSED,
+            sensor="ingest",
+            place=refused.detail,
+            at=now,
+        )
     if refused.reason is not Refusal.WRONG_SENDER or not refused.signer:
         return None
     return _violation(

@@ -456,7 +456,10 @@ def _outbox_word(stats: OutboxStats) -> str:
             "knows (central.public_key); nothing is deleted on their word"
         )
     if Trouble.MISMATCH in stats.lately:
-        return f"{stats.mismatches} receipts do not fit what was sent"
+        return (
+            f"{stats.mismatches} receipts do not fit what was sent from here: another machine "
+            "speaks with this identity, or an old copy of the state was put back by hand"
+        )
     if Trouble.REFUSED in stats.lately:
         return f"{sum(stats.refused.values())} messages were refused for want of room"
     if stats.aside:

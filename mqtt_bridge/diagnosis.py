@@ -43,6 +43,9 @@ class ConnectionProblem:
     kind: ProblemKind
     detail: str
 
+    def __str__(self) -> str:
+        return self.detail
+
 
 class TlsFilesError(RuntimeError):
     """A file of the TLS set-up is missing, unreadable or does not fit the others."""

@@ -41,6 +41,9 @@ EXTRA_OF = {
 
 
 def _agent(args: argparse.Namespace) -> int:
+    if args.config is None:
+        print("qianshao agent: --config FILE is needed", file=sys.stderr)
+        return EXIT_USAGE
     from edge_agent.app import main_agent
     from qianshao.logs import configure_logs
 
@@ -221,14 +224,15 @@ def _add_processes(commands: _Commands) -> None:
     ):
         parser = commands.add_parser(name, help=sentence, description=sentence)
         parser.set_defaults(run=run)
-        is_central = name == "central"
-        parser.add_argument(
-            "--config", type=Path, required=not is_central, metavar="FILE", help="TOML file"
-        )
-        if is_central:
-            from qianshao.central_admin import add_commands
+        parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file")
+        if name == "central":
+            from qianshao.central_admin import add_commands as add_central_commands
 
-            add_commands(parser)
+            add_central_commands(parser)
+        else:
+            from qianshao.agent_backup import add_commands as add_agent_commands
+
+            add_agent_commands(parser)
 
 
 def _add_demo(commands: _Commands) -> None:

@@ -31,8 +31,9 @@ def add_copies(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def main_copy(args: argparse.Namespace) -> int:
     """Copy or put back; 1 if it cannot be done, 2 for a configuration that cannot be used."""
-    from central.backup import BackupError, back_up, restore
+    from central.backup import back_up, restore
     from central.config import load_settings
+    from contract.copies import CopyError
 
     verb = "restore" if args.is_restore else "backup"
     try:
@@ -44,7 +45,7 @@ def main_copy(args: argparse.Namespace) -> int:
     except ConfigError as error:
         print(f"qianshao central {verb}: {error}", file=sys.stderr)
         return EXIT_CONFIG
-    except BackupError as error:
+    except CopyError as error:
         print(f"qianshao central {verb}: {error}", file=sys.stderr)
         return EXIT_FAILED
     if args.json:

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from central.authority import Authority
-from central.backup import BackupError, back_up, restore
+from central.backup import back_up, restore
 from central.config import CentralSettings
 from central.own_key import central_signer
 from contract.clock import SystemClock
+from contract.copies import CopyError
 from contract.files import replace_durably
 from contract.messages import SeqRange
 from qianshao.__main__ import main
@@ -127,7 +128,7 @@ def test_a_copy_that_was_changed_is_not_put_back(place: Place, name: str) -> Non
     raw = bytearray((copy / name).read_bytes())
     raw[len(raw) // 2] ^= 1
     (copy / name).write_bytes(raw)
-    with pytest.raises(BackupError, match="not what was copied"):
+    with pytest.raises(CopyError, match="not what was copied"):
         restore(CentralSettings(tenant=TENANT, folder=other), copy)
     assert not other.exists()
 
@@ -135,11 +136,11 @@ def test_a_copy_that_was_changed_is_not_put_back(place: Place, name: str) -> Non
 def test_nothing_is_overwritten(place: Place) -> None:
     copy = place.root / "copy"
     back_up(place.settings, copy, CLOCK)
-    with pytest.raises(BackupError, match="exists"):
+    with pytest.raises(CopyError, match="exists"):
         back_up(place.settings, copy, CLOCK)
-    with pytest.raises(BackupError, match="not empty: stop the central"):
+    with pytest.raises(CopyError, match="not empty: stop the central"):
         restore(place.settings, copy)
-    with pytest.raises(BackupError, match="tenant"):
+    with pytest.raises(CopyError, match="tenant"):
         restore(CentralSettings(tenant="bank-2", folder=place.root / "x"), copy)
 
 
@@ -160,7 +161,7 @@ def test_a_list_that_is_none_is_said(place: Place, text: str | None, problem: st
     copy.mkdir()
     if text is not None:
         (copy / "backup.json").write_text(text)
-    with pytest.raises(BackupError, match=problem):
+    with pytest.raises(CopyError, match=problem):
         restore(CentralSettings(tenant=TENANT, folder=place.root / "other"), copy)
 
 
@@ -168,9 +169,9 @@ def test_with_postgresql_it_says_what_to_use(place: Place) -> None:
     settings = CentralSettings(
         tenant=TENANT, folder=place.settings.folder, store_url="postgresql://q@h/db"
     )
-    with pytest.raises(BackupError, match="pg_dump"):
+    with pytest.raises(CopyError, match="pg_dump"):
         back_up(settings, place.root / "copy", CLOCK)
-    with pytest.raises(BackupError, match="pg_dump"):
+    with pytest.raises(CopyError, match="pg_dump"):
         restore(settings, place.root / "copy")
 
 

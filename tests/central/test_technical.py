@@ -12,6 +12,7 @@ from central.store.interface import AlertRow
 from contract import PartHealth
 from contract.access import Action
 from contract.clock import UnixMicros
+from contract.envelope import NO_PREVIOUS
 from contract.words import AlertKind, PartState, Severity
 from mqtt_bridge.brokers.violations import Violation
 from tests.central.kit import START, Central, Station, a_health
@@ -44,6 +45,20 @@ def test_a_message_in_the_name_of_a_under_the_key_of_b_is_refused_and_accuses_b(
     central.take(other.topic(), forged)
     (alert,) = technical(central, AlertKind.TOPIC_ACL_VIOLATION)
     assert alert.subject == {"publisher": "van-1", "topic_of": "atm-1"}
+
+
+def test_two_messages_under_one_number_accuse_the_device_of_being_two(
+    central: Central, van: Station
+) -> None:
+    """A cloned disk, or an old copy that was put back by hand: both sign well."""
+    first = van.next(a_detection())
+    clone = [van.seal(a_health(), seq=1, prev=NO_PREVIOUS), first]
+    central.take(van.topic(), first, *clone)
+    (alert,) = technical(central, AlertKind.REPLAY)
+    assert (alert.subject, alert.device) == ({"device": "van-1"}, "van-1")
+    assert (alert.severity, alert.count) == (Severity.HIGH, 1)
+    assert alert.summary["rules"] == ["SEQUENCE_REUSED"]
+    assert central.store.totals().messages == 1
 
 
 def test_damage_strangers_and_repetitions_accuse_nobody(central: Central, van: Station) -> None:

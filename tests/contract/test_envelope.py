@@ -155,6 +155,43 @@ def test_what_is_no_envelope_is_malformed(what: str, raw: bytes) -> None:
     assert refused.value.refusal is Refusal.MALFORMED, what
 
 
+def signed_as_it_is(content: bytes) -> bytes:
+    """A message whose signature is good, whatever its content."""
+    protected = cbor2.loads(sealed()).value[0]
+    signature = KeySigner(ED25519).sign(envelope._to_be_signed(protected, "demo", content))
+    return encode(cbor2.CBORTag(18, [protected, {}, content, signature]))
+
+
+CONTENT = cbor2.loads(sealed()).value[2]
+BODY_KEY, BODY = b"\x0b", encode(cbor2.loads(CONTENT)[11])
+ONE_MORE = bytes((CONTENT[0] + 1,)) + CONTENT[1:]
+
+
+def with_field_of(size: int) -> bytes:
+    """Content with a field that a later version may have."""
+    return encode({**cbor2.loads(CONTENT), 23: bytes(size)})
+
+
+def test_a_field_of_a_later_version_is_passed_over_if_the_message_is_small_enough() -> None:
+    assert opened(signed_as_it_is(CONTENT)).body == opened(sealed()).body
+    assert opened(signed_as_it_is(with_field_of(60_000))).body == opened(sealed()).body
+
+
+@pytest.mark.parametrize(
+    ("what", "content"),
+    [
+        ("oversized", with_field_of(66_000)),
+        ("a key twice", ONE_MORE + BODY_KEY + BODY),
+        ("nested", CONTENT.removesuffix(BODY_KEY + BODY) + BODY_KEY + b"\x81" * 5_000 + b"\x00"),
+        ("nested further", ONE_MORE + b"\x17" + b"\x81" * 60_000 + b"\x00"),
+    ],
+)
+def test_a_device_s_own_signature_lets_no_bad_form_in(what: str, content: bytes) -> None:
+    with pytest.raises(EnvelopeError) as refused:
+        opened(signed_as_it_is(content))
+    assert refused.value.refusal is Refusal.MALFORMED, what
+
+
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_refused_and_raise_nothing_else(raw: bytes) -> None:
     with pytest.raises(EnvelopeError):

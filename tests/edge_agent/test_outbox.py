@@ -251,6 +251,9 @@ def test_a_receipt_that_contradicts_the_chain_deletes_nothing(bench: Bench) -> N
             receipt_bytes(2, heads[1], [(4, 6)]),
             receipt_bytes(2, heads[1], [(5, 4)]),
             receipt_bytes(2, heads[1], [(0, 4)]),
+            receipt_bytes(2, heads[1], [(4, 2**62)]),  # numbers that were never sent
+            receipt_bytes(2, heads[1], [(4, 2**63 - 1)]),
+            receipt_bytes(2**63 - 1, heads[4]),
         ]
         for raw in contradictions:
             with pytest.raises(ReceiptMismatchError) as caught:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -30,6 +31,18 @@ from mqtt_bridge.events import Ended, Event, Opened
 from mqtt_bridge.intake import Intake
 from mqtt_bridge.ports import BrokerAddress, Delivery, OutboxRow, TlsFiles
 from mqtt_bridge.uplink import Uplink, UplinkSettings
+
+every_broker = pytest.mark.parametrize(
+    "broker_kind",
+    [
+        "nats",
+        "nats-deployed",
+        pytest.param("mosquitto", marks=pytest.mark.mosquitto),
+        pytest.param("mosquitto-deployed", marks=pytest.mark.mosquitto),
+    ],
+    indirect=True,
+)
+"""Brokers as the central runs them, and as an operator runs them with the files of deploy/."""
 
 TENANT = "demo"
 DEVICES = ("van-1", "atm-1")
@@ -245,6 +258,10 @@ class DeployedMosquitto(MosquittoBroker):
 
 
 class DeployedNats(NatsBroker):
+    def _port_of(self, config: str) -> int:
+        mqtt = config.partition("mqtt {")[2]  # its own port comes before
+        return int(mqtt.partition('listen: "127.0.0.1:')[2].partition('"')[0] or 0)
+
     def _files(self) -> dict[Path, str]:
         config = (DEPLOY / "nats/nats.conf").read_text(encoding="utf-8")
         users = json.dumps({"users": nats_users("central", self._grants)}, indent=2)

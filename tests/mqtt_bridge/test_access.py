@@ -6,32 +6,25 @@ import subprocess
 import time
 from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from contract.access import DEVICE_ACCESS, Action
 from mqtt_bridge.brokers import DeviceGrant
 from mqtt_bridge.connection import Session
-from mqtt_bridge.events import Arrived, Granted
+from mqtt_bridge.events import Arrived, Granted, Taken
 from mqtt_bridge.ports import TlsFiles
-from tests.mqtt_bridge.doubles import TENANT, Site, eventually, next_event, opened
+from tests.mqtt_bridge.doubles import (
+    TENANT,
+    Site,
+    eventually,
+    every_broker,
+    next_event,
+    opened,
+)
 
 DEVICE, OTHER = "van-1", "atm-1"
-
-
-@pytest.fixture(
-    params=[
-        "nats",
-        "nats-deployed",
-        pytest.param("mosquitto", marks=pytest.mark.mosquitto),
-        pytest.param("mosquitto-deployed", marks=pytest.mark.mosquitto),
-    ]
-)
-def broker_kind(request: pytest.FixtureRequest) -> str:
-    """Brokers as the central runs them, and as the files in deploy/ do."""
-    kind = str(request.param)
-    if kind.startswith("mosquitto"):
-        request.getfixturevalue("mosquitto")
-    return kind
 
 
 def papers_of(site: Site, papers: TlsFiles) -> list[str]:
@@ -56,6 +49,7 @@ FORBIDDEN_TO_PUBLISH = [
 ]
 
 
+@every_broker
 def test_it_publishes_where_the_table_says_and_nowhere_else(
     site: Site, mosquitto_clients: tuple[str, str]
 ) -> None:
@@ -78,6 +72,7 @@ def test_it_publishes_where_the_table_says_and_nowhere_else(
     assert sorted(heard) == sorted(allowed)
 
 
+@every_broker
 def test_it_hears_what_the_table_says_and_nothing_else(
     site: Site, mosquitto_clients: tuple[str, str], tmp_path: Path
 ) -> None:
@@ -117,6 +112,77 @@ def test_it_hears_what_the_table_says_and_nothing_else(
     assert set(told.read_text().split()) == set(wanted)
 
 
+def dies_with_a_will(site: Site, topic: str) -> None:
+    """A client of DEVICE whose line is cut, without the goodbye that would take the will back."""
+    papers = site.papers(DEVICE)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, "dying")
+    client.tls_set(str(papers.ca), str(papers.certificate), str(papers.private_key))
+    client.will_set(topic, b"will", qos=1, retain=True)
+    client.connect("127.0.0.1", site.broker.port)
+    eventually(lambda: client.loop(0.1) != MQTTErrorCode.MQTT_ERR_SUCCESS or client.is_connected())
+    if (line := client.socket()) is not None:
+        line.close()
+
+
+@every_broker
+def test_a_last_will_and_a_retained_word_reach_no_foreign_topic(
+    site: Site, mosquitto_clients: tuple[str, str]
+) -> None:
+    """A broker speaks a will in the client's name when the client is gone: it must look again."""
+    publish, _ = mosquitto_clients
+    papers = papers_of(site, site.papers(DEVICE))
+    own, foreign = f"v1/{TENANT}/state/{DEVICE}", permitted(Action.PUBLISH, OTHER)
+    watcher = opened(
+        Session(address=site.broker.address(site.central), client_id="watcher", is_clean=True)
+    )
+    watcher.subscribe(["v1/#"])
+    assert next_event(watcher, Granted) is not None
+    for topic in (*foreign, *permitted(Action.SUBSCRIBE, OTHER), own):
+        subprocess.run([publish, *papers, "-t", topic, "-m", "x", "-r"], timeout=60, check=False)
+        dies_with_a_will(site, topic)
+    heard: list[tuple[str, bytes]] = []
+    while (own, b"will") not in heard and (event := next_event(watcher, Arrived)) is not None:
+        assert isinstance(event, Arrived)
+        heard.append((event.topic, event.payload))
+    watcher.close()
+    assert set(heard) == {(own, b"x"), (own, b"will")}
+    late = opened(
+        Session(address=site.broker.address(site.central), client_id="late", is_clean=True)
+    )
+    late.subscribe(["v1/#"])
+    kept = next_event(late, Arrived)
+    assert isinstance(kept, Arrived)
+    assert (kept.topic, kept.payload) == (own, b"will")
+    assert next_event(late, Arrived, 0.3) is None
+    late.close()
+
+
+@every_broker
+def test_whoever_takes_another_s_session_by_its_name_hears_nothing_of_it(
+    site: Site, mosquitto_clients: tuple[str, str], tmp_path: Path
+) -> None:
+    """With NATS a client id is free for all: what waits for the session still stays its own."""
+    _, tool = mosquitto_clients
+    topic = permitted(Action.SUBSCRIBE, OTHER)[0]
+
+    def session(device: str, *words: str) -> str:
+        papers = papers_of(site, site.papers(device))
+        where = ["-i", OTHER, "-c", "-t", topic, *words]
+        done = subprocess.run(
+            [tool, *papers, *where], capture_output=True, text=True, timeout=90, check=False
+        )
+        return done.stdout
+
+    session(OTHER, "-E")  # subscribes, and goes
+    central = opened(Session(address=site.broker.address(site.central), client_id="speaker"))
+    central.publish(topic, b"for the other")
+    assert next_event(central, Taken) is not None
+    central.close()
+    assert session(DEVICE, "-W", "2") == ""
+    assert session(OTHER, "-C", "1", "-W", "60").strip() == "for the other"
+
+
+@every_broker
 def test_without_papers_or_with_those_of_another_authority_nobody_is_let_in(
     site: Site, mosquitto_clients: tuple[str, str], tmp_path: Path
 ) -> None:

@@ -26,6 +26,7 @@ from tests.mqtt_bridge.doubles import (
     MemoryOutbox,
     Site,
     eventually,
+    every_broker,
     make_broker,
     next_event,
     opened,
@@ -42,6 +43,7 @@ def _kind_of(uplink: Uplink) -> ProblemKind | None:
     return uplink.problem.kind if uplink.problem else None
 
 
+@every_broker
 def test_what_happens_now_overtakes_what_had_to_wait(site: Site) -> None:
     outbox, intake = MemoryOutbox(), site.intake()
     outbox.put(5)
@@ -61,6 +63,7 @@ def test_what_happens_now_overtakes_what_had_to_wait(site: Site) -> None:
         assert payloads[0] == b"message 6"
 
 
+@every_broker
 def test_a_message_reaches_the_intake_and_its_receipt_empties_the_outbox(site: Site) -> None:
     outbox, intake = MemoryOutbox(), site.intake()
     uplink = site.uplink(outbox, settings=PATIENT)
@@ -82,6 +85,7 @@ def test_a_message_reaches_the_intake_and_its_receipt_empties_the_outbox(site: S
     assert status.problem is None
 
 
+@every_broker
 def test_a_line_on_which_nothing_happens_costs_nothing(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -106,6 +110,7 @@ def test_a_line_on_which_nothing_happens_costs_nothing(
         assert len(turns) - before < 100
 
 
+@every_broker
 def test_a_puback_removes_nothing_and_the_message_comes_again(site: Site) -> None:
     outbox, intake = MemoryOutbox(), site.intake()
     uplink = site.uplink(outbox)
@@ -120,6 +125,7 @@ def test_a_puback_removes_nothing_and_the_message_comes_again(site: Site) -> Non
         assert outbox.seqs == [1, 2]
 
 
+@every_broker
 def test_no_more_than_the_window_is_under_way_without_a_receipt(site: Site) -> None:
     outbox, intake = MemoryOutbox(), site.intake()
     uplink = site.uplink(outbox, settings=UplinkSettings(window=5, resend_min_s=60))
@@ -133,6 +139,7 @@ def test_no_more_than_the_window_is_under_way_without_a_receipt(site: Site) -> N
         assert take(intake, 5)[0].payload == b"message 6"
 
 
+@every_broker
 def test_a_forged_receipt_is_counted_and_removes_nothing(site: Site) -> None:
     outbox, intake = MemoryOutbox(), site.intake()
     uplink = site.uplink(outbox, settings=PATIENT)
@@ -145,6 +152,7 @@ def test_a_forged_receipt_is_counted_and_removes_nothing(site: Site) -> None:
     assert outbox.seqs == [1]
 
 
+@every_broker
 def test_messages_wait_at_the_broker_while_the_central_is_away(site: Site) -> None:
     outbox = MemoryOutbox()
     with running(site.intake()):
@@ -158,6 +166,7 @@ def test_messages_wait_at_the_broker_while_the_central_is_away(site: Site) -> No
             assert len(take(intake, 30)) == 30
 
 
+@every_broker
 def test_what_was_not_acknowledged_comes_again_to_the_next_intake(site: Site) -> None:
     outbox, first = MemoryOutbox(), site.intake()
     with running(first), running(site.uplink(outbox, settings=PATIENT)):
@@ -172,6 +181,7 @@ def test_what_was_not_acknowledged_comes_again_to_the_next_intake(site: Site) ->
         assert late == []
 
 
+@every_broker
 def test_an_intake_that_is_not_emptied_reads_no_further(site: Site) -> None:
     outbox, intake = MemoryOutbox(), site.intake(capacity=5)
     uplink = site.uplink(outbox, settings=UplinkSettings(window=200, resend_min_s=60))
@@ -193,6 +203,7 @@ def test_an_intake_that_is_not_emptied_reads_no_further(site: Site) -> None:
         assert eventually(are_all_in, 4 * PATIENCE_S)
 
 
+@every_broker
 def test_kill_9_of_the_broker_in_the_middle_loses_nothing(site: Site) -> None:
     outbox, intake = MemoryOutbox(), site.intake()
     quick = UplinkSettings(window=50, resend_min_s=0.5, resend_max_s=2.0)
@@ -213,6 +224,7 @@ def test_kill_9_of_the_broker_in_the_middle_loses_nothing(site: Site) -> None:
     assert {int(p.split()[1]) for p in seen} == set(range(1, 301))
 
 
+@every_broker
 def test_a_cut_line_starts_again_with_the_oldest(site: Site) -> None:
     outbox, intake = MemoryOutbox(), site.intake()
     cable = FaultProxy(site.address("van-1"))
@@ -226,6 +238,7 @@ def test_a_cut_line_starts_again_with_the_oldest(site: Site) -> None:
     cable.close()
 
 
+@every_broker
 def test_birth_will_and_goodbye_are_seen_by_the_central(site: Site) -> None:
     intake = site.intake()
     cable = FaultProxy(site.address("van-1"))
@@ -249,6 +262,7 @@ def test_birth_will_and_goodbye_are_seen_by_the_central(site: Site) -> None:
     cable.close()
 
 
+@every_broker
 def test_a_late_central_learns_of_births_by_their_retained_message(site: Site) -> None:
     intake = site.intake()
     with running(site.uplink(MemoryOutbox())):
@@ -265,6 +279,7 @@ def test_a_late_central_learns_of_births_by_their_retained_message(site: Site) -
 @pytest.mark.parametrize(
     "topic", [up(TENANT, "van-1", Lane.EVIDENCE), state(TENANT, "van-1"), receipts(TENANT, "van-1")]
 )
+@every_broker
 def test_a_device_cannot_publish_in_the_name_of_another(site: Site, topic: str) -> None:
     intake = site.intake()
     victim = opened(Session(address=site.address("van-1"), client_id="victim"))
@@ -286,6 +301,7 @@ def test_a_device_cannot_publish_in_the_name_of_another(site: Site, topic: str) 
     victim.close()
 
 
+@every_broker
 def test_a_device_cannot_read_the_receipts_of_another(site: Site) -> None:
     intake = site.intake()
     with running(intake):
@@ -326,6 +342,7 @@ def test_a_reload_with_the_same_grants_disturbs_nobody(site: Site) -> None:
         assert (uplink.status().connects, intake.status().connects) == (1, 1)
 
 
+@every_broker
 def test_an_unreachable_broker_is_reported_and_found_when_it_appears(site: Site) -> None:
     site.broker.stop()
     outbox, intake = MemoryOutbox(), site.intake()

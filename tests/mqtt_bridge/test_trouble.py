@@ -120,6 +120,7 @@ def test_nobody_listening_and_unknown_names_are_told_apart() -> None:
         ProblemKind.REFUSED,
         f"nothing listens at 127.0.0.1:{port}",
     )
+    assert str(refused) == refused.detail  # so it stands in health, for an operator
     address = BrokerAddress(host="broker.invalid", port=8883)
     unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     assert diagnosis.of_error(unknown, address, SystemClock()).kind is ProblemKind.UNKNOWN_HOST

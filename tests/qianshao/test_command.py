@@ -29,6 +29,8 @@ ALL = commands(build_parser())
 def test_the_sub_commands_are_those_that_exist() -> None:
     assert {" ".join(words) for words in ALL} == {
         "agent",
+        "agent backup",
+        "agent restore",
         "assertion",
         "assertion serve",
         "assertion verify",
@@ -122,7 +124,9 @@ def test_every_sub_command_explains_itself(
     assert "usage: qianshao" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [[], ["rf"], ["agent"], ["nothing"], ["bench", "speed"]])
+@pytest.mark.parametrize(
+    "words", [[], ["rf"], ["agent", "backup"], ["nothing"], ["bench", "speed"]]
+)
 def test_a_wrong_call_is_a_usage_error(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
