@@ -124,12 +124,13 @@ def test_a_process_that_says_nothing_is_ended() -> None:
     check.close()
 
 
-def test_the_word_of_the_terminal_is_not_for_it(beside: CheckBeside) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_of_the_central_is_not_for_it(beside: CheckBeside, number: int) -> None:
     messages, wanted = some(30)
     assert beside.begin(messages)() == wanted
     pid = beside.pid
     assert pid is not None
-    os.kill(pid, signal.SIGINT)
+    os.kill(pid, number)
     assert beside.begin(messages)() == wanted
     assert beside.pid == pid
 
