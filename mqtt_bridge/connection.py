@@ -31,7 +31,7 @@ from mqtt_bridge import diagnosis
 from mqtt_bridge.buffered import BufferedClient, BufferedSocket
 from mqtt_bridge.diagnosis import ConnectionProblem, ProblemKind, TlsFilesError
 from mqtt_bridge.events import Arrived, Ended, Event, Granted, Opened, Poked, Taken
-from mqtt_bridge.flow import Flow
+from mqtt_bridge.flow import MAX_UNACKED, Flow
 from mqtt_bridge.ports import BrokerAddress
 from mqtt_bridge.tls import tls_context
 
@@ -331,11 +331,13 @@ class Connection:
         _data: object,
         flags: paho.ConnectFlags,
         reason: ReasonCode,
-        _properties: Properties | None,
+        properties: Properties | None,
     ) -> None:
         if reason.is_failure:
             self._problem = diagnosis.of_connack(str(reason), reason.value, self._session.address)
         elif not self._is_open:
+            # One message more than the broker takes, and it ends the connection.
+            self._flow.limit_to(getattr(properties, "ReceiveMaximum", MAX_UNACKED))
             self._is_open = True
             self.events.put(Opened(bool(flags.session_present)))
 

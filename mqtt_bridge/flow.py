@@ -50,12 +50,17 @@ class Flow:
         self._unacked: set[int] = set()
         self._owed: collections.deque[int] = collections.deque()
         self._taken: list[int] = []
+        self._limit = MAX_UNACKED
+
+    def limit_to(self, messages: int) -> None:
+        """Keep to what the broker takes without a PUBACK (MQTT 5's Receive Maximum)."""
+        self._limit = min(MAX_UNACKED, messages)
 
     def publish(
         self, pipe: BufferedSocket, topic: str, payload: bytes, *, is_retained: bool
     ) -> int | None:
         """Put a message into the buffer; returns its packet id, None if too many wait already."""
-        if len(self._unacked) >= MAX_UNACKED:
+        if len(self._unacked) >= self._limit:
             return None
         mid = self._last_id
         while True:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
 from mqtt_bridge.buffered import BufferedSocket
-from mqtt_bridge.connection import Session
+from mqtt_bridge.connection import Protocol, Session
 from mqtt_bridge.events import Acked, Arrived
 from mqtt_bridge.flow import MAX_UNACKED, Flow
 from mqtt_bridge.packets import (
@@ -29,7 +29,7 @@ from mqtt_bridge.packets import (
     span_at,
     text,
 )
-from mqtt_bridge.testing import HostileBroker
+from mqtt_bridge.testing import HostileBroker, RawPeer
 from mqtt_bridge.testing.packets import Packet, matches
 from tests.mqtt_bridge.doubles import opened
 
@@ -267,6 +267,17 @@ def test_whatever_a_broker_sends_is_a_packet_or_no_mqtt(noise: bytes, version: i
     except MalformedPacketError:
         pass
     pipe.close()
+
+
+def test_no_more_is_on_its_way_than_the_broker_takes() -> None:
+    receive_maximum = b"\x21\x00\x03"
+    connack = packet(Kind.CONNACK, b"\0\0" + bytes((len(receive_maximum),)) + receive_maximum)
+    with RawPeer(connack, stays=True) as broker:
+        sender = opened(Session(address=broker.address, client_id="p", protocol=Protocol.MQTT_5))
+        mids = [sender.publish("a", b"") for _ in range(4)]
+        assert None not in mids[:3]
+        assert mids[3] is None
+        sender.close()
 
 
 class _Mute(HostileBroker):
