@@ -79,6 +79,13 @@ class Bank:
 
     path: Path
 
+    def is_heard(self) -> bool:
+        """Whether the agent takes calls; its socket has a name a moment before."""
+        with contextlib.closing(Caller(self.path)) as line, contextlib.suppress(OSError):
+            line.connect()
+            return True
+        return False
+
     def call(self, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         with contextlib.closing(Caller(self.path)) as line:
             line.request("POST", path, json.dumps(body or {}))
@@ -254,7 +261,7 @@ def test_an_order_is_enforced_once_it_is_answered_and_so_is_its_end(
     with desk.at_work():
         desk.appoint()
         with agent(config):
-            assert eventually(bank.path.exists, 30)
+            assert eventually(bank.is_heard, 30)
             assert eventually(lambda: not central.store.pending_orders(int(desk.now)), 30)
             # Until the first signed receipt the agent does not know that the central is there.
             allowed: dict[str, Any] = {}
@@ -288,7 +295,7 @@ def test_a_closed_machine_gives_no_assertion(tmp_path: Path, site: Site) -> None
     (tmp_path / "state" / "out-of-service").write_text("second_client: 2 clients\n")
     bank = Bank(tmp_path / "run" / "assertion.sock")
     with agent(config):
-        assert eventually(bank.path.exists, 30)
+        assert eventually(bank.is_heard, 30)
         status, body = bank.call("/v1/sessions", {"pan": PAN})
         assert (status, body["error"]) == (503, "closed")
 

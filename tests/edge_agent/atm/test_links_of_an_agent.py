@@ -125,7 +125,7 @@ def test_an_agent_links_its_visits_with_another_machine_and_stops_with_the_order
     with officers.at_work():
         officers.appoint()
         with agent(config):
-            assert eventually(bank.path.exists, 30)
+            assert eventually(bank.is_heard, 30)
             bank.decide(bank.open_visit())
         assert other.step() == []
         assert reports == []

@@ -195,7 +195,7 @@ def test_what_the_central_lists_is_refused_and_what_nobody_confirms_goes_to_the_
         lists.know(tmp_path / "atm-1" / "device.pem", "atm-1")
         officers.appoint()
         with agent(config):
-            assert eventually(bank.path.exists, 30)
+            assert eventually(bank.is_heard, 30)
             allowed: dict[str, Any] = {}
             assert eventually(lambda: is_allowed(bank.decide(bank.open_visit()), allowed), 30)
 
@@ -243,7 +243,7 @@ def test_a_list_that_nobody_confirms_grows_stale(tmp_path: Path, site: Site) -> 
                 encoding="utf-8",
             )
             with agent(config):
-                assert eventually(bank.path.exists, 30)
+                assert eventually(bank.is_heard, 30)
                 ask(bank, "REFER_TO_COUNTER")
                 assert eventually(lambda: reasons(central)[0] == "LIST_STALE", 30)
                 lists.keeper._clock = SystemClock()  # the central's word is fresh again
@@ -286,7 +286,7 @@ def test_a_machine_goes_over_to_another_key_and_refuses_all_the_same(
         for _ in range(10):
             central.store.take_order_counter()  # the officers above number theirs by hand
         with agent(config):
-            assert eventually(bank.path.exists, 30)
+            assert eventually(bank.is_heard, 30)
             ask(bank, "DENY")
             assert eventually(lambda: named_under(1), 30)
             desk.begin("root")
