@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import importlib.resources
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from contract.clock import UnixMicros
 from contract.envelope import NO_PREVIOUS
@@ -151,6 +152,15 @@ def error_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
+def _marked(values: Sequence[Any]) -> tuple[str, list[Any]]:
+    """Marks of a statement for some values, and these filled up with NULL, which equals nothing.
+
+    A statement for each count of values would be kept for each: megabytes for a thousand marks.
+    """
+    size = 1 << max(0, len(values) - 1).bit_length()
+    return ",".join("?" * size), [*values, *[None] * (size - len(values))]
+
+
 def _schema_steps() -> list[str]:
     folder = importlib.resources.files("edge_agent") / "outbox_schema"
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
@@ -281,11 +291,11 @@ class OutboxStore:
         wanted, known = list(message_ids), dict[bytes, int]()
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
-            marks = ",".join("?" * len(chunk))
+            marks, values = _marked(chunk)
             known.update(
                 self._db.execute(
                     f"SELECT message_id, seq FROM known WHERE message_id IN ({marks})",  # noqa: S608 - marks only
-                    chunk,
+                    values,
                 )
             )
         return known
@@ -452,8 +462,8 @@ class OutboxReader:
         wanted, held = sorted(seqs), set[int]()
         for start in range(0, len(wanted), _CHUNK):
             chunk = wanted[start : start + _CHUNK]
-            marks = ",".join("?" * len(chunk))
-            found = self._db.execute(f"SELECT seq FROM outbox WHERE seq IN ({marks})", chunk)  # noqa: S608 - marks only
+            marks, values = _marked(chunk)
+            found = self._db.execute(f"SELECT seq FROM outbox WHERE seq IN ({marks})", values)  # noqa: S608 - marks only
             held.update(seq for (seq,) in found)
         return held
 

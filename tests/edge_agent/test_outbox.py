@@ -28,6 +28,7 @@ from edge_agent.outbox import (
     Quota,
     ReceiptMismatchError,
 )
+from edge_agent.outbox_store import _marked
 from mqtt_bridge.ports import OutboxPort, OutboxRow
 from tests.edge_agent.outboxes import (
     CENTRAL_KEY,
@@ -514,3 +515,15 @@ def test_whatever_fails_in_the_writers_thread_is_told_to_who_waits(
             with pytest.raises(OutboxError, match="a defect"):
                 outbox.put(a_health(), Lane.HEALTH).result(30)
         assert outbox.put(a_health(2), Lane.HEALTH).result(30).seq == 2, "the thread lives on"
+
+
+@given(st.lists(st.integers(0, 2**40), max_size=70))
+def test_marks_of_a_statement_come_in_few_counts(values: list[int]) -> None:
+    """A prepared statement is kept for each text: a text for each count took megabytes."""
+    marks, filled = _marked(values)
+    count = marks.count("?")
+    assert count == len(filled)
+    assert count & (count - 1) == 0
+    assert len(values) <= count <= max(1, 2 * len(values))
+    assert filled[: len(values)] == values
+    assert set(filled[len(values) :]) <= {None}
