@@ -140,6 +140,9 @@ class Connection:
             return None
         with self._talking:
             result, mid = self._client.subscribe([(name, 1) for name in filters])
+            # Into the buffer now: what is published after it would go past it, and the answer to
+            # that come before the subscription.
+            self._client.loop_write()
         self._wake()
         return mid if result == MQTTErrorCode.MQTT_ERR_SUCCESS else None
 

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import Self
 
 from mqtt_bridge.ports import BrokerAddress
 
@@ -65,7 +66,7 @@ class Server:
         for end in (self._server, *self._guests):
             end.close()
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -13,7 +13,7 @@ from paho.mqtt.client import topic_matches_sub
 
 from mqtt_bridge.buffered import BufferedSocket
 from mqtt_bridge.connection import Protocol, Session
-from mqtt_bridge.events import Acked, Arrived
+from mqtt_bridge.events import Acked, Arrived, Taken
 from mqtt_bridge.flow import MAX_UNACKED, Flow
 from mqtt_bridge.packets import (
     MAX_PACKET_BYTES,
@@ -31,7 +31,7 @@ from mqtt_bridge.packets import (
 )
 from mqtt_bridge.testing import HostileBroker, RawPeer
 from mqtt_bridge.testing.packets import Packet, matches
-from tests.mqtt_bridge.doubles import opened
+from tests.mqtt_bridge.doubles import next_event, opened
 
 VERSIONS = (4, MQTT_5)
 TOPICS = st.text(min_size=1, max_size=20)
@@ -277,6 +277,30 @@ def test_no_more_is_on_its_way_than_the_broker_takes() -> None:
         mids = [sender.publish("a", b"") for _ in range(4)]
         assert None not in mids[:3]
         assert mids[3] is None
+        sender.close()
+
+
+class _Listing(HostileBroker):
+    """Remembers the kinds of the packets that come."""
+
+    def __init__(self) -> None:
+        self.kinds: list[int] = []
+        super().__init__()
+
+    def _answer(self, guest: object, got: Packet) -> bool:
+        self.kinds.append(got.kind)
+        return super()._answer(guest, got)  # type: ignore[arg-type]
+
+
+def test_a_subscription_goes_before_what_is_published_after_it() -> None:
+    """Or the receipt of a message comes to nobody, because nobody has subscribed yet."""
+    with _Listing() as broker:
+        sender = opened(Session(address=broker.address, client_id="p"))
+        with sender._talking:  # the connection's thread looks only when both are there
+            sender.subscribe(["a"])
+            sender.publish("a", b"x")
+        assert isinstance(next_event(sender, Taken), Taken)
+        assert broker.kinds[:3] == [Kind.CONNECT, Kind.SUBSCRIBE, Kind.PUBLISH]
         sender.close()
 
 
