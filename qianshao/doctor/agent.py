@@ -40,6 +40,8 @@ from qianshao.doctor.findings import (
 )
 
 _ENROL = "qianshao device enrol"
+_TOKEN = "is the token there, and its PIN right?"  # noqa: S105 - a question, no secret
+_OTHER_KEY = "put this device's own key back, or move the file away and qianshao device enrol"
 _ALERT_S = 1.0
 """A broker that refuses the certificate says so at once (TLS 1.3: after the handshake)."""
 
@@ -106,7 +108,8 @@ def _keys(config: AgentConfig) -> Iterator[Finding]:
     try:
         identity = Identity.load_or_create(config.state_dir, config.device, config.evidence_token)
     except IdentityError as error:
-        yield failed("keys", str(error), "is the token there, and its PIN right?")
+        has_token = config.evidence_token is not None
+        yield failed("keys", str(error), _TOKEN if has_token else _OTHER_KEY)
         return
     if config.broker.tls is not None:
         try:
@@ -203,9 +206,11 @@ def _sensor(name: str, url: str) -> Iterator[Finding]:
         words = f"{url} answers" if is_there else f"{url} does not answer"
         yield ok(what, words) if is_there else failed(what, words)
         return
-    path = Path(unquote(parts.path)) if parts.scheme == "replay" else Path(url)
+    is_file = parts.scheme == "replay"
+    path = Path(unquote(parts.path)) if is_file else Path(url)
     if not path.exists():
-        yield failed(what, f"{path} is not there", "is it plugged in?")
+        remedy = "is the path right?" if is_file else "is it plugged in?"
+        yield failed(what, f"{path} is not there", remedy)
     elif not os.access(path, os.R_OK):
         yield failed(what, f"{path} may not be opened by this user", "add it to the group dialout")
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -127,6 +128,26 @@ def test_the_dates_of_the_certificate(
 def test_a_key_that_others_may_read(config: AgentConfig) -> None:
     (config.state_dir / "evidence.key.pem").chmod(0o644)
     assert "chmod 600" in found(config)["keys"].remedy
+
+
+def test_a_key_file_that_holds_another_key(config: AgentConfig) -> None:
+    shutil.copy(config.state_dir / "evidence.key.pem", config.state_dir / "tls.key.pem")
+    finding = found(config)["keys"]
+    assert (finding.verdict, "tls.key.pem" in finding.words) == (Verdict.FAILED, True)
+    assert "key back" in finding.remedy, "there is no token to ask for"
+
+
+def test_a_recording_that_is_not_there_is_not_plugged_in(
+    config: AgentConfig, tmp_path: Path
+) -> None:
+    text = (tmp_path / "agent.toml").read_text("utf-8")
+    text += '[[sensors]]\nname = "nas0"\nkind = "capture"\nurl = "replay:///nowhere/a.pcap"\n'
+    (tmp_path / "agent.toml").write_text(text, encoding="utf-8")
+    (tmp_path / "modem").unlink()
+    findings = found(load_config(tmp_path / "agent.toml"))
+    assert findings["sensor nas0"].words == "/nowhere/a.pcap is not there"
+    assert findings["sensor nas0"].remedy == "is the path right?"
+    assert findings["sensor modem0"].remedy == "is it plugged in?"
 
 
 def test_a_certificate_of_another_key(config: AgentConfig, tmp_path: Path) -> None:
